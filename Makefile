@@ -1,0 +1,35 @@
+# make quickstart   trains, measures and asks a sentiment model on the built-in sample
+# make test         lint, format, types, tests
+# Both make their environment in .venv first; nothing else is needed than Python 3.11.
+
+PYTHON ?= python3.11
+BIN := .venv/bin
+INSTALLED := .venv/.installed
+
+.PHONY: quickstart test clean
+
+$(INSTALLED): requirements.txt
+	$(PYTHON) -m venv .venv
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	touch $@
+
+quickstart: $(INSTALLED)
+	@set -e; run=runs/quickstart-$$(date +%Y%m%d-%H%M%S); \
+	$(BIN)/python -m apps train sentiment --run $$run; \
+	echo; echo "On reviews that it has not seen, beside its baselines:"; \
+	$(BIN)/python -m apps evaluate $$run --data sample; \
+	echo; echo "Three sentences:"; \
+	$(BIN)/python -m apps predict $$run \
+		"The acting is not dull." \
+		"People told me that the plot was gripping, but it felt hollow." \
+		"Although the pacing is slow, I would not say that the story was bland."; \
+	echo; echo "The report: open $$run/report.html in a browser."
+
+test: $(INSTALLED)
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/python -m pytest
+
+clean:
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache

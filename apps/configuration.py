@@ -1,0 +1,161 @@
+"""Hyperparameters: frozen dataclasses whose fields carry default, range and scale."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import typing
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field
+from typing import Any, Self
+
+from apps.errors import UserError, nearest
+
+_RANGE = "range"
+
+
+@dataclass(frozen=True)
+class Range:
+    """Which values a hyperparameter takes, and how a search would walk them.
+
+    Attributes:
+        low, high: inclusive bounds of a number; None where there is none.
+        log: whether a search samples on a logarithmic scale.
+        choices: the admissible values, in place of bounds.
+        searched: whether tuning varies it unless told otherwise.
+        per: name of the integer hyperparameter that says how many of this one are active.
+    """
+
+    low: float | None = None
+    high: float | None = None
+    log: bool = False
+    choices: tuple[Any, ...] | None = None
+    searched: bool = False
+    per: str | None = None
+
+    def check(self, key: str, value: Any) -> None:
+        """Raise UserError unless the value lies in the range."""
+        if self.choices is not None:
+            if value not in self.choices:
+                raise UserError(f"{key}={value}: choose one of {', '.join(map(str, self.choices))}")
+            return
+        if isinstance(value, float) and not math.isfinite(value):
+            raise UserError(f"{key}={value}: give a finite number")
+        if self.low is not None and value < self.low:
+            raise UserError(f"{key}={value}: must be at least {self.low:g}")
+        if self.high is not None and value > self.high:
+            raise UserError(f"{key}={value}: must be at most {self.high:g}")
+
+
+def searched(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    log: bool = False,
+    choices: tuple[Any, ...] | None = None,
+    per: str | None = None,
+) -> Any:
+    """Dataclass field of a hyperparameter that tuning varies; arguments as in `Range`."""
+    span = Range(low, high, log, choices, searched=True, per=per)
+    return field(default=default, metadata={_RANGE: span})
+
+
+def fixed(
+    default: Any,
+    *,
+    low: float | None = None,
+    high: float | None = None,
+    choices: tuple[Any, ...] | None = None,
+) -> Any:
+    """Dataclass field of a hyperparameter that tuning leaves alone; arguments as in `Range`."""
+    return field(default=default, metadata={_RANGE: Range(low, high, choices=choices)})
+
+
+@dataclass(frozen=True)
+class ApplicationConfig:
+    """Hyperparameters that every application has; subclasses add their own."""
+
+    learning_rate: float = searched(1e-3, low=1e-5, high=1e-1, log=True)
+    batch_size: int = searched(32, low=1, high=4096, log=True)
+    epochs: int = fixed(10, low=1, high=100_000)
+    patience: int = fixed(3, low=1, high=100_000)
+    warmup: float = fixed(0.05, low=0.0, high=0.5)
+    weight_decay: float = fixed(0.0, low=0.0, high=1.0)
+    clip_norm: float = fixed(1.0, low=1e-6, high=1e6)
+    averaging: float = fixed(0.0, low=0.0, high=0.99999)
+    validation_fraction: float = fixed(0.1, low=0.001, high=0.5)
+
+    def __post_init__(self) -> None:
+        for key, span in self.ranges().items():
+            value = getattr(self, key)
+            if value is not None:
+                span.check(key, value)
+
+    @classmethod
+    def ranges(cls) -> dict[str, Range]:
+        """The range of every hyperparameter, by name."""
+        return {f.name: f.metadata.get(_RANGE, Range()) for f in dataclasses.fields(cls)}
+
+    @classmethod
+    def defaults(cls) -> dict[str, Any]:
+        """The default of every hyperparameter, by name."""
+        return {f.name: f.default for f in dataclasses.fields(cls) if f.default is not MISSING}
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """Config from a mapping of values, or of texts as the command line gives them.
+
+        Args:
+            values: hyperparameter names to values; a text is read as the field's type.
+
+        Returns:
+            The config, defaults where nothing was given.
+
+        Raises:
+            UserError: an unknown name (the nearest is suggested), a text that is not of the type,
+                or a value out of range.
+        """
+        types = typing.get_type_hints(cls)
+        read = {}
+        for key, value in values.items():
+            if key not in types:
+                raise UserError(f"unknown setting '{key}'{nearest(key, types)}")
+            read[key] = _read(key, value, types[key])
+        return cls(**read)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The values by name, ready for JSON."""
+        return dataclasses.asdict(self)
+
+
+def _read(key: str, value: Any, kind: Any) -> Any:
+    """One value as the field's type; texts are parsed, numbers widened."""
+    options = typing.get_args(kind) or (kind,)
+    if value is None or (isinstance(value, str) and value.lower() == "none"):
+        if type(None) in options:
+            return None
+        raise UserError(f"{key}={value}: give {_article(options[0])}")
+    target = next(option for option in options if option is not type(None))
+    try:
+        if target is bool:
+            return _boolean(value)
+        if isinstance(value, bool) or (target is int and not float(value).is_integer()):
+            raise ValueError
+        return target(value)
+    except (ValueError, TypeError):
+        raise UserError(f"{key}={value}: give {_article(target)}") from None
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    words = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+    if str(value).lower() not in words:
+        raise ValueError
+    return words[str(value).lower()]
+
+
+def _article(kind: type) -> str:
+    names = {int: "a whole number", float: "a number", bool: "true or false", str: "a text"}
+    return names.get(kind, kind.__name__)

@@ -1,0 +1,171 @@
+"""Text inside the graph: raw strings to word ids, and embeddings of words and word pairs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Any, Self
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+PAD, UNKNOWN = 0, 1
+_RESERVED = 2
+
+
+@keras.saving.register_keras_serializable("apps")
+class WordIds(keras.layers.Layer):
+    """Texts `(batch,)` string to `{"ids": (batch, time) int32, "lengths": (batch,) int32}`.
+
+    Lower-cases, drops HTML tags, and splits at white space, around every punctuation mark and
+    symbol, and around every character of scripts written without spaces. Bytes that are not UTF-8
+    become the replacement character. Id 0 pads and 1 is any word outside the vocabulary; a text
+    without a word is one unknown word, since a batch with no step at all has no shape that a
+    recurrent kernel accepts.
+
+    Args:
+        vocabulary: the words, the most frequent first; word `i` gets id `i + 2`.
+        max_tokens: a longer text keeps its first and last `max_tokens / 2` words.
+    """
+
+    def __init__(self, vocabulary: Sequence[str], max_tokens: int, **kwargs: Any) -> None:
+        super().__init__(**{"trainable": False, **kwargs})
+        self.vocabulary = list(vocabulary)
+        self.max_tokens = max_tokens
+        with tf.init_scope():
+            self._table = tf.lookup.StaticHashTable(
+                tf.lookup.KeyValueTensorInitializer(
+                    tf.constant(self.vocabulary, tf.string),
+                    tf.range(_RESERVED, _RESERVED + len(self.vocabulary), dtype=tf.int32),
+                ),
+                default_value=UNKNOWN,
+            )
+
+    first_id = _RESERVED
+
+    @property
+    def size(self) -> int:
+        """Number of distinct ids."""
+        return _RESERVED + len(self.vocabulary)
+
+    @classmethod
+    def learn(cls, texts: Sequence[str], size: int, max_tokens: int, **kwargs: Any) -> Self:
+        """Take the most frequent words of some texts as vocabulary.
+
+        Args:
+            texts: the training texts.
+            size: how many words to keep at most.
+            max_tokens: as in the class.
+        """
+        counts: Counter[bytes] = Counter()
+        for block in _blocks(texts):
+            counts.update(split_words(tf.constant(block)).flat_values.numpy().tolist())
+        ranked = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
+        return cls([word.decode() for word, _ in ranked[:size]], max_tokens, **kwargs)
+
+    def ragged(self, texts: tf.Tensor) -> tf.RaggedTensor:
+        """Word ids without padding, `(batch, None)` int32; no row is empty."""
+        words = split_words(texts)
+        words = tf.cond(
+            tf.reduce_max(words.row_lengths()) > self.max_tokens,
+            lambda: tf.concat(
+                [words[:, : -(-self.max_tokens // 2)], _tail(words, self.max_tokens)], axis=1
+            ),
+            lambda: words,
+        )
+        ids = self._table.lookup(words)
+        filler = tf.fill([ids.nrows()], UNKNOWN)
+        empty = tf.cast(ids.row_lengths() == 0, tf.int64)
+        return tf.concat(
+            [ids, tf.RaggedTensor.from_row_lengths(filler[: tf.reduce_sum(empty)], empty)], 1
+        )
+
+    def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        ids = self.ragged(texts)
+        return {"ids": ids.to_tensor(PAD), "lengths": tf.cast(ids.row_lengths(), tf.int32)}
+
+    def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
+        batch = texts.shape[0]
+        return {
+            "ids": keras.KerasTensor((batch, None), dtype="int32"),
+            "lengths": keras.KerasTensor((batch,), dtype="int32"),
+        }
+
+    def flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+        """All ids in one array and the offset at which each text begins, one more than texts."""
+        values, lengths = [np.zeros(0, np.int32)], [np.zeros(1, np.int64)]
+        for block in _blocks(texts):
+            ids = self.ragged(tf.constant(block))
+            values.append(ids.flat_values.numpy())
+            lengths.append(ids.row_lengths().numpy())
+        return np.concatenate(values), np.cumsum(np.concatenate(lengths))
+
+    def get_config(self) -> dict[str, Any]:
+        return {
+            **super().get_config(),
+            "vocabulary": self.vocabulary,
+            "max_tokens": self.max_tokens,
+        }
+
+
+def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
+    """Lower-cased words and punctuation marks of each text, `(batch, None)` string."""
+    texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
+    texts = tf.strings.lower(texts, encoding="utf-8")
+    texts = tf.strings.regex_replace(texts, r"</?[a-z][^<>]{0,80}>", " ")
+    texts = tf.strings.regex_replace(texts, r"[\x{2018}\x{2019}]", "'")
+    texts = tf.strings.regex_replace(
+        texts, r"([^\pL\pM\pN\s']|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])", r" \1 "
+    )
+    texts = tf.strings.regex_replace(texts, r"(^|[^\pL\pN])'+|'+([^\pL\pN]|$)", r"\1 ' \2")
+    return tf.strings.split(texts)
+
+
+def _tail(words: tf.RaggedTensor, max_tokens: int) -> tf.RaggedTensor:
+    """The last `max_tokens // 2` words of each text, fewer where the head already holds them."""
+    lengths = words.row_lengths()
+    head = tf.cast(-(-max_tokens // 2), tf.int64)
+    start = tf.maximum(head, lengths - max_tokens // 2)
+    position = tf.ragged.range(lengths)
+    return tf.ragged.boolean_mask(words, position >= start[:, None])
+
+
+def _blocks(texts: Sequence[str], size: int = 1024) -> Iterable[Sequence[str]]:
+    for start in range(0, len(texts), size):
+        yield list(texts[start : start + size])
+
+
+@keras.saving.register_keras_serializable("apps")
+class WordPairEmbedding(keras.layers.Layer):
+    """Embedding of each word together with the one before it, by hashing the pair of ids.
+
+    Ids `(batch, time)` to `(batch, time, dimension)`. Pairs share rows where their hashes collide
+    (Weinberger et al. 2009, "Feature hashing for large scale multitask learning").
+
+    Args:
+        buckets: number of rows of the table.
+        dimension: width of a row.
+    """
+
+    def __init__(self, buckets: int, dimension: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.buckets = buckets
+        self.dimension = dimension
+
+    def build(self, shape: tuple[int | None, ...]) -> None:
+        self.embeddings = self.add_weight(
+            shape=(self.buckets, self.dimension), initializer="zeros", name="embeddings"
+        )
+
+    def call(self, ids: tf.Tensor) -> tf.Tensor:
+        current = tf.cast(ids, tf.int64)
+        previous = tf.pad(current, [[0, 0], [1, 0]])[:, :-1]
+        rows = (previous * 1_000_003 + current * 7_919) % self.buckets
+        return tf.cast(tf.gather(self.embeddings, rows), self.compute_dtype)
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*shape, self.dimension)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "buckets": self.buckets, "dimension": self.dimension}

@@ -1,0 +1,140 @@
+"""Sentiment: which label a text carries."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import keras
+
+from apps.application import Baseline
+from apps.classification import ClassAnswers, Classifier
+from apps.configuration import ApplicationConfig, fixed, searched
+from apps.data import Column, Examples, Prepared, RaggedRows
+from apps.errors import UserError
+from apps.layers import LSTMStack
+from apps.layers.pooling import LengthMask, MaxMeanPooling
+from apps.layers.text import WordIds, WordPairEmbedding
+from apps.text.bag_of_words import BagOfWords
+from apps.text.sample_reviews import sample_reviews
+from apps.text.word_vectors import read_word_vectors
+
+
+@dataclass(frozen=True)
+class SentimentConfig(ApplicationConfig):
+    """Hyperparameters of the sentiment model; `searched` ones are what tuning varies."""
+
+    depth: int = searched(1, low=1, high=4)
+    units: int = searched(128, low=1, high=4096, log=True, per="depth")
+    bidirectional: bool = searched(True, choices=(False, True))
+    embedding: int = searched(128, low=1, high=4096, log=True)
+    pairs: int = fixed(0, low=0, high=2**24)
+    word_dropout: float = searched(0.1, low=0.0, high=0.9)
+    input_dropout: float = searched(0.2, low=0.0, high=0.9)
+    layer_dropout: float = searched(0.2, low=0.0, high=0.9)
+    weight_dropout: float = searched(0.2, low=0.0, high=0.9)
+    output_dropout: float = searched(0.4, low=0.0, high=0.9)
+    vocabulary: int = fixed(30_000, low=1, high=10_000_000)
+    max_tokens: int = fixed(512, low=2, high=100_000)
+    embeddings: str | None = fixed(None)
+
+
+class Sentiment(Classifier):
+    """Word embeddings, a bidirectional LSTM over all words, maximum and mean over its states."""
+
+    name = "sentiment"
+    columns: ClassVar = {
+        "text": Column.text(),
+        "label": Column.label(),
+        "group": Column.group(required=False),
+    }
+    inputs = ("text",)
+    Config = SentimentConfig
+    config: SentimentConfig
+
+    # Reading and checking examples
+
+    @classmethod
+    def sample(cls, seed: int) -> Examples:
+        return sample_reviews(seed)
+
+    def check(self, examples: Examples, *, learning: bool) -> Examples:
+        rows = [row for row, text in enumerate(examples["text"]) if text.strip()]
+        if not rows:
+            raise UserError(
+                f"{examples.source}: every text is empty; give texts with words in them"
+            )
+        kept = examples.select(rows)
+        if "label" in kept:
+            self.check_labels(kept, learning=learning)
+        return kept
+
+    # What is learnt from data before training
+
+    def learn(self, examples: Examples) -> None:
+        self.learn_labels(examples)
+        config = self.config
+        self.words = WordIds.learn(
+            examples["text"], config.vocabulary, config.max_tokens, name="words"
+        )
+
+    def prepare(self, examples: Examples, *, targets: bool = True) -> Prepared:
+        rows = {"ids": RaggedRows(*self.words.flat(examples["text"]))}
+        return Prepared.of(rows, target=self.truth(examples) if targets else None)
+
+    # The Keras model
+
+    def build(self) -> keras.Model:
+        config = self.config
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        lengths = keras.Input((), dtype="int32", name="lengths")
+        mask = LengthMask(name="mask")(ids, lengths)
+        words = keras.layers.Embedding(
+            self.words.size, config.embedding, embeddings_initializer="uniform", name="embedding"
+        )
+        x = words(ids)
+        if config.embeddings:
+            words.set_weights(
+                [read_word_vectors(config.embeddings, self.words, words.get_weights()[0])]
+            )
+        if config.pairs:
+            x += WordPairEmbedding(config.pairs, config.embedding, name="pair_embedding")(ids)
+        x = keras.layers.Dropout(
+            config.word_dropout, noise_shape=(None, None, 1), seed=self.seed, name="word_dropout"
+        )(x)
+        states = LSTMStack(
+            units=config.units,
+            depth=config.depth,
+            bidirectional=config.bidirectional,
+            input_dropout=config.input_dropout,
+            dropout=config.layer_dropout,
+            weight_dropout=config.weight_dropout,
+            return_sequences=True,
+            seed=self.seed,
+            name="lstm",
+        )(x, mask=mask)
+        pooled = MaxMeanPooling(name="pooling")(states, mask=mask)
+        pooled = keras.layers.Dropout(config.output_dropout, seed=self.seed, name="output_dropout")(
+            pooled
+        )
+        logits = keras.layers.Dense(len(self.labels), name="logits")(pooled)
+        self.model = keras.Model({"ids": ids, "lengths": lengths}, logits, name="tensors")
+        return self.model
+
+    # The naive baseline that it must beat
+
+    def baselines(self) -> dict[str, Baseline]:
+        return {**super().baselines(), "bag_of_words": BagOfWords(self.labels, self.seed)}
+
+    # Serving signatures
+
+    def raw_inputs(self) -> dict[str, Any]:
+        return {"text": keras.Input((), dtype="string", name="text")}
+
+    def serve(self, *, text: Any) -> dict[str, Any]:
+        return ClassAnswers(self.labels, name="answers")(self.model(self.words(text)))
+
+    def adopt(self, served: keras.Model) -> None:
+        self.words = served.get_layer("words")
+        self.model = served.get_layer("tensors")
+        self.labels = served.get_layer("answers").labels

@@ -1,0 +1,242 @@
+"""The fit loop: budgeted, early-stopped, checkpointed, resumable to the same data order."""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+import tensorflow as tf
+from tqdm import tqdm
+
+from apps.application import Application
+from apps.data import Prepared, dataset, epoch_batches, in_order, sorted_batches
+from apps.errors import UserError
+from apps.training.checkpoints import Checkpoints, Position
+from apps.training.optimizer import LazyAdam
+from apps.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Budget:
+    """How long training may take.
+
+    Attributes:
+        started: `time.monotonic()` at the start of the whole command.
+        minutes: for the whole command; None for as long as the epochs take.
+        checkpoint_seconds: longest time between two checkpoints.
+    """
+
+    started: float
+    minutes: float | None = None
+    checkpoint_seconds: float = 30.0
+
+    def spent(self, earlier: float = 0.0) -> float:
+        """Share of the minutes that are gone, 0 where they are unlimited.
+
+        Args:
+            earlier: seconds that earlier sessions of the run have taken.
+        """
+        if self.minutes is None:
+            return 0.0
+        return (time.monotonic() - self.started + earlier) / (60 * self.minutes)
+
+
+class Training:
+    """Trains an application's model on prepared rows.
+
+    Args:
+        application: with its model built.
+        train: rows to learn from, with targets.
+        validation: rows to choose by.
+        truth: what the application measures the validation outputs against.
+        folder: the run folder, for checkpoints and history.
+        budget: how long it may take.
+        log: takes a line for the user.
+    """
+
+    def __init__(
+        self,
+        application: Application,
+        train: Prepared,
+        validation: Prepared,
+        truth: np.ndarray,
+        folder: RunFolder,
+        budget: Budget,
+        log: Callable[[str], None],
+    ) -> None:
+        config = application.config
+        self.application = application
+        self.train, self.validation, self.truth = train, validation, truth
+        self.folder, self.budget, self.log = folder, budget, log
+        self.model = application.model
+        self.optimizer = LazyAdam(
+            config.learning_rate, weight_decay=config.weight_decay, epsilon=1e-8
+        )
+        self.optimizer.exclude_from_weight_decay(var_names=["embedding", "bias"])
+        self.optimizer.build(self.model.trainable_variables)
+        self.checkpoints = Checkpoints(folder, self.model, self.optimizer)
+        self.steps = math.ceil(len(train.lengths) / config.batch_size)
+        self._earlier = 0.0
+        self._step = tf.function(self._train_step, reduce_retracing=True)
+
+    def run(self) -> Position:
+        """Train to the end, from the last checkpoint if there is one, and load the best weights.
+
+        Returns:
+            The final position; its history has a row for each epoch.
+
+        Raises:
+            UserError: the loss is not finite.
+            KeyboardInterrupt: after a checkpoint was written.
+        """
+        position = self.checkpoints.restore()
+        self._earlier = position.seconds
+        while not position.stopped:
+            try:
+                self._run_epoch(position)
+            except KeyboardInterrupt:
+                self._save(position)
+                raise
+            self._close_epoch(position)
+        self.checkpoints.restore_best(position)
+        return position
+
+    def _run_epoch(self, position: Position) -> None:
+        config = self.application.config
+        batches = epoch_batches(
+            self.train.lengths, config.batch_size, seed=self.application.seed, epoch=position.epoch
+        )
+        losses: list[tf.Tensor] = []
+        saved = time.monotonic()
+        with tqdm(
+            total=self.steps,
+            initial=position.step,
+            desc=f"epoch {position.epoch + 1}/{config.epochs}",
+            unit="step",
+            file=sys.stderr,
+            mininterval=0.5 if sys.stderr.isatty() else 20.0,
+            dynamic_ncols=True,
+        ) as bar:
+            for batch in dataset(self.train, batches, start=position.step):
+                self.optimizer.learning_rate.assign(self._learning_rate(position))
+                losses.append(self._step(batch))
+                position.step += 1
+                position.total += 1
+                bar.update()
+                if len(losses) >= 10:
+                    self._count(losses, position)
+                    bar.set_postfix_str(
+                        f"loss {position.loss_sum / position.loss_steps:.4f}", refresh=False
+                    )
+                if time.monotonic() - saved > self.budget.checkpoint_seconds:
+                    self._count(losses, position)
+                    self._save(position)
+                    saved = time.monotonic()
+                if self._out_of_time(position):
+                    position.stopped = "minutes"
+                    break
+            self._count(losses, position)
+
+    def _close_epoch(self, position: Position) -> None:
+        config, application = self.application.config, self.application
+        outputs = predict(self.model, self.validation)
+        metrics = application.measure(self.truth, outputs)
+        row = {
+            "epoch": position.epoch + 1,
+            "step": position.total,
+            "seconds": round(self._seconds(), 2),
+            "learning_rate": float(self.optimizer.learning_rate.numpy()),
+            "loss": position.loss_sum / max(position.loss_steps, 1),
+            **{f"val_{name}": value for name, value in metrics.items()},
+        }
+        position.history.append(row)
+        position.epoch += 1
+        position.step, position.loss_sum, position.loss_steps = 0, 0.0, 0
+        score = metrics[application.objective]
+        if application.better(score, position.best["value"] if position.best else None):
+            position.best = {"epoch": position.epoch, "total": position.total, "value": score}
+            position.stale = 0
+            self.checkpoints.save_best(position)
+        else:
+            position.stale += 1
+        if position.epoch >= config.epochs:
+            position.stopped = position.stopped or "epochs"
+        elif position.stale >= config.patience:
+            position.stopped = position.stopped or "patience"
+        self._save(position)
+        self.folder.write_history(position.history)
+        shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
+        self.log(f"epoch {position.epoch}: loss {row['loss']:.4f}  validation: {shown}")
+
+    def _train_step(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        with tf.GradientTape() as tape:
+            inputs = {tensor.name: batch[tensor.name] for tensor in self.model.inputs}
+            loss = self.application.loss(batch, self.model(inputs, training=True))
+            total = loss + tf.add_n(self.model.losses) if self.model.losses else loss
+        variables = self.model.trainable_variables
+        gradients = tape.gradient(total, [variable.value for variable in variables])
+        gradients, _ = tf.clip_by_global_norm(gradients, self.application.config.clip_norm)
+        self.optimizer.apply(gradients, variables)
+        return loss
+
+    def _learning_rate(self, position: Position) -> float:
+        """Linear warm-up, then linear decay to zero at the last epoch or the last minute."""
+        config = self.application.config
+        done = position.total / (self.steps * config.epochs)
+        rise = min(1.0, (position.total + 1) / max(1.0, config.warmup * self.steps * config.epochs))
+        left = 1.0 - max(done, min(1.0, self.budget.spent(self._earlier)))
+        return float(config.learning_rate * rise * max(left, 1e-3))
+
+    def _out_of_time(self, position: Position) -> bool:
+        """Whether what is left of the budget only just suffices to validate and to report."""
+        if self.budget.minutes is None:
+            return False
+        left = 60 * self.budget.minutes * (1 - self.budget.spent(self._earlier))
+        pace = self._seconds() / max(position.total, 1) / self.application.config.batch_size
+        return left < 5 + 2 * pace * len(self.validation.lengths)
+
+    def _seconds(self) -> float:
+        return self._earlier + time.monotonic() - self.budget.started
+
+    def _count(self, losses: list[tf.Tensor], position: Position) -> None:
+        values = [float(loss) for loss in losses]
+        losses.clear()
+        if not all(map(math.isfinite, values)):
+            raise UserError(
+                f"the loss is not finite at step {position.total}; lower learning_rate (now "
+                f"{self.application.config.learning_rate:g}) or clip_norm"
+            )
+        position.loss_sum += sum(values)
+        position.loss_steps += len(values)
+
+    def _save(self, position: Position) -> None:
+        position.seconds = self._seconds()
+        self.checkpoints.save(position)
+
+
+def predict(model: keras.Model, prepared: Prepared, batch_size: int = 64) -> np.ndarray:
+    """The model's outputs of all prepared rows, in their order.
+
+    Args:
+        model: from prepared tensors to one output tensor `(batch, …)` of fixed shape.
+        prepared: the rows.
+        batch_size: rows at a time, of like length.
+
+    Returns:
+        Array `(rows, …)` float32.
+    """
+    inputs = [tensor.name for tensor in model.inputs]
+    call = tf.function(
+        lambda batch: model({name: batch[name] for name in inputs}, training=False),
+        reduce_retracing=True,
+    )
+    outputs: list[np.ndarray] = []
+    batches = sorted_batches(prepared.lengths, batch_size)
+    for batch in dataset(prepared, batches):
+        outputs.append(tf.cast(call(batch), tf.float32).numpy())
+    return in_order(batches, outputs)

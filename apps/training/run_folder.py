@@ -1,0 +1,167 @@
+"""The run folder: its files, written beside and renamed, and what makes a folder a run."""
+
+from __future__ import annotations
+
+import csv
+import io
+import itertools
+import json
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any
+
+import numpy as np
+
+from apps.errors import UserError
+
+if TYPE_CHECKING:
+    import keras
+
+
+class RunFolder:
+    """Paths and atomic writes of one run.
+
+    Args:
+        path: the folder; it need not exist yet.
+    """
+
+    def __init__(self, path: str | os.PathLike[str]) -> None:
+        self.path = Path(path)
+        self.config = self.path / "config.json"
+        self.metrics = self.path / "metrics.json"
+        self.history = self.path / "history.csv"
+        self.model = self.path / "model.keras"
+        self.checkpoints = self.path / "checkpoints"
+        self.baselines = self.path / "baselines"
+        self.predictions = self.path / "predictions.jsonl"
+        self.environment = self.path / "environment.json"
+        self.report = self.path / "report.html"
+
+    def create(self) -> None:
+        """Make the folder for a run that starts.
+
+        Raises:
+            UserError: something is there already.
+        """
+        if self.config.exists():
+            raise UserError(
+                f"{self.path}: holds a run; continue it with --resume, or name another folder"
+            )
+        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+            raise UserError(
+                f"{self.path}: exists and is not an empty folder; name another one with --run"
+            )
+        self.checkpoints.mkdir(parents=True, exist_ok=True)
+        self.baselines.mkdir(exist_ok=True)
+
+    def require_started(self) -> None:
+        """Raise UserError unless the folder belongs to a run."""
+        if not self.path.exists():
+            raise UserError(f"{self.path}: no such run folder; name one that `train` has written")
+        if not self.config.is_file():
+            raise UserError(
+                f"{self.path}: not a run folder (no config.json); name one that `train` has written"
+            )
+
+    def require_finished(self) -> None:
+        """Raise UserError unless the run's training came to its end."""
+        self.require_started()
+        application = self.read_json(self.config).get("application", "APP")
+        for file in (self.model, self.metrics):
+            if not file.is_file():
+                raise UserError(
+                    f"{self.path}: training has not finished (no {file.name}); finish it with "
+                    f"`python -m apps train {application} --run {self.path} --resume`"
+                )
+
+    def read_json(self, file: Path) -> dict[str, Any]:
+        """A JSON object of the run.
+
+        Raises:
+            UserError: the file is missing or damaged.
+        """
+        try:
+            value = json.loads(file.read_text(encoding="utf-8"))
+            if not isinstance(value, dict):
+                raise ValueError("not an object")
+            return value
+        except FileNotFoundError:
+            raise UserError(f"{file}: missing; the run is incomplete, train it again") from None
+        except (ValueError, UnicodeDecodeError) as error:
+            raise UserError(f"{file}: damaged ({error}); train the run again") from None
+
+    def write_json(self, file: Path, value: Mapping[str, Any]) -> None:
+        """Write a JSON object in one step."""
+        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        write_atomically(file, lambda stream: stream.write(text.encode() + b"\n"))
+
+    def write_rows(self, file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
+        """Write one JSON object a line in one step."""
+        lines = [json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows]
+        write_atomically(file, lambda stream: stream.writelines(lines))
+
+    def write_history(self, history: Sequence[Mapping[str, Any]]) -> None:
+        """Write `history.csv`, one row an epoch."""
+        text = io.StringIO()
+        writer = csv.DictWriter(
+            text, list(history[0]) if history else ["epoch"], lineterminator="\n"
+        )
+        writer.writeheader()
+        writer.writerows(history)
+        write_atomically(self.history, lambda stream: stream.write(text.getvalue().encode()))
+
+    def write_arrays(self, file: Path, arrays: Mapping[str, np.ndarray]) -> None:
+        """Write arrays as `.npz` in one step."""
+        write_atomically(file, lambda stream: np.savez(stream, allow_pickle=False, **arrays))
+
+    def write_model(self, model: keras.Model) -> None:
+        """Write a model in Keras's own format in one step."""
+        beside = self.model.with_name(f".{os.getpid()}.{self.model.name}")
+        try:
+            model.save(beside)
+            with beside.open("rb") as stream:
+                os.fsync(stream.fileno())
+            os.replace(beside, self.model)
+        finally:
+            beside.unlink(missing_ok=True)
+
+    def read_arrays(self, file: Path) -> dict[str, np.ndarray]:
+        """The arrays of an `.npz` file; pickled objects are refused."""
+        try:
+            with np.load(file, allow_pickle=False) as arrays:
+                return {name: arrays[name] for name in arrays.files}
+        except (OSError, ValueError, EOFError, KeyError) as error:
+            raise UserError(f"{file}: cannot be read ({error}); train the run again") from None
+
+
+def new_run_folder(application: str) -> Path:
+    """A path under `runs/` named after the application and the time, not in use."""
+    stem = Path("runs") / f"{application}-{datetime.now():%Y%m%d-%H%M%S}"
+    names = itertools.chain(
+        [stem], (stem.with_name(f"{stem.name}-{n}") for n in itertools.count(2))
+    )
+    return next(path for path in names if not path.exists())
+
+
+def write_atomically(file: Path, write: Callable[[IO[bytes]], object]) -> None:
+    """Write a file beside its place, flush it to disk, and rename it into place."""
+    handle, beside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    try:
+        with os.fdopen(handle, "wb") as stream:
+            write(stream)
+            stream.flush()
+            os.fsync(stream.fileno())
+        os.chmod(beside, 0o666 & ~_umask())
+        os.replace(beside, file)
+    except BaseException:
+        Path(beside).unlink(missing_ok=True)
+        raise
+
+
+def _umask() -> int:
+    mask = os.umask(0o022)
+    os.umask(mask)
+    return mask

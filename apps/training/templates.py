@@ -1,0 +1,45 @@
+"""The templates of the report: text is escaped unless it was made to be markup."""
+
+from __future__ import annotations
+
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from apps.training import quantities
+
+
+def render(template: str, **values: Any) -> Markup:
+    """Fill a template of this folder.
+
+    Args:
+        template: file name, `"report.html.j2"`.
+        **values: what it shows; everything but `Markup` is escaped.
+
+    Returns:
+        The markup.
+    """
+    return Markup(_environment().get_template(template).render(values))
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    environment.filters |= {
+        "percent": quantities.percent,
+        "decimal": quantities.decimal,
+        "duration": quantities.duration,
+        "words": quantities.words,
+        "capital": quantities.capital,
+        "excerpt": quantities.excerpt,
+    }
+    return environment
