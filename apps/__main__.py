@@ -120,6 +120,13 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", metavar="RUN")
     report.set_defaults(run_command=_report)
 
+    export = commands.add_parser("export", help="write a SavedModel version")
+    export.add_argument("run", metavar="RUN")
+    export.add_argument(
+        "--to", default="saved_models", metavar="DIR", help="saved_models by default"
+    )
+    export.set_defaults(run_command=_export)
+
     doctor = commands.add_parser(
         "doctor", help="which kernel each recurrent layer runs on, and why"
     )
@@ -195,6 +202,10 @@ def _predict(options: argparse.Namespace) -> None:
 
 def _report(options: argparse.Namespace) -> None:
     print(apps.load(options.run).report())
+
+
+def _export(options: argparse.Namespace) -> None:
+    print(apps.load(options.run).export(options.to))
 
 
 def _doctor(options: argparse.Namespace) -> None:

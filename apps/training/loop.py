@@ -7,6 +7,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import keras
 import numpy as np
@@ -17,8 +18,15 @@ from apps.application import Application
 from apps.data import Prepared, dataset, epoch_batches, in_order, sorted_batches
 from apps.errors import UserError
 from apps.training.checkpoints import Checkpoints, Position
+from apps.training.interrupt import interrupt_between_steps
 from apps.training.optimizer import LazyAdam
 from apps.training.run_folder import RunFolder
+
+_ENDS = {
+    "epochs": "all epochs are done",
+    "patience": "validation stopped improving",
+    "minutes": "the minutes are used up",
+}
 
 
 @dataclass(frozen=True)
@@ -82,7 +90,7 @@ class Training:
         self.checkpoints = Checkpoints(folder, self.model, self.optimizer)
         self.steps = math.ceil(len(train.lengths) / config.batch_size)
         self._earlier = 0.0
-        self._step = tf.function(self._train_step, reduce_retracing=True)
+        self._step: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None = None
 
     def run(self) -> Position:
         """Train to the end, from the last checkpoint if there is one, and load the best weights.
@@ -97,13 +105,12 @@ class Training:
         position = self.checkpoints.restore()
         self._earlier = position.seconds
         while not position.stopped:
-            try:
-                self._run_epoch(position)
-            except KeyboardInterrupt:
-                self._save(position)
-                raise
+            self._run_epoch(position)
             self._close_epoch(position)
+        self.folder.write_history(position.history)
         self.checkpoints.restore_best(position)
+        best = position.best or {}
+        self.log(f"{_ENDS[position.stopped]}; the weights of epoch {best.get('epoch')} are kept")
         return position
 
     def _run_epoch(self, position: Position) -> None:
@@ -111,9 +118,12 @@ class Training:
         batches = epoch_batches(
             self.train.lengths, config.batch_size, seed=self.application.seed, epoch=position.epoch
         )
+        data = dataset(self.train, batches, start=position.step)
+        step = self._step or _traced(self._train_step, data)
+        self._step = step
         losses: list[tf.Tensor] = []
         saved = time.monotonic()
-        with tqdm(
+        progress = tqdm(
             total=self.steps,
             initial=position.step,
             desc=f"epoch {position.epoch + 1}/{config.epochs}",
@@ -121,10 +131,11 @@ class Training:
             file=sys.stderr,
             mininterval=0.5 if sys.stderr.isatty() else 20.0,
             dynamic_ncols=True,
-        ) as bar:
-            for batch in dataset(self.train, batches, start=position.step):
+        )
+        with progress as bar, interrupt_between_steps() as interrupted:
+            for batch in data:
                 self.optimizer.learning_rate.assign(self._learning_rate(position))
-                losses.append(self._step(batch))
+                losses.append(step(batch))
                 position.step += 1
                 position.total += 1
                 bar.update()
@@ -133,10 +144,12 @@ class Training:
                     bar.set_postfix_str(
                         f"loss {position.loss_sum / position.loss_steps:.4f}", refresh=False
                     )
-                if time.monotonic() - saved > self.budget.checkpoint_seconds:
+                if interrupted() or time.monotonic() - saved > self.budget.checkpoint_seconds:
                     self._count(losses, position)
                     self._save(position)
                     saved = time.monotonic()
+                if interrupted():
+                    raise KeyboardInterrupt
                 if self._out_of_time(position):
                     position.stopped = "minutes"
                     break
@@ -211,7 +224,9 @@ class Training:
                 f"the loss is not finite at step {position.total}; lower learning_rate (now "
                 f"{self.application.config.learning_rate:g}) or clip_norm"
             )
-        position.loss_sum += sum(values)
+        # One by one: sums of parts would depend on where a checkpoint has cut the epoch.
+        for value in values:
+            position.loss_sum += value
         position.loss_steps += len(values)
 
     def _save(self, position: Position) -> None:
@@ -231,12 +246,17 @@ def predict(model: keras.Model, prepared: Prepared, batch_size: int = 64) -> np.
         Array `(rows, …)` float32.
     """
     inputs = [tensor.name for tensor in model.inputs]
-    call = tf.function(
-        lambda batch: model({name: batch[name] for name in inputs}, training=False),
-        reduce_retracing=True,
+    batches = sorted_batches(prepared.lengths, batch_size)
+    data = dataset(prepared, batches)
+    call = _traced(
+        lambda batch: model({name: batch[name] for name in inputs}, training=False), data
     )
     outputs: list[np.ndarray] = []
-    batches = sorted_batches(prepared.lengths, batch_size)
-    for batch in dataset(prepared, batches):
+    for batch in data:
         outputs.append(tf.cast(call(batch), tf.float32).numpy())
     return in_order(batches, outputs)
+
+
+def _traced(function: Callable[..., Any], data: tf.data.Dataset) -> Callable[..., Any]:
+    """A function as one graph that takes every element of a data set, of whatever length."""
+    return tf.function(function).get_concrete_function(data.element_spec)

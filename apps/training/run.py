@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -33,7 +34,7 @@ class Run:
     def __init__(self, folder: str | Path) -> None:
         files = RunFolder(folder)
         files.require_finished()
-        about = files.read_json(files.config)
+        about = files.about()
         kind = catalogue.load(about["application"])
         try:
             served = keras.models.load_model(files.model, compile=False)
@@ -114,6 +115,12 @@ class Run:
         examples = self._read(inputs, columns, names)
         outputs = predict(self.model, self.application.prepare(examples, targets=False))
         return self.application.answers(outputs)
+
+    def export(self, base: str | os.PathLike[str] = "saved_models") -> Path:
+        """Write the next version of the SavedModel, `base/APPLICATION/N`, and give its path."""
+        from apps.export.saved_model import export_saved_model
+
+        return export_saved_model(self.application, base)
 
     def report(self) -> Path:
         """Write `report.html` again from what the run folder holds."""

@@ -20,6 +20,9 @@ from apps.errors import UserError
 if TYPE_CHECKING:
     import keras
 
+_PARTIAL = ".partial-"
+_ABOUT = ("application", "config", "columns", "seed", "fingerprint")
+
 
 class RunFolder:
     """Paths and atomic writes of one run.
@@ -40,22 +43,68 @@ class RunFolder:
         self.environment = self.path / "environment.json"
         self.report = self.path / "report.html"
 
-    def create(self) -> None:
-        """Make the folder for a run that starts.
+    def unbegun(self) -> bool:
+        """Whether there is no folder, or no more in it than `create` leaves when it is killed."""
+        if not self.path.is_dir():
+            return not self.path.exists()
+        known = {self.checkpoints.name, self.baselines.name, self.environment.name}
+        return all(
+            entry.name in known or entry.name.startswith(_PARTIAL) for entry in self.path.iterdir()
+        )
+
+    def create(self, about: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
+        """Make the folder for a run that starts; `config.json`, which makes it a run, comes last.
+
+        Args:
+            about: for `config.json`.
+            environment: for `environment.json`.
 
         Raises:
             UserError: something is there already.
+            OSError: it cannot be written; nothing is left of it.
         """
         if self.config.exists():
             raise UserError(
                 f"{self.path}: holds a run; continue it with --resume, or name another folder"
             )
-        if self.path.exists() and (not self.path.is_dir() or any(self.path.iterdir())):
+        if not self.unbegun():
             raise UserError(
                 f"{self.path}: exists and is not an empty folder; name another one with --run"
             )
-        self.checkpoints.mkdir(parents=True, exist_ok=True)
-        self.baselines.mkdir(exist_ok=True)
+        ours = not self.path.exists()
+        try:
+            self.checkpoints.mkdir(parents=True, exist_ok=True)
+            self.baselines.mkdir(exist_ok=True)
+            self.write_json(self.environment, environment)
+            self.write_json(self.config, about)
+        except OSError:
+            for file in (self.environment, self.config):
+                if file.is_file():
+                    file.unlink()
+            for folder in (self.checkpoints, self.baselines, *([self.path] if ours else [])):
+                if folder.is_dir():
+                    folder.rmdir()
+            raise
+
+    def sweep(self) -> None:
+        """Remove files that were half-written when an earlier session was killed."""
+        for file in self.path.rglob(f"{_PARTIAL}*"):
+            file.unlink(missing_ok=True)
+
+    def about(self) -> dict[str, Any]:
+        """What the run was started with.
+
+        Raises:
+            UserError: `config.json` is not one that `create` has written.
+        """
+        about = self.read_json(self.config)
+        lacking = [key for key in _ABOUT if key not in about]
+        if lacking:
+            raise UserError(
+                f"{self.config}: not of a run (no '{lacking[0]}'); name a folder that `train` "
+                "has written"
+            )
+        return about
 
     def require_started(self) -> None:
         """Raise UserError unless the folder belongs to a run."""
@@ -69,7 +118,7 @@ class RunFolder:
     def require_finished(self) -> None:
         """Raise UserError unless the run's training came to its end."""
         self.require_started()
-        application = self.read_json(self.config).get("application", "APP")
+        application = self.about()["application"]
         for file in (self.model, self.metrics):
             if not file.is_file():
                 raise UserError(
@@ -119,7 +168,7 @@ class RunFolder:
 
     def write_model(self, model: keras.Model) -> None:
         """Write a model in Keras's own format in one step."""
-        beside = self.model.with_name(f".{os.getpid()}.{self.model.name}")
+        beside = self.model.with_name(f"{_PARTIAL}{os.getpid()}.{self.model.name}")
         try:
             model.save(beside)
             with beside.open("rb") as stream:
@@ -148,7 +197,7 @@ def new_run_folder(application: str) -> Path:
 
 def write_atomically(file: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Write a file beside its place, flush it to disk, and rename it into place."""
-    handle, beside = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
+    handle, beside = tempfile.mkstemp(dir=file.parent, prefix=f"{_PARTIAL}{file.name}.")
     try:
         with os.fdopen(handle, "wb") as stream:
             write(stream)

@@ -49,7 +49,8 @@ def train(
         minutes: budget of the whole call; the learning rate falls to zero within it.
         seed: seeds weights, dropout, data order and splits.
         run: the run folder; named after application and time unless given.
-        resume: go on with a run that was interrupted.
+        resume: go on with a run that was interrupted, from its start where it had not got as far
+            as making its folder.
         log: takes progress lines; standard error unless given.
         **settings: hyperparameters of the application.
 
@@ -66,6 +67,8 @@ def train(
     config = kind.Config.from_values(settings)
     if minutes is not None and not 0 < minutes < 1e6:
         raise UserError(f"minutes={minutes}: give a positive number of minutes")
+    if not 0 <= seed < 2**31:
+        raise UserError(f"seed={seed}: give a whole number from 0 to {2**31 - 1}")
     folder = RunFolder(run or new_run_folder(application))
     about = {
         "application": application,
@@ -77,30 +80,37 @@ def train(
         "columns": dict(columns or {}),
         "seed": seed,
     }
-    if resume:
+    going_on = resume and not folder.unbegun()
+    if going_on:
         _check_same(folder, about)
         if folder.metrics.is_file() and folder.model.is_file():
             say(f"{folder.path}: training has finished already")
-            return Run(folder.path)
+            finished = Run(folder.path)
+            if not folder.report.is_file():
+                say(f"report: {finished.report()}")
+            return finished
     keras.utils.set_random_seed(seed)
     learner = kind(config, seed)
     rows = read(data, kind.columns, rename=dict(columns or {}), sample=kind.sample, seed=seed)
     training, held_out, skipped = _divide(learner, rows, validation, columns)
     about["fingerprint"] = _fingerprint(training, held_out)
-    if resume:
+    if going_on:
         _check_same(folder, about)
+    # Whatever the data or the settings have wrong shows before anything is written.
+    learner.learn(training)
+    usable = learner.check(held_out, learning=False)
+    skipped += len(held_out) - len(usable)
+    held_out = usable
+    truth = learner.truth(held_out)
+    learner.build()
+    if going_on:
+        folder.sweep()
     else:
-        folder.create()
-        folder.write_json(folder.config, about)
-        folder.write_json(folder.environment, describe_environment(seed))
+        folder.create(about, describe_environment(seed))
     say(
         f"{len(training)} training rows, {len(held_out)} validation rows, {skipped} skipped (empty)"
     )
-    learner.learn(training)
-    held_out = learner.check(held_out, learning=False)
-    truth = learner.truth(held_out)
     baselines = _fit_baselines(learner, training, held_out, truth, folder, say)
-    learner.build()
     prepared = learner.prepare(held_out)
     session = Training(
         learner, learner.prepare(training), prepared, truth, folder, Budget(started, minutes), say
@@ -210,12 +220,11 @@ def _milliseconds(model: keras.Model, prepared: Prepared, rows: int = 20) -> flo
 def _check_same(folder: RunFolder, about: Mapping[str, Any]) -> None:
     """Refuse to resume with other settings or other data than the run began with."""
     folder.require_started()
-    before = folder.read_json(folder.config)
+    before = folder.about()
     for key in ("application", "seed", "columns", "fingerprint"):
         if key in about and before[key] != about[key]:
             raise UserError(
-                f"{folder.path}: was started with another {key if key != 'fingerprint' else 'data'}"
-                f"{f' ({before[key]})' if key != 'fingerprint' else ''}; resume with the same"
+                f"{folder.path}: was started with {_other(key, before[key])}; resume with the same"
             )
     for key, value in about["config"].items():
         if before["config"].get(key) != value:
@@ -223,6 +232,10 @@ def _check_same(folder: RunFolder, about: Mapping[str, Any]) -> None:
                 f"{folder.path}: was started with {key}={before['config'].get(key)}, not {value}; "
                 "resume with the same settings"
             )
+
+
+def _other(key: str, value: Any) -> str:
+    return "other data" if key == "fingerprint" else f"{key} {value!r}"
 
 
 def _name(source: Any) -> str:

@@ -1,0 +1,1 @@
+"""From a run to what a server loads."""
