@@ -1,0 +1,194 @@
+"""What an application asks of a data source: named columns, their kinds, and where to find them."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from apps.errors import UserError, nearest
+
+
+class Kind(enum.Enum):
+    """What the values of a column are."""
+
+    TEXT = "text"
+    LABEL = "label"
+    GROUP = "group"
+
+
+@dataclass(frozen=True)
+class Column:
+    """One column that an application reads; made by `text`, `label` or `group`.
+
+    Attributes:
+        kind: what the values are, which decides how they are checked.
+        required: whether a source without this column is refused.
+        limit_bytes: longest admissible value, in bytes of UTF-8.
+    """
+
+    kind: Kind
+    required: bool = True
+    limit_bytes: int = 1 << 20
+
+    @classmethod
+    def text(cls, *, required: bool = True, limit_bytes: int = 1 << 20) -> Column:
+        """Free text, kept as it stands; an empty or missing one becomes `""`."""
+        return cls(Kind.TEXT, required, limit_bytes)
+
+    @classmethod
+    def label(cls, *, required: bool = True) -> Column:
+        """Name of a class: a stripped text, neither empty nor "NaN"; 1, 1.0 and "1.0" are "1"."""
+        return cls(Kind.LABEL, required, limit_bytes=1 << 10)
+
+    @classmethod
+    def group(cls, *, required: bool = False) -> Column:
+        """Speaker, source, patient…: rows of one group stay on one side of a split."""
+        return cls(Kind.GROUP, required, limit_bytes=1 << 10)
+
+
+def quoted(names: Iterable[object], most: int = 8) -> str:
+    """The names in quotes with commas between, cut after `most` of them."""
+    listed = [f"'{name}'" for name in names]
+    tail = [f"… ({len(listed)} in all)"] if len(listed) > most else []
+    return ", ".join(listed[:most] + tail)
+
+
+def parse_rename(text: str, columns: Collection[str]) -> dict[str, str]:
+    """Read the command line's `--columns text=review,label=stars`.
+
+    Args:
+        text: comma-separated `column=name in the source`.
+        columns: the application's column names.
+
+    Returns:
+        The application's column name to the source's.
+
+    Raises:
+        UserError: an entry is malformed, unknown or given twice.
+    """
+    rename: dict[str, str] = {}
+    for entry in text.split(","):
+        column, equals, name = (part.strip() for part in entry.partition("="))
+        if not (column and equals and name):
+            raise UserError(
+                f"--columns {text}: '{entry.strip()}' is not COLUMN=NAME; "
+                f"write for example --columns {next(iter(columns))}=NAME"
+            )
+        if column in rename:
+            raise UserError(f"--columns {text}: '{column}' is given twice; name it once")
+        rename[column] = name
+    _check_rename(rename, columns)
+    return rename
+
+
+def _check_rename(rename: Mapping[str, str], columns: Collection[str]) -> None:
+    for column in rename:
+        if column not in columns:
+            raise UserError(
+                f"--columns: there is no column '{column}' to rename{nearest(column, columns)}"
+            )
+    names = [rename.get(column, column) for column in columns]
+    for column, name in rename.items():
+        if names.count(name) > 1:
+            others = [other for other in columns if rename.get(other, other) == name]
+            raise UserError(
+                f"--columns {column}={name}: {quoted(others)} would both be read from '{name}'; "
+                "name another for one of them"
+            )
+
+
+@dataclass(frozen=True)
+class Schema:
+    """The columns of one reading: what is wanted, under which names, and what may be missing.
+
+    Attributes:
+        columns: the application's column names and what each holds, in the order of tuples.
+        rename: column name to its name in the source, where they differ.
+        optional: columns that this reading can do without although the application needs them.
+        in_python: whether the source is a Python object, so that remedies speak of arguments.
+    """
+
+    columns: Mapping[str, Column]
+    rename: Mapping[str, str] = field(default_factory=dict)
+    optional: Collection[str] = ()
+    in_python: bool = False
+
+    def __post_init__(self) -> None:
+        _check_rename(self.rename, self.columns)
+
+    def requires(self, column: str) -> bool:
+        """Whether a source without this column is refused: it is needed or was renamed."""
+        wanted = self.columns[column].required or column in self.rename
+        return wanted and column not in self.optional
+
+    @property
+    def required(self) -> list[str]:
+        """The names of the columns that a source must have."""
+        return [name for name in self.columns if self.requires(name)]
+
+    def first(self, kind: Kind) -> str | None:
+        """The first column of a kind, or None."""
+        return next((name for name, c in self.columns.items() if c.kind is kind), None)
+
+    def find(self, column: str, fields: Iterable[str], source: str) -> str | None:
+        """The source's field that holds a column.
+
+        Args:
+            column: the application's column name.
+            fields: the names in the source; matched exactly, else regardless of case.
+            source: what is being read, for the message.
+
+        Returns:
+            The field's name, or None where the source has none.
+
+        Raises:
+            UserError: several fields differ from the column's name in case only.
+        """
+        name = self.rename.get(column, column)
+        names = list(fields)
+        if name in names:
+            return name
+        alike = [other for other in names if other.casefold() == name.casefold()]
+        if len(alike) > 1:
+            raise UserError(
+                f"{source}: {quoted(alike)} could each be the column '{name}'; "
+                f"say which: {self.naming(column, alike[0])}"
+            )
+        return alike[0] if alike else None
+
+    def match(self, fields: Sequence[str], source: str) -> dict[str, str]:
+        """Find every column among the fields of a source.
+
+        Args:
+            fields: the names in the source.
+            source: what is being read, for the message.
+
+        Returns:
+            Column name to field name, for the columns that the source has.
+
+        Raises:
+            UserError: a required column is missing.
+        """
+        found: dict[str, str] = {}
+        for column in self.columns:
+            name = self.find(column, fields, source)
+            if name is not None:
+                found[column] = name
+            elif self.requires(column):
+                raise self.missing(column, fields, source)
+        return found
+
+    def missing(self, column: str, fields: Iterable[str], source: str) -> UserError:
+        """The error that tells which fields there are and how to name the right one."""
+        return UserError(
+            f"{source} has no column '{self.rename.get(column, column)}'; "
+            f"its columns are {quoted(fields) or 'none'}; "
+            f"say which one holds the {column}: {self.naming(column)}"
+        )
+
+    def naming(self, column: str, name: str = "NAME") -> str:
+        """How a user says under which name a source has a column."""
+        return (
+            f"columns={{'{column}': '{name}'}}" if self.in_python else f"--columns {column}={name}"
+        )
