@@ -218,6 +218,8 @@ def _doctor(options: argparse.Namespace) -> None:
             f"{options.target}: neither a path nor an application"
             f"{nearest(options.target, catalogue.APPLICATIONS)}"
         )
+    elif Path(options.target, "config.json").is_file():
+        diagnoses = diagnose_model(apps.load(options.target).model)
     else:
         diagnoses = diagnose_file(options.target)
     if options.json:

@@ -140,6 +140,10 @@ class Application(ABC):
         """What `predict` prints for each row of outputs, ready for JSON."""
 
     @abstractmethod
+    def predictions(self, examples: Examples, outputs: np.ndarray) -> list[dict[str, Any]]:
+        """Rows of `predictions.jsonl`: `place`, `input`, `truth` and the answer of each example."""
+
+    @abstractmethod
     def sections(self, predictions: Sequence[Mapping[str, Any]]) -> list[Section]:
         """The application's own part of the report, from the rows of `predictions.jsonl`."""
 

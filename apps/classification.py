@@ -19,6 +19,8 @@ from apps.training.sections import Section, calibration, confusion, examples_tab
 if TYPE_CHECKING:
     from apps.data import Examples
 
+_EXCERPT = 600
+
 
 @keras.saving.register_keras_serializable("apps")
 class ClassAnswers(keras.layers.Layer):
@@ -151,6 +153,19 @@ class Classifier(Application):
                 },
             }
             for row in probabilities
+        ]
+
+    def predictions(self, examples: Examples, outputs: np.ndarray) -> list[dict[str, Any]]:
+        rows = zip(
+            examples.places,
+            examples[self.inputs[0]],
+            examples["label"],
+            self.answers(outputs),
+            strict=True,
+        )
+        return [
+            {"place": place, "input": str(given)[:_EXCERPT], "truth": truth, **answer}
+            for place, given, truth, answer in rows
         ]
 
     def sections(self, predictions: Sequence[Mapping[str, Any]]) -> list[Section]:

@@ -1,4 +1,4 @@
-"""Text inside the graph: raw strings to word ids, and embeddings of words and word pairs."""
+"""Text inside the graph: raw strings to word ids."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
     """Lower-cased words and punctuation marks of each text, `(batch, None)` string."""
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
     texts = tf.strings.lower(texts, encoding="utf-8")
-    texts = tf.strings.regex_replace(texts, r"</?[a-z][^<>]{0,80}>", " ")
+    texts = tf.strings.regex_replace(texts, r"</?[a-z][^<>]{0,80}>|\pZ", " ")
     texts = tf.strings.regex_replace(texts, r"[\x{2018}\x{2019}]", "'")
     texts = tf.strings.regex_replace(
         texts, r"([^\pL\pM\pN\s']|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])", r" \1 "
@@ -134,38 +134,3 @@ def _tail(words: tf.RaggedTensor, max_tokens: int) -> tf.RaggedTensor:
 def _blocks(texts: Sequence[str], size: int = 1024) -> Iterable[Sequence[str]]:
     for start in range(0, len(texts), size):
         yield list(texts[start : start + size])
-
-
-@keras.saving.register_keras_serializable("apps")
-class WordPairEmbedding(keras.layers.Layer):
-    """Embedding of each word together with the one before it, by hashing the pair of ids.
-
-    Ids `(batch, time)` to `(batch, time, dimension)`. Pairs share rows where their hashes collide
-    (Weinberger et al. 2009, "Feature hashing for large scale multitask learning").
-
-    Args:
-        buckets: number of rows of the table.
-        dimension: width of a row.
-    """
-
-    def __init__(self, buckets: int, dimension: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.buckets = buckets
-        self.dimension = dimension
-
-    def build(self, shape: tuple[int | None, ...]) -> None:
-        self.embeddings = self.add_weight(
-            shape=(self.buckets, self.dimension), initializer="zeros", name="embeddings"
-        )
-
-    def call(self, ids: tf.Tensor) -> tf.Tensor:
-        current = tf.cast(ids, tf.int64)
-        previous = tf.pad(current, [[0, 0], [1, 0]])[:, :-1]
-        rows = (previous * 1_000_003 + current * 7_919) % self.buckets
-        return tf.cast(tf.gather(self.embeddings, rows), self.compute_dtype)
-
-    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
-        return (*shape, self.dimension)
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "buckets": self.buckets, "dimension": self.dimension}

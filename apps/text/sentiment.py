@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from apps.application import Baseline
 from apps.classification import ClassAnswers, Classifier
@@ -14,8 +17,9 @@ from apps.data import Column, Examples, Prepared, RaggedRows
 from apps.errors import UserError
 from apps.layers import LSTMStack
 from apps.layers.pooling import LengthMask, MaxMeanPooling
-from apps.layers.text import WordIds, WordPairEmbedding
+from apps.layers.text import WordIds
 from apps.text.bag_of_words import BagOfWords
+from apps.text.naive_bayes import NgramModel
 from apps.text.sample_reviews import sample_reviews
 from apps.text.word_vectors import read_word_vectors
 
@@ -28,12 +32,13 @@ class SentimentConfig(ApplicationConfig):
     units: int = searched(128, low=1, high=4096, log=True, per="depth")
     bidirectional: bool = searched(True, choices=(False, True))
     embedding: int = searched(128, low=1, high=4096, log=True)
-    pairs: int = fixed(0, low=0, high=2**24)
     word_dropout: float = searched(0.1, low=0.0, high=0.9)
     input_dropout: float = searched(0.2, low=0.0, high=0.9)
     layer_dropout: float = searched(0.2, low=0.0, high=0.9)
     weight_dropout: float = searched(0.2, low=0.0, high=0.9)
     output_dropout: float = searched(0.4, low=0.0, high=0.9)
+    ngrams: int = fixed(3, low=0, high=5)
+    ngram_buckets: int = fixed(2**21, low=1, high=2**30)
     vocabulary: int = fixed(30_000, low=1, high=10_000_000)
     max_tokens: int = fixed(512, low=2, high=100_000)
     embeddings: str | None = fixed(None)
@@ -78,9 +83,30 @@ class Sentiment(Classifier):
             examples["text"], config.vocabulary, config.max_tokens, name="words"
         )
 
+        if config.ngrams:
+            ids, offsets = self.words.flat(examples["text"])
+            self._linear = NgramModel.fit(
+                ids,
+                offsets,
+                self.truth(examples),
+                order=config.ngrams,
+                most_buckets=config.ngram_buckets,
+                seed=self.seed,
+            )
+            self._learnt_from = examples
+
     def prepare(self, examples: Examples, *, targets: bool = True) -> Prepared:
         rows = {"ids": RaggedRows(*self.words.flat(examples["text"]))}
-        return Prepared.of(rows, target=self.truth(examples) if targets else None)
+        if not targets:
+            return Prepared.of(rows)
+        values = {"target": self.truth(examples)}
+        if self.config.ngrams:
+            values["correction"] = (
+                self._linear.correction
+                if examples is self._learnt_from
+                else np.zeros((len(examples), len(self.labels)), np.float32)
+            )
+        return Prepared.of(rows, **values)
 
     # The Keras model
 
@@ -97,12 +123,10 @@ class Sentiment(Classifier):
             words.set_weights(
                 [read_word_vectors(config.embeddings, self.words, words.get_weights()[0])]
             )
-        if config.pairs:
-            x += WordPairEmbedding(config.pairs, config.embedding, name="pair_embedding")(ids)
         x = keras.layers.Dropout(
             config.word_dropout, noise_shape=(None, None, 1), seed=self.seed, name="word_dropout"
         )(x)
-        states = LSTMStack(
+        stack = LSTMStack(
             units=config.units,
             depth=config.depth,
             bidirectional=config.bidirectional,
@@ -112,14 +136,23 @@ class Sentiment(Classifier):
             return_sequences=True,
             seed=self.seed,
             name="lstm",
-        )(x, mask=mask)
-        pooled = MaxMeanPooling(name="pooling")(states, mask=mask)
+        )
+        pooled = MaxMeanPooling(name="pooling")(stack(x, mask=mask), mask=mask)
         pooled = keras.layers.Dropout(config.output_dropout, seed=self.seed, name="output_dropout")(
             pooled
         )
         logits = keras.layers.Dense(len(self.labels), name="logits")(pooled)
+        if config.ngrams:
+            logits += self._linear.layer(ids, lengths)
         self.model = keras.Model({"ids": ids, "lengths": lengths}, logits, name="tensors")
         return self.model
+
+    # Loss and metrics
+
+    def loss(self, batch: Mapping[str, tf.Tensor], outputs: tf.Tensor) -> tf.Tensor:
+        if self.config.ngrams:
+            outputs += batch["correction"]
+        return super().loss(batch, outputs)
 
     # The naive baseline that it must beat
 

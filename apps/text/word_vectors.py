@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -46,6 +47,8 @@ def read_word_vectors(file: str, words: WordIds, initial: np.ndarray) -> np.ndar
                 if row is not None:
                     table[row] = np.array(parts[-dimension:], np.float32)
                     found.append(row)
+    except (EOFError, zlib.error) as error:
+        raise UserError(f"{file}: damaged gzip ({error}); download it again") from None
     except OSError as error:
         raise UserError(f"{file}: {error.strerror or error}; give a file of word vectors") from None
     except UnicodeDecodeError:

@@ -91,6 +91,7 @@ class Training:
         self.steps = math.ceil(len(train.lengths) / config.batch_size)
         self._earlier = 0.0
         self._step: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None = None
+        self._paced: tuple[float, int] | None = None
 
     def run(self) -> Position:
         """Train to the end, from the last checkpoint if there is one, and load the best weights.
@@ -107,8 +108,8 @@ class Training:
         while not position.stopped:
             self._run_epoch(position)
             self._close_epoch(position)
-        self.folder.write_history(position.history)
         self.checkpoints.restore_best(position)
+        self.folder.write_history(position.history)
         best = position.best or {}
         self.log(f"{_ENDS[position.stopped]}; the weights of epoch {best.get('epoch')} are kept")
         return position
@@ -156,19 +157,20 @@ class Training:
             self._count(losses, position)
 
     def _close_epoch(self, position: Position) -> None:
-        config, application = self.application.config, self.application
-        outputs = predict(self.model, self.validation)
-        metrics = application.measure(self.truth, outputs)
-        row = {
-            "epoch": position.epoch + 1,
-            "step": position.total,
-            "seconds": round(self._seconds(), 2),
-            "learning_rate": float(self.optimizer.learning_rate.numpy()),
-            "loss": position.loss_sum / max(position.loss_steps, 1),
-            **{f"val_{name}": value for name, value in metrics.items()},
-        }
-        position.history.append(row)
+        application, config = self.application, self.application.config
+        metrics = application.measure(self.truth, predict(self.model, self.validation))
+        loss = position.loss_sum / max(position.loss_steps, 1)
         position.epoch += 1
+        position.history.append(
+            {
+                "epoch": position.epoch,
+                "step": position.total,
+                "seconds": round(self._seconds(), 2),
+                "learning_rate": float(self.optimizer.learning_rate.numpy()),
+                "loss": loss,
+                **{f"val_{name}": value for name, value in metrics.items()},
+            }
+        )
         position.step, position.loss_sum, position.loss_steps = 0, 0.0, 0
         score = metrics[application.objective]
         if application.better(score, position.best["value"] if position.best else None):
@@ -182,9 +184,9 @@ class Training:
         elif position.stale >= config.patience:
             position.stopped = position.stopped or "patience"
         self._save(position)
+        shown = "".join(f"  {name} {value:.4f}" for name, value in metrics.items())
+        self.log(f"epoch {position.epoch}: loss {loss:.4f}  validation:{shown}")
         self.folder.write_history(position.history)
-        shown = "  ".join(f"{name} {value:.4f}" for name, value in metrics.items())
-        self.log(f"epoch {position.epoch}: loss {row['loss']:.4f}  validation: {shown}")
 
     def _train_step(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
         with tf.GradientTape() as tape:
@@ -200,17 +202,21 @@ class Training:
     def _learning_rate(self, position: Position) -> float:
         """Linear warm-up, then linear decay to zero at the last epoch or the last minute."""
         config = self.application.config
-        done = position.total / (self.steps * config.epochs)
-        rise = min(1.0, (position.total + 1) / max(1.0, config.warmup * self.steps * config.epochs))
-        left = 1.0 - max(done, min(1.0, self.budget.spent(self._earlier)))
-        return float(config.learning_rate * rise * max(left, 1e-3))
+        steps = self.steps * config.epochs
+        rise = (position.total + 1) / max(1.0, config.warmup * steps)
+        left = 1.0 - max(position.total / steps, min(1.0, self.budget.spent(self._earlier)))
+        return config.learning_rate * min(1.0, rise) * max(left, 1e-3)
 
     def _out_of_time(self, position: Position) -> bool:
         """Whether what is left of the budget only just suffices to validate and to report."""
         if self.budget.minutes is None:
             return False
         left = 60 * self.budget.minutes * (1 - self.budget.spent(self._earlier))
-        pace = self._seconds() / max(position.total, 1) / self.application.config.batch_size
+        # Counted from the end of the first step, which traces, so that preparation is left out too.
+        self._paced = self._paced or (time.monotonic(), position.total)
+        began, before = self._paced
+        rows = max(position.total - before, 1) * self.application.config.batch_size
+        pace = (time.monotonic() - began) / rows
         return left < 5 + 2 * pace * len(self.validation.lengths)
 
     def _seconds(self) -> float:

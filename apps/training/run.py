@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import time
 from collections.abc import Mapping, Sequence
@@ -17,6 +16,7 @@ from apps.data import read
 from apps.errors import UserError
 from apps.training.bootstrap import bootstrap_interval
 from apps.training.loop import predict
+from apps.training.record import read_predictions
 from apps.training.report import write_report
 from apps.training.run_folder import RunFolder
 
@@ -124,9 +124,7 @@ class Run:
 
     def report(self) -> Path:
         """Write `report.html` again from what the run folder holds."""
-        with self.files.predictions.open(encoding="utf-8") as lines:
-            predictions = [json.loads(line) for line in lines]
-        sections = self.application.sections(predictions)
+        sections = self.application.sections(read_predictions(self.folder))
         return write_report(self.folder, sections, purpose=_purpose(self.application))
 
     def baselines(self) -> dict[str, Baseline]:

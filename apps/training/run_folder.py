@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import tempfile
+import zipfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
@@ -182,7 +183,7 @@ class RunFolder:
         try:
             with np.load(file, allow_pickle=False) as arrays:
                 return {name: arrays[name] for name in arrays.files}
-        except (OSError, ValueError, EOFError, KeyError) as error:
+        except (OSError, ValueError, EOFError, KeyError, zipfile.BadZipFile) as error:
             raise UserError(f"{file}: cannot be read ({error}); train the run again") from None
 
 
@@ -205,8 +206,10 @@ def write_atomically(file: Path, write: Callable[[IO[bytes]], object]) -> None:
             os.fsync(stream.fileno())
         os.chmod(beside, 0o666 & ~_umask())
         os.replace(beside, file)
-    except BaseException:
+    except BaseException as error:
         Path(beside).unlink(missing_ok=True)
+        if isinstance(error, OSError) and error.filename is None:
+            error.filename = os.fspath(file)
         raise
 
 

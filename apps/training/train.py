@@ -22,9 +22,6 @@ from apps.training.provenance import describe_environment, peak_memory_mb
 from apps.training.run import Run
 from apps.training.run_folder import RunFolder, new_run_folder
 
-_REPORTED_PREDICTIONS = 5000
-_EXCERPT = 2000
-
 
 def train(
     application: str,
@@ -118,7 +115,7 @@ def train(
     position = session.run()
     outputs = predict(learner.model, prepared)
     folder.write_model(learner.served())
-    folder.write_rows(folder.predictions, _predictions(learner, held_out, outputs))
+    folder.write_rows(folder.predictions, learner.predictions(held_out, outputs))
     metrics = {
         "examples": {"train": len(training), "validation": len(held_out), "skipped": skipped},
         "metrics": learner.measure(truth, outputs),
@@ -183,22 +180,6 @@ def _fit_baselines(
         score = measured[name][learner.objective]
         say(f"baseline {name}: {learner.objective} {score:.4f}")
     return measured
-
-
-def _predictions(
-    learner: Application, examples: Examples, outputs: np.ndarray
-) -> list[dict[str, Any]]:
-    rows = range(min(len(examples), _REPORTED_PREDICTIONS))
-    answers = learner.answers(outputs[: len(rows)])
-    return [
-        {
-            "place": examples.places[row],
-            "input": str(examples[learner.inputs[0]][row])[:_EXCERPT],
-            "truth": examples["label"][row],
-            **answers[row],
-        }
-        for row in rows
-    ]
 
 
 def _milliseconds(model: keras.Model, prepared: Prepared, rows: int = 20) -> float:

@@ -1,0 +1,268 @@
+"""Trace a model as a host of either kind would, and see which kernel each layer gets."""
+
+import contextlib
+import importlib
+import inspect
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+import keras
+import tensorflow as tf
+from tensorflow.core.framework import graph_pb2
+
+from apps.layers.doctor.graph import LOOPS, Functions, Kernel
+
+Device = Literal["GPU", "CPU"]
+DEVICES: tuple[Device, Device] = ("GPU", "CPU")
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a layer stands in a model.
+
+    Attributes:
+        layer: the layer.
+        path: names from the model's outermost layers down to this one.
+        direction_of: path of the `keras.layers.Bidirectional` that runs it, if one does.
+    """
+
+    layer: keras.layers.Layer
+    path: str
+    direction_of: str | None = None
+
+
+@dataclass
+class Sighting:
+    """What traced calls of one layer showed.
+
+    Attributes:
+        kernels: kernels by device and by whether it is training, in the order found.
+        masked: a mask reached the layer.
+        refusal: message of the error that a call raised, by device.
+        failure: why the layer could not be traced at all; empty if it could.
+        alone: why the layer was traced on its own, not as a part of its model; empty if it was not.
+    """
+
+    kernels: dict[tuple[Device, bool], list[Kernel]] = field(default_factory=dict)
+    masked: bool = False
+    refusal: dict[Device, str] = field(default_factory=dict)
+    failure: str = ""
+    alone: str = ""
+
+    def on(self, device: Device) -> list[Kernel]:
+        """The kernels on a kind of device, in training or not."""
+        return [k for (where, _), found in self.kernels.items() if where == device for k in found]
+
+    @property
+    def cudnn(self) -> bool:
+        """Whether a GPU runs the layer on cuDNN."""
+        kernels = [] if "GPU" in self.refusal else self.on("GPU")
+        return bool(kernels) and all(kernel.cudnn for kernel in kernels)
+
+    def label(self, device: Device) -> str:
+        """The kernels on a kind of device in words."""
+        if self.failure:
+            return "unknown"
+        if device in self.refusal:
+            return "refused"
+        running, training = (
+            " + ".join(dict.fromkeys(k.label for k in self.kernels.get((device, mode), [])))
+            for mode in (False, True)
+        )
+        return running if running == training else f"{running} ({training} in training)"
+
+
+def places(model: keras.layers.Layer) -> list[Place]:
+    """Every layer inside a model, at any depth, each once.
+
+    Args:
+        model: a model or a layer.
+
+    Returns:
+        The layers in the order in which their owners hold them, `model` itself first.
+    """
+    found: dict[int, Place] = {}
+
+    def visit(place: Place) -> None:
+        if id(place.layer) in found:
+            return
+        found[id(place.layer)] = place
+        directions: list[Any] = []
+        if isinstance(place.layer, keras.layers.Bidirectional):
+            directions = [place.layer.forward_layer, place.layer.backward_layer]
+        children = place.layer._flatten_layers(include_self=False, recursive=False)
+        for child in directions or children:
+            path = child.name if place.layer is model else f"{place.path}/{child.name}"
+            visit(Place(child, path, place.path if directions else None))
+
+    visit(Place(model, model.name))
+    return list(found.values())
+
+
+@contextlib.contextmanager
+def host_with(device: Device) -> Iterator[None]:
+    """Make Keras trace as on a host that has a GPU, or as on one that has none.
+
+    Args:
+        device: the best device of the host.
+    """
+    # The package has a function of this name too, which hides the module from `from … import`.
+    recurrent: Any = importlib.import_module("keras.src.backend.tensorflow.rnn")
+    actual = recurrent._is_gpu_available
+    recurrent._is_gpu_available = lambda: device == "GPU"
+    try:
+        yield
+    finally:
+        recurrent._is_gpu_available = actual
+
+
+def trace(
+    model: keras.layers.Layer,
+    call: Callable[..., Any],
+    signature: tuple[Any, ...],
+    seen: dict[int, Sighting],
+) -> None:
+    """Trace a call on hosts of both kinds, in training and not, and record each layer's kernels.
+
+    Nothing is run, and the layers are left as they were.
+
+    Args:
+        model: the layers to watch are this one and those inside it.
+        call: takes tensors and `training`, calls the model.
+        signature: what `tf.function` needs to know of `call`'s tensors.
+        seen: sightings by the layer's `id`; added to.
+    """
+    watched = [place.layer for place in places(model)]
+    supports_jit = [layer.supports_jit for layer in watched]
+    for device in DEVICES:
+        for training in (False, True):
+            observer = _Observer(device, training, seen)
+            traced = tf.function(
+                lambda *tensors, training=training: call(*tensors, training=training),
+                autograph=False,
+            )
+            try:
+                with host_with(device), observer.watch(watched):
+                    traced.get_concrete_function(*signature)
+            finally:
+                # Keras notes on a layer that cuDNN was chosen; here that was make-believe.
+                for layer, supported in zip(watched, supports_jit, strict=True):
+                    layer.supports_jit = supported
+
+
+class _Observer:
+    """Stands between layers and their `call`, and reads the operations that each call adds."""
+
+    def __init__(self, device: Device, training: bool, seen: dict[int, Sighting]):
+        self._device = device
+        self._training = training
+        self._seen = seen
+        # For each call in progress, whether a layer inside it was recorded.
+        self._claimed: list[bool] = []
+
+    @contextlib.contextmanager
+    def watch(self, layers: list[keras.layers.Layer]) -> Iterator[None]:
+        with contextlib.ExitStack() as stack:
+            for layer in layers:
+                methods = _without_tf_function(layer)
+                methods["call"] = self._observed(layer, methods.get("call", layer.call))
+                stack.enter_context(_standing_in(layer, methods))
+            yield
+
+    def _observed(self, layer: keras.layers.Layer, call: Callable[..., Any]) -> Callable[..., Any]:
+        signature = inspect.signature(call)
+
+        def observed(*args: Any, **kwargs: Any) -> Any:
+            graph = tf.compat.v1.get_default_graph()
+            before = len(graph.get_operations())
+            self._claimed.append(False)
+            try:
+                result = self._run(layer, call, args, kwargs)
+            finally:
+                claimed = self._claimed.pop()
+            added = _nodes_from(graph, before)
+            kernels = Functions(added.library).kernels(added.node, self._device)
+            recurrent = isinstance(layer, keras.layers.RNN)
+            if recurrent and not kernels:
+                kernels = [Kernel(_manner(layer, added), "RNN", "")]
+            if recurrent or (kernels and not claimed):
+                mask = signature.bind(*args, **kwargs).arguments.get("mask")
+                self._record(layer, kernels, mask is not None)
+                claimed = True
+            if self._claimed:
+                self._claimed[-1] |= claimed
+            return result
+
+        # Keras and users look at a call's parameters before they call.
+        observed.__signature__ = signature  # type: ignore[attr-defined]
+        return observed
+
+    def _run(self, layer, call, args, kwargs):
+        try:
+            return call(*args, **kwargs)
+        except ValueError as error:
+            if getattr(layer, "use_cudnn", None) is not True:
+                raise
+            # The refusal is the finding; the loop lets the rest of the model be traced.
+            self._sighting(layer).refusal[self._device] = str(error).split("\n")[0]
+            layer.use_cudnn = False
+            try:
+                return call(*args, **kwargs)
+            finally:
+                layer.use_cudnn = True
+
+    def _sighting(self, layer: keras.layers.Layer) -> Sighting:
+        return self._seen.setdefault(id(layer), Sighting())
+
+    def _record(self, layer: keras.layers.Layer, kernels: list[Kernel], masked: bool) -> None:
+        sighting = self._sighting(layer)
+        sighting.masked |= masked
+        sighting.kernels.setdefault((self._device, self._training), []).extend(kernels)
+
+
+@contextlib.contextmanager
+def _standing_in(
+    layer: keras.layers.Layer, methods: dict[str, Callable[..., Any]]
+) -> Iterator[None]:
+    """Give a layer methods of its own, past Keras's tracking of attributes, for a while."""
+    own = {name: layer.__dict__[name] for name in methods if name in layer.__dict__}
+    layer.__dict__.update(methods)
+    try:
+        yield
+    finally:
+        for name in methods:
+            del layer.__dict__[name]
+        layer.__dict__.update(own)
+
+
+def _without_tf_function(layer: keras.layers.Layer) -> dict[str, Callable[..., Any]]:
+    """Methods of a layer that are wrapped in `tf.function`, as they are without it.
+
+    A `tf.function` would keep what it traced for the make-believe host, and run it later.
+    """
+    methods: dict[str, Callable[..., Any]] = {}
+    for name in dir(type(layer)):
+        method = inspect.getattr_static(type(layer), name)
+        if isinstance(method, tf.types.experimental.GenericFunction):
+            methods[name] = method.python_function.__get__(layer)
+    for name, function in list(layer.__dict__.items()):
+        if isinstance(function, tf.types.experimental.GenericFunction):
+            methods[name] = function.python_function
+    return methods
+
+
+def _manner(layer: keras.layers.RNN, graph: graph_pb2.GraphDef) -> str:
+    """How a recurrent layer runs of which the graph shows no product of its state."""
+    if any(node.op in LOOPS for node in graph.node):
+        return "while loop"
+    return "unrolled steps" if layer.unroll else "plain operations"
+
+
+def _nodes_from(graph: tf.Graph, first: int) -> graph_pb2.GraphDef:
+    """The operations of a graph from the `first` on, and all its functions."""
+    names = {operation.name for operation in graph.get_operations()[first:]}
+    whole = graph.as_graph_def()
+    part = graph_pb2.GraphDef(library=whole.library)
+    part.node.extend(node for node in whole.node if node.name in names)
+    return part

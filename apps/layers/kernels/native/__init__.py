@@ -1,0 +1,128 @@
+"""CPU kernels in C++ for two of TensorFlow's own operations, compiled on the user's machine.
+
+They replace TensorFlow's kernels of `BlockLSTMV2` and `BlockLSTMGrad` in this process only. The
+graph holds TensorFlow's operations, so that a SavedModel runs where these kernels are not.
+"""
+
+import ctypes
+import functools
+import hashlib
+import os
+import platform
+import shutil
+import subprocess
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import tensorflow as tf
+
+SOURCES = Path(__file__).parent
+ENTRY = "register.cc"
+COMPILE_SECONDS = 120
+
+
+@dataclass(frozen=True)
+class Status:
+    """Whether the kernels are in use in this process.
+
+    Attributes:
+        active: whether `BlockLSTMV2` and `BlockLSTMGrad` run on them.
+        reason: why they are not, in one line; empty where they are.
+    """
+
+    active: bool
+    reason: str = ""
+
+
+@functools.cache
+def load() -> Status:
+    """Compile the kernels if this machine has not before, and register them, once a process.
+
+    Without a compiler, or with the environment variable `APPS_NATIVE_LSTM=0`, nothing happens
+    and the layer runs on TensorFlow's own kernels.
+
+    Returns:
+        Whether they are in use, or why not.
+    """
+    if os.environ.get("APPS_NATIVE_LSTM") == "0":
+        return Status(False, "switched off by APPS_NATIVE_LSTM=0")
+    try:
+        library = ctypes.CDLL(str(_build()))
+    except (OSError, subprocess.SubprocessError, _Unavailable) as error:
+        return Status(False, " ".join(str(error).split()))
+    library.RegisterLstmKernels.restype = ctypes.c_bool
+    if not library.RegisterLstmKernels(_threads()):
+        return Status(False, "TensorFlow refused to register the kernels")
+    return Status(True)
+
+
+class _Unavailable(Exception):
+    """The kernels cannot be compiled here."""
+
+
+def _threads() -> int:
+    """As many threads as TensorFlow uses within one operation."""
+    return tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
+
+
+def _build() -> Path:
+    """The compiled library, from the cache if the same sources were compiled before."""
+    compiler = _compiler()
+    command = [compiler, *_flags(), str(SOURCES / ENTRY), *tf.sysconfig.get_link_flags()]
+    library = _cache() / f"lstm-{_fingerprint(command)}.so"
+    if library.exists():
+        return library
+    library.parent.mkdir(parents=True, exist_ok=True)
+    # Compiled beside its place and renamed into it: another process never sees half a file.
+    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
+        built = Path(folder) / library.name
+        result = subprocess.run(
+            [*command, "-o", str(built)], capture_output=True, text=True, timeout=COMPILE_SECONDS
+        )
+        if result.returncode:
+            raise _Unavailable(f"{compiler} failed: {result.stderr[:300]}")
+        os.replace(built, library)
+    return library
+
+
+def _compiler() -> str:
+    wanted = os.environ.get("CXX")
+    for name in [wanted] if wanted else ["g++", "clang++", "c++"]:
+        path = shutil.which(name)
+        if path:
+            return path
+    raise _Unavailable("no C++ compiler: install g++ to have the fast CPU kernel")
+
+
+def _flags() -> list[str]:
+    flags = ["-O3", "-march=native", "-ffp-contract=fast", "-fPIC", "-shared", "-pthread"]
+    if platform.machine() == "x86_64":
+        flags.append("-mprefer-vector-width=512")
+    return flags + tf.sysconfig.get_compile_flags()
+
+
+def _cache() -> Path:
+    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    return Path(base) / "apps-lstm"
+
+
+def _fingerprint(command: list[str]) -> str:
+    """What the library depends on: sources, compiler, TensorFlow, and the processor's abilities."""
+    digest = hashlib.sha256()
+    for source in sorted(SOURCES.glob("*.h")) + [SOURCES / ENTRY]:
+        digest.update(source.read_bytes())
+    version = subprocess.run([command[0], "--version"], capture_output=True, check=True).stdout
+    digest.update(version + tf.__version__.encode() + "\0".join(command).encode())
+    digest.update(platform.machine().encode() + _processor())
+    return digest.hexdigest()[:24]
+
+
+def _processor() -> bytes:
+    """The instruction sets of this processor: a home folder may be shared between machines."""
+    try:
+        lines = Path("/proc/cpuinfo").read_bytes().splitlines()
+    except OSError:
+        return platform.processor().encode()
+    wanted = (b"model name", b"flags", b"Features")
+    return b"\n".join(sorted({line for line in lines if line.startswith(wanted)}))

@@ -1,0 +1,144 @@
+"""`keras.layers.LSTM`'s weights, arguments and numbers, on a fused kernel on every device."""
+
+import keras
+import tensorflow as tf
+
+from apps.layers.recurrence import Recurrence
+
+
+@keras.saving.register_keras_serializable(package="apps")
+class ChronoBias(keras.initializers.Initializer):
+    """Biases that make an LSTM remember over ranges up to `maximum` steps.
+
+    The forget gate's bias is `log(u)` with `u` uniform in `[1, maximum - 1]`, the input gate's is
+    its negative, the others are 0 (Tallec and Ollivier, "Can recurrent neural networks warp
+    time?", ICLR 2018, section 3).
+
+    Args:
+        maximum: longest range of dependencies, in steps, at least 2.
+        seed: seed of the draw.
+
+    Raises:
+        ValueError: `maximum` is less than 2.
+    """
+
+    def __init__(self, maximum: float, seed: int | None = None):
+        if maximum < 2:
+            raise ValueError(f"chrono must be at least 2 steps, not {maximum}")
+        self.maximum = maximum
+        self.seed = seed
+
+    def __call__(self, shape, dtype=None):
+        units = shape[0] // 4
+        draw = keras.random.uniform(
+            (units,), 1.0, max(self.maximum - 1.0, 1.0 + 1e-6), dtype=dtype, seed=self.seed
+        )
+        forget = keras.ops.log(draw)
+        zeros = keras.ops.zeros((2 * units,), dtype=dtype)
+        return keras.ops.concatenate([-forget, forget, zeros])
+
+    def get_config(self):
+        return {"maximum": self.maximum, "seed": self.seed}
+
+
+@keras.saving.register_keras_serializable(package="apps")
+class LSTM(keras.layers.LSTM):
+    """An LSTM that is cuDNN's on a GPU and a kernel of its own on a CPU.
+
+    Which of the two runs is decided where the graph runs, in training and in a SavedModel.
+    Arguments, weights, gate order and results are those of `keras.layers.LSTM`; any mask is
+    handled, and a row of no steps gives zeros and keeps its initial state. What cuDNN cannot
+    compute is refused.
+
+    Args:
+        units: width of the hidden state.
+        weight_dropout: share of the recurrent kernel's entries dropped in training, one draw
+            per call (Merity, Keskar and Socher, "Regularizing and optimizing LSTM language
+            models", ICLR 2018, section 2).
+        chrono: longest range of dependencies in steps; sets the gates' first biases for it
+            (see `ChronoBias`) in place of `bias_initializer` and `unit_forget_bias`.
+        **kwargs: arguments of `keras.layers.LSTM`. `dropout` draws one mask for all steps.
+            `use_cudnn=False` keeps the layer off cuDNN on a GPU too.
+
+    Call arguments:
+        sequences: `(batch, time, features)`.
+        initial_state: hidden and cell state, `(batch, units)` each; zeros if left out.
+        mask: which steps count, `(batch, time)`, bool.
+        training: apply dropout.
+
+    Raises:
+        ValueError: an argument asks for what cuDNN cannot compute.
+    """
+
+    def __init__(
+        self,
+        units: int,
+        *args,
+        weight_dropout: float = 0.0,
+        chrono: float | None = None,
+        **kwargs,
+    ):
+        super().__init__(units, *args, **kwargs)
+        _refuse_what_cudnn_cannot(self)
+        if not 0.0 <= weight_dropout < 1.0:
+            raise ValueError(f"weight_dropout must be in [0, 1), not {weight_dropout}")
+        self.weight_dropout = weight_dropout
+        self.chrono = chrono
+        if chrono is not None:
+            self.cell.bias_initializer = ChronoBias(chrono, self.cell.seed)
+            self.cell.unit_forget_bias = False
+        if weight_dropout:
+            self.weight_seed = keras.random.SeedGenerator(self.cell.seed)
+        # Under XLA the fused kernels are out of reach: a model that leaves the choice to Keras
+        # (jit_compile="auto") must not be compiled.
+        self.supports_jit = False
+
+    def inner_loop(self, sequences, initial_state, mask, training=False):
+        if isinstance(mask, (list, tuple)):
+            mask = mask[0]
+        x = tf.convert_to_tensor(sequences)
+        if training and self.dropout:
+            x = x * self.cell.get_dropout_mask(x[:, 0, :])[:, None, :]
+        # The value's dtype is the layer's compute dtype.
+        kernel, recurrent_kernel, bias = (
+            tf.convert_to_tensor(weight.value)
+            for weight in (self.cell.kernel, self.cell.recurrent_kernel, self.cell.bias)
+        )
+        if training and self.weight_dropout:
+            recurrent_kernel = keras.random.dropout(
+                recurrent_kernel, self.weight_dropout, seed=self.weight_seed
+            )
+        recurrence = Recurrence(
+            sequences=self.return_sequences,
+            states=self.return_state or self.stateful,
+            backwards=self.go_backwards,
+            zero_masked=self.zero_output_for_mask,
+            cudnn=self.use_cudnn is not False,
+        )
+        h0, c0 = (tf.convert_to_tensor(state) for state in initial_state)
+        output, *states = recurrence(x, h0, c0, (kernel, recurrent_kernel, bias), mask)
+        return output, output, states
+
+    def get_config(self):
+        config = super().get_config()
+        return {**config, "weight_dropout": self.weight_dropout, "chrono": self.chrono}
+
+
+def _refuse_what_cudnn_cannot(layer: LSTM) -> None:
+    """Raise ValueError, with the remedy, for what would take the layer off the fused kernels."""
+    if layer.recurrent_dropout:
+        raise ValueError(
+            "recurrent_dropout draws a mask inside the recurrence, which cuDNN cannot; "
+            f"use weight_dropout={layer.recurrent_dropout} to drop recurrent weights instead"
+        )
+    if layer.activation is not keras.activations.tanh:
+        raise ValueError("cuDNN's LSTM has activation='tanh' only; leave it out")
+    if layer.recurrent_activation is not keras.activations.sigmoid:
+        raise ValueError("cuDNN's LSTM has recurrent_activation='sigmoid' only; leave it out")
+    if not layer.use_bias:
+        raise ValueError(
+            "cuDNN's LSTM has a bias; leave use_bias out, or hold the bias at zero with "
+            "unit_forget_bias=False and a bias_constraint"
+        )
+    if layer.unroll:
+        raise ValueError("the fused kernels are not unrolled, and need not be; leave unroll out")

@@ -1,0 +1,106 @@
+"""A linear model of word n-grams inside the graph: hashed, each n-gram counted once."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+# Odd multipliers of a polynomial hash; products stay within 64 bits for any 32-bit id.
+_MULTIPLIERS = (2_147_483_629, 1_000_003, 7_919, 104_729, 611_953)
+
+
+@keras.saving.register_keras_serializable("apps")
+class NgramLogits(keras.layers.Layer):
+    """Sum of one weight per distinct n-gram of a text, `(batch, classes)`.
+
+    N-grams share weights where their hashes collide (Weinberger et al. 2009, "Feature hashing for
+    large scale multitask learning"). The weights are set before training and stay as they are.
+
+    Args:
+        classes: number of logits.
+        order: n-grams of 1 up to this many words.
+        buckets: rows of the table of weights.
+    """
+
+    def __init__(self, classes: int, order: int, buckets: int, **kwargs: Any) -> None:
+        super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
+        self.classes, self.order, self.buckets = classes, order, buckets
+
+    def build(self, ids_shape: Any, lengths_shape: Any = None) -> None:
+        self.table = self.add_weight(
+            shape=(self.buckets + 1, self.classes), initializer="zeros", name="table"
+        )
+        self.bias = self.add_weight(shape=(self.classes,), initializer="zeros", name="bias")
+
+    def call(self, ids: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Logits of texts.
+
+        Args:
+            ids: `(batch, time)` int32, right-padded.
+            lengths: `(batch,)` int32, words of each text.
+        """
+        rows = tf.sort(self.rows(ids, lengths), axis=-1)
+        first = tf.pad(rows[:, 1:] != rows[:, :-1], [[0, 0], [1, 0]], constant_values=True)
+        rows = tf.where(first, rows, self.buckets)
+        return tf.reduce_sum(tf.gather(self.table.value, rows), 1) + self.bias.value
+
+    def rows(self, ids: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+        """Table row of every n-gram, `(batch, order · time)` int64; `buckets` for none."""
+        words = tf.cast(ids, tf.int64)
+        steps = tf.shape(ids)[1]
+        position = tf.range(steps)[None, :]
+        found, mixed = [], tf.zeros_like(words)
+        for n in range(self.order):
+            shifted = tf.pad(words, [[0, 0], [n, 0]])[:, :steps]
+            mixed = tf.bitwise.bitwise_xor(mixed, shifted * _MULTIPLIERS[n])
+            whole = (position >= n) & (position < lengths[:, None])
+            # The order is mixed in again so that a pair is not the single word of equal hash.
+            row = tf.math.floormod(mixed + n * 7_368_787, self.buckets)
+            found.append(tf.where(whole, row, self.buckets))
+        return tf.concat(found, -1)
+
+    def features(self, values: np.ndarray, offsets: np.ndarray, block: int = 256) -> Any:
+        """Binary matrix of the n-grams of many texts.
+
+        Args:
+            values: `(words,)` int32, the ids of all texts end to end.
+            offsets: `(texts + 1,)` int64.
+            block: texts hashed at a time.
+
+        Returns:
+            scipy CSR matrix `(texts, buckets)` float32 of zeros and ones.
+        """
+        from scipy import sparse
+
+        parts = []
+        for start in range(0, len(offsets) - 1, block):
+            ends = offsets[start : start + block + 1]
+            ragged = tf.RaggedTensor.from_row_splits(
+                values[ends[0] : ends[-1]], (ends - ends[0]).astype(np.int64)
+            )
+            lengths = tf.cast(ragged.row_lengths(), tf.int32)
+            rows = self.rows(ragged.to_tensor(0), lengths).numpy()
+            texts = np.repeat(np.arange(len(rows)), rows.shape[1])
+            kept = rows.ravel() < self.buckets
+            flat, texts = rows.ravel()[kept], texts[kept]
+            ones = np.ones(len(flat), np.float32)
+            part = sparse.csr_matrix((ones, (texts, flat)), shape=(len(rows), self.buckets))
+            part.sum_duplicates()
+            part.data[:] = 1.0
+            parts.append(part)
+        return sparse.vstack(parts, format="csr")
+
+    def compute_output_spec(self, ids: Any, lengths: Any) -> keras.KerasTensor:
+        return keras.KerasTensor((ids.shape[0], self.classes), dtype="float32")
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        return {
+            **config,
+            "classes": self.classes,
+            "order": self.order,
+            "buckets": self.buckets,
+        }

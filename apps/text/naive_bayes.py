@@ -1,0 +1,131 @@
+"""Logistic regression on n-grams weighted by naive Bayes: the linear part of a text classifier."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax
+from sklearn.linear_model import LogisticRegression
+from sklearn.model_selection import StratifiedKFold
+
+from apps.layers.ngrams import NgramLogits
+
+
+@dataclass(frozen=True)
+class NgramModel:
+    """A fitted linear model of n-grams, and how far it deceives itself on its training rows.
+
+    Attributes:
+        layer: gives its logits inside the graph.
+        correction: `(rows, classes)` float32; added to the layer's logits of the training rows it
+            gives what a model says that was fitted without them. Whatever is trained on top then
+            sees the linear part as good as it will be on new texts, no better.
+    """
+
+    layer: NgramLogits
+    correction: np.ndarray
+
+    @classmethod
+    def fit(
+        cls,
+        ids: np.ndarray,
+        offsets: np.ndarray,
+        targets: np.ndarray,
+        *,
+        order: int,
+        most_buckets: int,
+        seed: int,
+    ) -> Self:
+        """Fit the model to texts.
+
+        Args:
+            ids: `(words,)` int32, word ids of all texts end to end.
+            offsets: `(texts + 1,)` int64.
+            targets: `(texts,)` int, index of the class; each class occurs.
+            order: n-grams of 1 up to this many words.
+            most_buckets: rows of the table at most; fewer for fewer words.
+            seed: of the folds.
+        """
+        classes = int(targets.max()) + 1
+        wanted = 2 ** math.ceil(math.log2(max(order * len(ids), 2)))
+        layer = NgramLogits(classes, order, min(most_buckets, wanted), name="ngrams")
+        layer.build((None, None))
+        features = layer.features(ids, offsets)
+        table, bias, held_out = fit_ngram_weights(features, targets, classes, seed=seed)
+        layer.set_weights([np.pad(table, [(0, 1), (0, 0)]), bias])
+        return cls(layer, held_out - (features @ table + bias))
+
+
+def fit_ngram_weights(
+    features: Any, targets: np.ndarray, classes: int, *, seed: int, folds: int = 4
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Weights of a linear model, and what it says of rows that it has not learnt from.
+
+    Each n-gram is weighted by its log-count ratio between a class and the rest before logistic
+    regression (Wang & Manning 2012, "Baselines and bigrams", section 2). Logits for the training
+    rows come from models that were fitted without them, so that whatever is trained on top sees
+    the linear model as good as it will be on new texts, not as good as it is on its own.
+
+    Args:
+        features: CSR `(rows, n-grams)` of zeros and ones.
+        targets: `(rows,)` int, index of the class.
+        classes: number of classes.
+        seed: of the folds.
+        folds: how many models share the work for the training rows.
+
+    Returns:
+        Table `(n-grams, classes)` float32, bias `(classes,)` float32, and held-out logits
+        `(rows, classes)` float32, on the scale at which the held-out logits are calibrated.
+    """
+    held_out = np.zeros((features.shape[0], classes), np.float32)
+    smallest = int(np.bincount(targets, minlength=classes).min())
+    splits = StratifiedKFold(max(2, min(folds, smallest)), shuffle=True, random_state=seed)
+    if smallest >= 2:
+        for kept, left in splits.split(targets, targets):
+            table, bias = _fit(features[kept], targets[kept], classes, seed)
+            held_out[left] = features[left] @ table + bias
+    scale = _calibrating_scale(held_out, targets)
+    table, bias = _fit(features, targets, classes, seed)
+    return table * scale, bias * scale, held_out * scale
+
+
+def _fit(
+    features: Any, targets: np.ndarray, classes: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    table = np.zeros((features.shape[1], classes), np.float32)
+    bias = np.zeros(classes, np.float32)
+    for label in range(classes if classes > 2 else 1):
+        positive = targets == (label if classes > 2 else 1)
+        ratio = _log_count_ratio(features, positive)
+        regression = LogisticRegression(
+            C=1.0, solver="liblinear", dual=True, max_iter=50, tol=0.01, random_state=seed
+        )
+        regression.fit(features.multiply(ratio[None, :]).tocsr(), positive)
+        column = (regression.coef_[0] * ratio).astype(np.float32)
+        if classes > 2:
+            table[:, label], bias[label] = column, regression.intercept_[0]
+        else:
+            table[:, 0], table[:, 1] = -column / 2, column / 2
+            bias[:] = np.array([-0.5, 0.5]) * regression.intercept_[0]
+    return table, bias
+
+
+def _log_count_ratio(features: Any, positive: np.ndarray) -> np.ndarray:
+    """`(n-grams,)` log of the smoothed shares of an n-gram among positive and other rows."""
+    chosen = 1.0 + np.asarray(features[positive].sum(0)).ravel()
+    rest = 1.0 + np.asarray(features[~positive].sum(0)).ravel()
+    return np.log((chosen / chosen.sum()) / (rest / rest.sum())).astype(np.float32)
+
+
+def _calibrating_scale(logits: np.ndarray, targets: np.ndarray) -> float:
+    """The factor on the logits that minimises cross-entropy (Guo et al. 2017, section 4.2)."""
+    rows = np.arange(len(targets))
+
+    def loss(log_scale: float) -> float:
+        return -float(log_softmax(np.exp(log_scale) * logits, -1)[rows, targets].mean())
+
+    return float(np.exp(minimize_scalar(loss, bounds=(-5.0, 3.0), method="bounded").x))
