@@ -175,6 +175,9 @@ class RunFolder:
             with beside.open("rb") as stream:
                 os.fsync(stream.fileno())
             os.replace(beside, self.model)
+        except OSError as error:
+            error.filename = error.filename or os.fspath(self.model)
+            raise
         finally:
             beside.unlink(missing_ok=True)
 

@@ -1,0 +1,91 @@
+"""What several test folders share: small data, small settings, one trained run."""
+
+from __future__ import annotations
+
+import csv
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import apps
+from apps.__main__ import main
+from apps.text.sample_reviews import sample_reviews
+
+pytest.register_assert_rewrite("contract")
+
+Rows = list[dict[str, str]]
+
+
+@pytest.fixture(scope="session")
+def small() -> dict[str, Any]:
+    """Settings under which a training takes seconds."""
+    return {"units": 8, "embedding": 8, "epochs": 3, "batch_size": 16, "learning_rate": 0.01}
+
+
+@pytest.fixture(scope="session")
+def reviews() -> Rows:
+    """Generated reviews, enough for a few steps."""
+    examples = sample_reviews(seed=3, reviews=120)
+    return [
+        {"text": text, "label": label}
+        for text, label in zip(examples["text"], examples["label"], strict=True)
+    ]
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Callable[..., Path]:
+    """A function that writes rows as CSV into the test's own folder and gives the path."""
+
+    def write(rows: Sequence[Mapping[str, object]], name: str = "reviews.csv") -> Path:
+        file = tmp_path / name
+        with file.open("w", encoding="utf-8", newline="") as lines:
+            writer = csv.DictWriter(lines, list(rows[0]))
+            writer.writeheader()
+            writer.writerows(rows)
+        return file
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def run_of_reviews(
+    tmp_path_factory: pytest.TempPathFactory, reviews: Rows, small: dict[str, Any]
+) -> Path:
+    """The folder of a finished run."""
+    folder = tmp_path_factory.mktemp("runs") / "sentiment"
+    apps.train("sentiment", reviews, run=folder, seed=5, log=lambda line: None, **small)
+    return folder
+
+
+@pytest.fixture
+def refused(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that must fail by the user's fault; gives its one line of complaint."""
+
+    def run(*arguments: object) -> str:
+        capsys.readouterr()
+        try:
+            code = main([str(argument) for argument in arguments])
+        except SystemExit as end:
+            code = int(end.code or 0)
+        shown = capsys.readouterr()
+        assert code == 2, shown
+        assert shown.out == ""
+        lines = shown.err.splitlines()
+        assert len(lines) == 1, shown.err
+        return lines[0]
+
+    return run
+
+
+@pytest.fixture
+def answered(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Runs a command that must succeed; gives what it printed."""
+
+    def run(*arguments: object) -> str:
+        capsys.readouterr()
+        assert main([str(argument) for argument in arguments]) == 0
+        return capsys.readouterr().out
+
+    return run

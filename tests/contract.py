@@ -1,0 +1,267 @@
+"""What every application of the catalogue promises, whatever it is trained for."""
+
+from __future__ import annotations
+
+import json
+import math
+import shutil
+import subprocess
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import apps
+from apps import catalogue
+from apps.application import Application
+from apps.data import Examples
+from apps.layers.doctor import diagnose_model
+from apps.training.loop import predict
+from apps.training.run import Run
+
+ROWS = 120
+FILES = {
+    "config.json",
+    "metrics.json",
+    "history.csv",
+    "model.keras",
+    "checkpoints",
+    "report.html",
+    "environment.json",
+    "baselines",
+    "predictions.jsonl",
+}
+ANSWER_FROM_FILE = """
+import json, sys
+import keras
+import numpy as np
+import tensorflow as tf
+from apps import catalogue
+
+name, file, rows, target = sys.argv[1:]
+catalogue.load(name)
+served = keras.models.load_model(file, compile=False)
+raw = {name: tf.constant(values) for name, values in json.load(open(rows)).items()}
+answers = {name: value.numpy() for name, value in served(raw).items()}
+texts = {name: value.astype("S") for name, value in answers.items() if value.dtype == object}
+np.savez(target, **{**answers, **texts})
+"""
+
+
+def records(examples: Examples) -> list[dict[str, Any]]:
+    """Examples as a user would hand them over in Python."""
+    names = list(examples.columns)
+    return [
+        dict(zip(names, row, strict=True))
+        for row in zip(*(examples[name] for name in names), strict=True)
+    ]
+
+
+def flat(value: Any) -> list[Any]:
+    """The parts of an answer, in order, whether it came from the graph or from `predict`."""
+    if isinstance(value, Mapping):
+        return [part for item in value.values() for part in flat(item)]
+    if isinstance(value, np.ndarray):
+        return [part for item in value.tolist() for part in flat(item)]
+    if isinstance(value, list):
+        return [part for item in value for part in flat(item)]
+    return [value.decode() if isinstance(value, bytes) else value]
+
+
+def assert_same_answers(one: Any, other: Any) -> None:
+    """Equal texts, and numbers equal but for rounding."""
+    for a, b in zip(flat(one), flat(other), strict=True):
+        if isinstance(a, str):
+            assert a == b
+        else:
+            assert a == pytest.approx(b, abs=2e-6)
+
+
+class ApplicationContract:
+    """Collected once for each application by a subclass whose name begins with `Test`."""
+
+    @pytest.fixture(scope="class", params=list(apps.APPLICATIONS))
+    def kind(self, request: pytest.FixtureRequest) -> type[Application]:
+        return catalogue.load(request.param)
+
+    @pytest.fixture(scope="class")
+    def settings(self, kind: type[Application], small: Mapping[str, Any]) -> dict[str, Any]:
+        return {key: value for key, value in small.items() if key in kind.Config.defaults()}
+
+    @pytest.fixture(scope="class")
+    def rows(self, kind: type[Application]) -> Examples:
+        return kind.sample(0).select(range(ROWS))
+
+    @pytest.fixture(scope="class")
+    def run(
+        self,
+        kind: type[Application],
+        rows: Examples,
+        settings: dict[str, Any],
+        tmp_path_factory: pytest.TempPathFactory,
+    ) -> Run:
+        folder = tmp_path_factory.mktemp("contract") / kind.name
+        return self.trained(kind, rows, settings, folder)
+
+    @staticmethod
+    def trained(
+        kind: type[Application], rows: Examples, settings: dict[str, Any], folder: Path
+    ) -> Run:
+        return apps.train(
+            kind.name, records(rows), run=folder, seed=7, log=lambda line: None, **settings
+        )
+
+    def test_unknown_setting_is_refused_with_the_nearest(self, kind: type[Application]) -> None:
+        key = next(iter(kind.Config.defaults()))
+        with pytest.raises(apps.UserError, match=f"did you mean '{key}'"):
+            kind.Config.from_values({f"{key}x": 1})
+
+    def test_searched_settings_have_a_range_around_their_default(
+        self, kind: type[Application]
+    ) -> None:
+        defaults = kind.Config.defaults()
+        searched = {k: r for k, r in kind.Config.ranges().items() if r.searched}
+        assert searched
+        for key, span in searched.items():
+            if span.choices is not None:
+                assert len(span.choices) > 1, key
+                assert defaults[key] in span.choices, key
+            else:
+                assert span.low is not None, key
+                assert span.high is not None, key
+                assert span.low <= defaults[key] <= span.high, key
+                assert not span.log or span.low > 0, key
+            if span.per is not None:
+                assert isinstance(defaults[span.per], int), key
+
+    def test_objective_is_a_metric_of_every_baseline_too(self, run: Run) -> None:
+        names = set(run.metrics["metrics"])
+        assert run.application.objective in names
+        assert run.metrics["baselines"]
+        for metrics in run.metrics["baselines"].values():
+            assert set(metrics) == names
+
+    def test_a_few_steps_reduce_the_loss(self, run: Run) -> None:
+        lines = run.files.history.read_text().splitlines()
+        losses = [float(line.split(",")[lines[0].split(",").index("loss")]) for line in lines[1:]]
+        assert losses[-1] < losses[0]
+
+    def test_same_seed_gives_the_same_numbers(
+        self,
+        kind: type[Application],
+        rows: Examples,
+        settings: dict[str, Any],
+        run: Run,
+        tmp_path: Path,
+    ) -> None:
+        again = self.trained(kind, rows, settings, tmp_path / "again")
+        for one, other in zip(run.model.weights, again.model.weights, strict=True):
+            np.testing.assert_array_equal(one.numpy(), other.numpy())
+        for part in ("metrics", "interval", "baselines", "best"):
+            assert run.metrics[part] == again.metrics[part]
+        assert run.predict(records(rows)[:5]) == again.predict(records(rows)[:5])
+
+    def test_file_gives_equal_answers_in_a_fresh_process(
+        self, kind: type[Application], rows: Examples, run: Run, tmp_path: Path
+    ) -> None:
+        raw = {name: list(rows[name][:9]) for name in kind.inputs}
+        (tmp_path / "rows.json").write_text(json.dumps(raw))
+        subprocess.run(
+            [
+                sys.executable,
+                "-c",
+                ANSWER_FROM_FILE,
+                kind.name,
+                *(str(p) for p in (run.files.model, tmp_path / "rows.json", tmp_path / "a.npz")),
+            ],
+            check=True,
+            timeout=200,
+            cwd=Path(apps.__file__).parents[1],
+        )
+        with np.load(tmp_path / "a.npz") as answers:
+            fresh = {name: answers[name] for name in answers.files}
+        served = run.application.serve(**{name: tf.constant(v) for name, v in raw.items()})
+        assert set(fresh) == set(served)
+        for name, value in served.items():
+            assert_same_answers(fresh[name], value.numpy())
+
+    def test_raw_input_and_prepared_tensors_agree(
+        self, kind: type[Application], rows: Examples, run: Run
+    ) -> None:
+        few = rows.select(range(9))
+        served = run.application.serve(**{name: tf.constant(few[name]) for name in kind.inputs})
+        for row, answer in enumerate(run.predict(records(few))):
+            for name, value in answer.items():
+                assert_same_answers(served[name].numpy()[row : row + 1], value)
+
+    def test_an_answer_does_not_hang_on_the_rest_of_its_batch(
+        self, rows: Examples, run: Run
+    ) -> None:
+        application = run.application
+        together = application.prepare(rows, targets=False)
+        outputs = predict(run.model, together)
+        assert len(set(together.lengths)) > 1
+        for row in (int(together.lengths.argmin()), int(together.lengths.argmax())):
+            alone = predict(run.model, application.prepare(rows.select([row]), targets=False))
+            np.testing.assert_allclose(alone[0], outputs[row], atol=1e-5)
+
+    def test_every_lstm_reaches_cudnn(self, run: Run) -> None:
+        diagnoses = diagnose_model(run.model)
+        assert diagnoses
+        assert [d.layer for d in diagnoses if not d.cudnn] == []
+
+    def test_data_without_a_column_is_refused_before_anything_is_written(
+        self, kind: type[Application], rows: Examples, tmp_path: Path
+    ) -> None:
+        needed = [name for name, column in kind.columns.items() if column.required]
+        for missing in needed:
+            lacking = [{k: v for k, v in r.items() if k != missing} for r in records(rows)]
+            with pytest.raises(apps.UserError, match=f"'{missing}'"):
+                apps.train(kind.name, lacking, run=tmp_path / "run")
+        with pytest.raises(apps.UserError, match="empty"):
+            apps.train(kind.name, [], run=tmp_path / "run")
+        with pytest.raises(apps.UserError, match="no such file"):
+            apps.train(kind.name, tmp_path / "missing.csv", run=tmp_path / "run")
+        assert not (tmp_path / "run").exists()
+
+    def test_evaluation_measures_model_and_baselines_alike(self, rows: Examples, run: Run) -> None:
+        measured = run.evaluate(records(rows))
+        names = set(run.metrics["metrics"])
+        assert set(measured) == {
+            *names,
+            "interval",
+            "examples",
+            "skipped",
+            "baselines",
+            "seconds",
+        }
+        assert measured["examples"] == ROWS
+        assert set(measured["baselines"]) == set(run.metrics["baselines"])
+        for metrics in measured["baselines"].values():
+            assert set(metrics) == names
+        for name in names:
+            low, high = measured["interval"][name]
+            assert math.isfinite(measured[name])
+            assert low <= high
+        low, high = measured["interval"][run.application.objective]
+        assert low <= measured[run.application.objective] <= high
+
+    def test_run_folder_is_complete_and_stands_on_its_own(
+        self, rows: Examples, run: Run, tmp_path: Path
+    ) -> None:
+        moved = tmp_path / "moved"
+        shutil.copytree(run.folder, moved)
+        assert {entry.name for entry in moved.iterdir()} == FILES
+        shutil.rmtree(moved / "checkpoints")
+        (moved / "report.html").unlink()
+        other = apps.load(moved)
+        assert other.predict(records(rows)[:3]) == run.predict(records(rows)[:3])
+        assert other.evaluate(records(rows))["examples"] == ROWS
+        assert other.report().read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
+        environment = json.loads((moved / "environment.json").read_text())
+        assert environment["seed"] == 7
+        assert {"tensorflow", "keras", "python", "device", "git_revision"} <= set(environment)

@@ -1,0 +1,287 @@
+"""The doctor's verdicts on files, against what loading and running them does."""
+
+import importlib
+import shutil
+import zipfile
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
+from tensorflow.python.framework import kernels
+
+from apps.errors import UserError
+from apps.layers import LSTM
+from apps.layers.doctor import diagnose_file
+
+L = keras.layers
+
+
+def model_of(*layers):
+    return keras.Sequential([keras.Input((None, 3)), *layers])
+
+
+def pretend_host(monkeypatch, gpu):
+    recurrent = importlib.import_module("keras.src.backend.tensorflow.rnn")
+    monkeypatch.setattr(recurrent, "_is_gpu_available", lambda: gpu)
+
+
+def export(model, folder):
+    model.export(folder, verbose=False)
+    return folder
+
+
+def serve(folder, x):
+    """Run a SavedModel's default signature on a CPU, through TensorFlow Serving's loader."""
+    no_gpu = tf.compat.v1.ConfigProto(device_count={"GPU": 0})
+    with tf.Graph().as_default(), tf.compat.v1.Session(config=no_gpu) as session:
+        meta = tf.compat.v1.saved_model.load(session, ["serve"], str(folder))
+        signature = meta.signature_def["serving_default"]
+        (tensor,) = signature.inputs.values()
+        outputs = {name: output.name for name, output in signature.outputs.items()}
+        return session.run(outputs, {tensor.name: x})
+
+
+X = np.zeros((2, 5, 3), "float32")
+
+
+def test_cudnn_has_no_kernel_on_a_cpu():
+    registered = kernels.get_registered_kernels_for_op("CudnnRNNV3").kernel
+    assert "CPU" not in {kernel.device_type for kernel in registered}
+
+
+def test_stock_export_from_a_cpu_holds_a_loop_for_ever(tmp_path, monkeypatch):
+    pretend_host(monkeypatch, gpu=False)
+    layers = [
+        L.Bidirectional(L.LSTM(2, return_sequences=True)),
+        L.GRU(2, return_sequences=True),
+        L.GRU(2, return_sequences=True, recurrent_dropout=0.2),
+        L.SimpleRNN(2, return_sequences=True),
+        L.LSTM(2),
+        L.Dense(1),
+    ]
+    folder = export(model_of(*layers), tmp_path / "1")
+    diagnoses = diagnose_file(folder)
+    assert [d.kind for d in diagnoses] == ["Bidirectional(LSTM)", "GRU", "GRU", "RNN", "LSTM"]
+    for diagnosis, layer in zip(diagnoses, layers, strict=False):
+        assert (diagnosis.gpu, diagnosis.cpu, diagnosis.cudnn) == (
+            "while loop",
+            "while loop",
+            False,
+        )
+        assert f"/{layer.name}" in diagnosis.layer
+        assert "Keras model" in diagnosis.remedy
+    serve(folder, X)
+
+
+def test_stock_export_from_a_gpu_fails_on_a_cpu(tmp_path, monkeypatch):
+    model = model_of(L.LSTM(2, return_sequences=True), L.Bidirectional(L.GRU(2)))
+    pretend_host(monkeypatch, gpu=True)
+    folder = export(model, tmp_path / "1")
+    monkeypatch.undo()
+
+    diagnoses = diagnose_file(folder)
+    assert [d.kind for d in diagnoses] == ["LSTM", "Bidirectional(GRU)"]
+    for diagnosis in diagnoses:
+        assert (diagnosis.gpu, diagnosis.cudnn) == ("CudnnRNNV3", True)
+        assert diagnosis.cpu == "fails: no CudnnRNNV3 on a CPU"
+        assert "CUDA_VISIBLE_DEVICES=-1" in diagnosis.remedy
+    with pytest.raises(tf.errors.InvalidArgumentError, match=r"No OpKernel.*CudnnRNNV3"):
+        serve(folder, X)
+
+
+def test_ours_exports_both_kernels(tmp_path):
+    model = model_of(LSTM(2, return_sequences=True), L.Bidirectional(LSTM(2)))
+    folder = export(model, tmp_path / "1")
+    diagnoses = diagnose_file(folder)
+    assert [d.kind for d in diagnoses] == ["LSTM", "Bidirectional(LSTM)"]
+    for diagnosis in diagnoses:
+        assert (diagnosis.gpu, diagnosis.cudnn, diagnosis.remedy) == ("CudnnRNNV3", True, "")
+        assert "fails" not in diagnosis.cpu
+        assert "both kernels" in diagnosis.reason
+    serve(folder, X)
+
+
+def _pair(keep, states):
+    """A module that calls a GPU's implementation, with a CPU's beside it.
+
+    On a CPU it runs only if the loader exchanges the two. `keep` outputs of three are used, and
+    `states` makes the first states.
+    """
+
+    def cpu(x, h, c, weights):
+        def step(t, h, c):
+            i, f, g, o = tf.split(tf.concat([x[:, t], h], 1) @ weights, 4, 1)
+            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+            return t + 1, tf.sigmoid(o) * tf.tanh(c), c
+
+        _, h, c = tf.while_loop(lambda t, *_: t < tf.shape(x)[1], step, [0, h, c])
+        return x * tf.reduce_sum(h), h, c
+
+    def gpu(x, h, c, weights):
+        bias = tf.zeros([weights.shape[1]])
+        out = tf.raw_ops.CudnnRNNV3(
+            input=x,
+            input_h=h[:, None],
+            input_c=c[:, None],
+            params=tf.concat([tf.reshape(tf.transpose(weights), [-1]), bias, bias], 0),
+            sequence_lengths=tf.fill([tf.shape(x)[0]], tf.shape(x)[1]),
+            time_major=False,
+        )
+        return x * tf.reduce_sum(out.output), out.output_h[:, 0], out.output_c[:, 0]
+
+    def implementation(function, device):
+        attributes = {"api_implements": "lstm_pair", "api_preferred_device": device}
+        return tf.function(function, autograph=False, experimental_attributes=attributes)
+
+    module = tf.Module()
+    module.weights = tf.Variable(tf.random.normal([5, 8]))
+
+    @tf.function(input_signature=[tf.TensorSpec([2, None, 3])])
+    def call(x):
+        h, c = states(x), states(x)
+        arguments = (x, h, c, tf.convert_to_tensor(module.weights))
+        outputs = implementation(gpu, "GPU")(*arguments)
+        implementation(cpu, "CPU").get_concrete_function(*arguments).add_to_graph()
+        return {str(index): outputs[index] for index in range(keep)}
+
+    module.call = call
+    return module
+
+
+@pytest.mark.parametrize(
+    ("keep", "states", "specialise", "trap"),
+    [
+        (3, lambda x: x[:, 0, :2], True, ""),
+        (1, lambda x: x[:, 0, :2], True, "an output of the call is not used"),
+        (3, lambda x: tf.zeros([2, 2]), True, "a constant argument"),
+        (1, lambda x: tf.zeros([2, 2]), False, ""),
+    ],
+    ids=["clean", "unused output", "constant argument", "not to be specialised"],
+)
+def test_the_exchange_is_trusted_only_where_the_loader_does_it(
+    tmp_path, keep, states, specialise, trap
+):
+    module = _pair(keep, states)
+    tf.saved_model.save(module, tmp_path, signatures=module.call)
+    if not specialise:
+        model = saved_model_pb2.SavedModel.FromString((tmp_path / "saved_model.pb").read_bytes())
+        for function in model.meta_graphs[0].graph_def.library.function:
+            if "api_implements" in function.attr:
+                function.attr["_nospecialize"].b = True
+        (tmp_path / "saved_model.pb").write_bytes(model.SerializeToString())
+
+    (diagnosis,) = diagnose_file(tmp_path)
+    assert diagnosis.kind == "LSTM"
+    if trap:
+        assert trap in diagnosis.reason
+        assert diagnosis.remedy
+        assert diagnosis.cpu.startswith("fails")
+        with pytest.raises(tf.errors.InvalidArgumentError, match="No OpKernel"):
+            serve(tmp_path, X)
+    else:
+        assert (diagnosis.gpu, diagnosis.cpu) == ("CudnnRNNV3", "while loop")
+        serve(tmp_path, X)
+
+
+def test_xla_is_named(tmp_path, monkeypatch):
+    pretend_host(monkeypatch, gpu=False)
+    module = tf.Module()
+    module.layer = L.LSTM(2)
+    module.layer.build((None, 4, 3))
+    inner = tf.function(module.layer, jit_compile=True, autograph=False)
+    module.call = tf.function(inner, input_signature=[tf.TensorSpec([None, 4, 3])])
+    tf.saved_model.save(module, tmp_path, signatures=module.call)
+    (diagnosis,) = diagnose_file(tmp_path)
+    assert diagnosis.gpu == diagnosis.cpu == "while loop (XLA)"
+    assert "jit_compile" in diagnosis.remedy
+
+
+def test_xla_cannot_hold_cudnn(tmp_path, monkeypatch):
+    pretend_host(monkeypatch, gpu=True)
+    module = tf.Module()
+    module.layer = L.LSTM(2)
+    module.layer.build((None, 5, 3))
+    inner = tf.function(module.layer, jit_compile=True, autograph=False)
+    module.call = tf.function(inner, input_signature=[tf.TensorSpec([None, 5, 3])])
+    tf.saved_model.save(module, tmp_path, signatures=module.call)
+    (diagnosis,) = diagnose_file(tmp_path)
+    assert not diagnosis.cudnn
+    assert diagnosis.gpu == "fails: no CudnnRNNV3 on XLA"
+    with pytest.raises(tf.errors.InvalidArgumentError, match="unsupported operations"):
+        serve(tmp_path, X)
+
+
+def test_block_operations_run_on_both(tmp_path):
+    module = tf.Module()
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 1, 3])])
+    def call(x):
+        state, peephole = tf.zeros([1, 2]), tf.zeros([2])
+        out = tf.raw_ops.BlockLSTMV2(
+            seq_len_max=tf.cast(tf.shape(x)[0], tf.int64),
+            x=x,
+            cs_prev=state,
+            h_prev=state,
+            w=tf.ones([5, 8]),
+            wci=peephole,
+            wcf=peephole,
+            wco=peephole,
+            b=tf.zeros([8]),
+        )
+        return out.h
+
+    module.call = call
+    tf.saved_model.save(module, tmp_path, signatures=call)
+    (diagnosis,) = diagnose_file(tmp_path)
+    assert (diagnosis.kind, diagnosis.gpu, diagnosis.cpu) == ("LSTM", "BlockLSTMV2", "BlockLSTMV2")
+
+
+def test_keras_files_and_runs(tmp_path):
+    model = model_of(LSTM(2, return_sequences=True), L.GRU(2, reset_after=False))
+    model.save(tmp_path / "model.keras")
+    for path in (tmp_path / "model.keras", str(tmp_path)):
+        ours, stock = diagnose_file(path)
+        assert (ours.kind, ours.cudnn) == ("LSTM", True)
+        assert (stock.kind, stock.cudnn) == ("GRU", False)
+
+
+def test_no_recurrent_layer(tmp_path):
+    model = keras.Sequential([keras.Input((3,)), L.Dense(2, activation="tanh")])
+    assert diagnose_file(export(model, tmp_path / "1")) == []
+
+
+def test_bad_paths_are_the_users_fault(tmp_path):
+    folder = export(model_of(L.LSTM(2)), tmp_path / "models" / "12")
+    graph = (folder / "saved_model.pb").read_bytes()
+    model_of(L.LSTM(2)).save(tmp_path / "good.keras")
+    archive = (tmp_path / "good.keras").read_bytes()
+
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("no model")
+    (tmp_path / "text.keras").write_text("no model")
+    (tmp_path / "short.keras").write_bytes(archive[: len(archive) // 2])
+    with zipfile.ZipFile(tmp_path / "hollow.keras", "w") as hollow:
+        hollow.writestr("config.json", "{}")
+    for name, content in {"short": graph[: len(graph) // 2], "blank": b"", "noise": b"no"}.items():
+        shutil.copytree(folder, tmp_path / name)
+        (tmp_path / name / "saved_model.pb").write_bytes(content)
+
+    expected = {
+        "missing": "does not exist",
+        "empty": "holds neither",
+        "models": "versions 12; name one",
+        "notes.txt": "is no model",
+        "text.keras": "cannot be loaded",
+        "short.keras": "cannot be loaded",
+        "hollow.keras": "cannot be loaded",
+        "short": "not a readable SavedModel",
+        "blank": "holds no graph",
+        "noise": "not a readable SavedModel",
+    }
+    for name, message in expected.items():
+        with pytest.raises(UserError, match=message) as raised:
+            diagnose_file(tmp_path / name)
+        assert name in str(raised.value)
+        assert "\n" not in str(raised.value)

@@ -1,0 +1,86 @@
+"""Hyperparameters from texts and values."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import pytest
+
+from apps.configuration import ApplicationConfig, fixed, searched
+from apps.errors import UserError, nearest
+
+
+@dataclass(frozen=True)
+class Config(ApplicationConfig):
+    depth: int = searched(2, low=1, high=4)
+    rate: float = searched(0.5, low=0.1, high=0.9, log=True, per="depth")
+    fast: bool = searched(True, choices=(False, True))
+    mode: str = fixed("mean", choices=("mean", "max"))
+    file: str | None = fixed(None)
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "read"),
+    [
+        ("depth", "3", 3),
+        ("depth", 3.0, 3),
+        ("rate", "1e-1", 0.1),
+        ("rate", 0.9, 0.9),
+        ("fast", "no", False),
+        ("fast", "TRUE", True),
+        ("fast", False, False),
+        ("mode", "max", "max"),
+        ("file", "none", None),
+        ("file", "a.vec", "a.vec"),
+    ],
+)
+def test_values_are_read_as_the_type_of_the_field(key: str, given: Any, read: Any) -> None:
+    value = getattr(Config.from_values({key: given}), key)
+    assert value == read
+    assert type(value) is type(read)
+
+
+@pytest.mark.parametrize(
+    ("key", "given", "words"),
+    [
+        ("depth", "2.5", "whole number"),
+        ("depth", "", "whole number"),
+        ("depth", True, "whole number"),
+        ("depth", None, "whole number"),
+        ("depth", "inf", "whole number"),
+        ("depth", 5, "at most 4"),
+        ("rate", "nan", "finite"),
+        ("rate", 0.05, "at least 0.1"),
+        ("fast", "maybe", "true or false"),
+        ("mode", "min", "mean, max"),
+        ("deph", 1, "did you mean 'depth'"),
+        ("zzz", 1, "known: .*depth"),
+    ],
+)
+def test_what_cannot_be_is_refused(key: str, given: Any, words: str) -> None:
+    with pytest.raises(UserError, match=words) as caught:
+        Config.from_values({key: given})
+    assert "\n" not in str(caught.value)
+
+
+def test_ranges_hold_in_python_too() -> None:
+    with pytest.raises(UserError, match="depth=9"):
+        replace(Config(), depth=9)
+
+
+def test_only_searched_fields_are_marked() -> None:
+    searched_names = {name for name, span in Config.ranges().items() if span.searched}
+    assert {"depth", "rate", "fast", "learning_rate", "batch_size"} == searched_names
+    assert Config.ranges()["rate"].per == "depth"
+
+
+def test_dictionary_restores_the_config() -> None:
+    config = Config(depth=4, file="a.vec")
+    assert Config.from_values(config.to_dict()) == config
+
+
+def test_error_messages_are_one_line() -> None:
+    assert str(UserError("a\n b\tc")) == "a b c"
+    assert nearest("sentimant", ["sentiment"]) == "; did you mean 'sentiment'?"
+    assert nearest("x", ["b", "a"]) == "; known: a, b"

@@ -1,0 +1,82 @@
+"""A classifier so small that a training of it takes a second: for what the loop itself promises."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.application import Application
+from apps.classification import Classifier
+from apps.configuration import ApplicationConfig
+from apps.data import Prepared, RaggedRows
+from apps.layers.pooling import LengthMask, MaxMeanPooling
+from apps.training.loop import Budget, Training
+from apps.training.run_folder import RunFolder
+
+
+class Toy:
+    """What the loop asks of an application and no more: tells rows with more ones than twos.
+
+    Args:
+        config: settings of the training.
+        seed: of weights, dropout and order.
+        loss_factor: what the loss is multiplied by.
+    """
+
+    objective, maximise = "accuracy", True
+    better, measure = Application.better, Classifier.measure
+
+    def __init__(self, config: ApplicationConfig, seed: int, loss_factor: float) -> None:
+        self.config, self.seed, self.loss_factor = config, seed, loss_factor
+        keras.utils.set_random_seed(seed)
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        lengths = keras.Input((), dtype="int32", name="lengths")
+        x = keras.layers.Embedding(3, 4, name="embedding")(ids)
+        x = keras.layers.Dropout(0.2, seed=seed)(x)
+        x = MaxMeanPooling()(x, mask=LengthMask()(ids, lengths))
+        self.model = keras.Model({"ids": ids, "lengths": lengths}, keras.layers.Dense(2)(x))
+
+    def loss(self, batch: Mapping[str, tf.Tensor], outputs: tf.Tensor) -> tf.Tensor:
+        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["target"], outputs)
+        return tf.reduce_mean(losses) * self.loss_factor
+
+
+def rows(number: int, seed: int) -> Prepared:
+    """Random rows of ones and twos with their class."""
+    draw = np.random.default_rng(seed)
+    sequences = [draw.integers(1, 3, draw.integers(3, 30)) for _ in range(number)]
+    target = np.array([(row == 1).mean() > 0.5 for row in sequences], np.int32)
+    return Prepared.of({"ids": RaggedRows.from_rows(sequences)}, target=target)
+
+
+def training(
+    folder: Path,
+    *,
+    seed: int = 0,
+    minutes: float | None = None,
+    checkpoint_seconds: float = 30.0,
+    loss_factor: float = 1.0,
+    **settings: Any,
+) -> Training:
+    """A training of the toy on 96 rows, in steps of 8."""
+    config = ApplicationConfig.from_values({"batch_size": 8, "epochs": 2, **settings})
+    toy: Any = Toy(config, seed, loss_factor)
+    files = RunFolder(folder)
+    if not files.config.exists():
+        files.create({"application": "toy"}, {})
+    held_out = rows(40, seed=1)
+    return Training(
+        toy,
+        rows(96, seed=0),
+        held_out,
+        held_out.values["target"],
+        files,
+        Budget(time.monotonic(), minutes, checkpoint_seconds=checkpoint_seconds),
+        lambda line: None,
+    )
