@@ -83,7 +83,6 @@ class ApplicationConfig:
     warmup: float = fixed(0.05, low=0.0, high=0.5)
     weight_decay: float = fixed(0.0, low=0.0, high=1.0)
     clip_norm: float = fixed(1.0, low=1e-6, high=1e6)
-    averaging: float = fixed(0.0, low=0.0, high=0.99999)
     validation_fraction: float = fixed(0.1, low=0.001, high=0.5)
 
     def __post_init__(self) -> None:

@@ -14,8 +14,10 @@ _MULTIPLIERS = (2_147_483_629, 1_000_003, 7_919, 104_729, 611_953)
 
 @keras.saving.register_keras_serializable("apps")
 class NgramLogits(keras.layers.Layer):
-    """Sum of one weight per distinct n-gram of a text, `(batch, classes)`.
+    """Sum of one weight per distinct n-gram of a text over the root of their number.
 
+    In training it gives zeros: what is trained beside it must learn the task by itself, since the
+    weights, set before from the same rows, know those rows better than they will know others.
     N-grams share weights where their hashes collide (Weinberger et al. 2009, "Feature hashing for
     large scale multitask learning"). The weights are set before training and stay as they are.
 
@@ -35,17 +37,22 @@ class NgramLogits(keras.layers.Layer):
         )
         self.bias = self.add_weight(shape=(self.classes,), initializer="zeros", name="bias")
 
-    def call(self, ids: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """Logits of texts.
+    def call(self, ids: tf.Tensor, lengths: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Logits of texts, `(batch, classes)` float32.
 
         Args:
             ids: `(batch, time)` int32, right-padded.
             lengths: `(batch,)` int32, words of each text.
+            training: give zeros.
         """
+        if training:
+            return tf.zeros((tf.shape(ids)[0], self.classes))
         rows = tf.sort(self.rows(ids, lengths), axis=-1)
         first = tf.pad(rows[:, 1:] != rows[:, :-1], [[0, 0], [1, 0]], constant_values=True)
         rows = tf.where(first, rows, self.buckets)
-        return tf.reduce_sum(tf.gather(self.table.value, rows), 1) + self.bias.value
+        count = tf.reduce_sum(tf.cast(rows < self.buckets, tf.float32), 1, keepdims=True)
+        sums = tf.reduce_sum(tf.gather(self.table.value, rows), 1)
+        return sums / tf.sqrt(tf.maximum(count, 1.0)) + self.bias.value
 
     def rows(self, ids: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Table row of every n-gram, `(batch, order · time)` int64; `buckets` for none."""
@@ -63,7 +70,7 @@ class NgramLogits(keras.layers.Layer):
         return tf.concat(found, -1)
 
     def features(self, values: np.ndarray, offsets: np.ndarray, block: int = 256) -> Any:
-        """Binary matrix of the n-grams of many texts.
+        """The n-grams of many texts, each row of length 1.
 
         Args:
             values: `(words,)` int32, the ids of all texts end to end.
@@ -71,7 +78,8 @@ class NgramLogits(keras.layers.Layer):
             block: texts hashed at a time.
 
         Returns:
-            scipy CSR matrix `(texts, buckets)` float32 of zeros and ones.
+            scipy CSR matrix `(texts, buckets)` float32, whose product with a table of weights
+            gives the layer's logits.
         """
         from scipy import sparse
 
@@ -89,7 +97,8 @@ class NgramLogits(keras.layers.Layer):
             ones = np.ones(len(flat), np.float32)
             part = sparse.csr_matrix((ones, (texts, flat)), shape=(len(rows), self.buckets))
             part.sum_duplicates()
-            part.data[:] = 1.0
+            counts = np.diff(part.indptr)
+            part.data[:] = np.repeat(1.0 / np.sqrt(np.maximum(counts, 1)), counts)
             parts.append(part)
         return sparse.vstack(parts, format="csr")
 

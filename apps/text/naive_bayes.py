@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -14,83 +13,59 @@ from sklearn.model_selection import StratifiedKFold
 
 from apps.layers.ngrams import NgramLogits
 
-
-@dataclass(frozen=True)
-class NgramModel:
-    """A fitted linear model of n-grams, and how far it deceives itself on its training rows.
-
-    Attributes:
-        layer: gives its logits inside the graph.
-        correction: `(rows, classes)` float32; added to the layer's logits of the training rows it
-            gives what a model says that was fitted without them. Whatever is trained on top then
-            sees the linear part as good as it will be on new texts, no better.
-    """
-
-    layer: NgramLogits
-    correction: np.ndarray
-
-    @classmethod
-    def fit(
-        cls,
-        ids: np.ndarray,
-        offsets: np.ndarray,
-        targets: np.ndarray,
-        *,
-        order: int,
-        most_buckets: int,
-        seed: int,
-    ) -> Self:
-        """Fit the model to texts.
-
-        Args:
-            ids: `(words,)` int32, word ids of all texts end to end.
-            offsets: `(texts + 1,)` int64.
-            targets: `(texts,)` int, index of the class; each class occurs.
-            order: n-grams of 1 up to this many words.
-            most_buckets: rows of the table at most; fewer for fewer words.
-            seed: of the folds.
-        """
-        classes = int(targets.max()) + 1
-        wanted = 2 ** math.ceil(math.log2(max(order * len(ids), 2)))
-        layer = NgramLogits(classes, order, min(most_buckets, wanted), name="ngrams")
-        layer.build((None, None))
-        features = layer.features(ids, offsets)
-        table, bias, held_out = fit_ngram_weights(features, targets, classes, seed=seed)
-        layer.set_weights([np.pad(table, [(0, 1), (0, 0)]), bias])
-        return cls(layer, held_out - (features @ table + bias))
+# On held-out training rows of the IMDB reviews 10, 30 and 100 gave 0.908, 0.912 and 0.914.
+_INVERSE_PENALTY = 100.0
 
 
-def fit_ngram_weights(
-    features: Any, targets: np.ndarray, classes: int, *, seed: int, folds: int = 4
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Weights of a linear model, and what it says of rows that it has not learnt from.
+def fit_ngrams(
+    ids: np.ndarray,
+    offsets: np.ndarray,
+    targets: np.ndarray,
+    *,
+    order: int,
+    most_buckets: int,
+    seed: int,
+) -> NgramLogits:
+    """A linear model of the n-grams of texts, as a layer.
 
     Each n-gram is weighted by its log-count ratio between a class and the rest before logistic
-    regression (Wang & Manning 2012, "Baselines and bigrams", section 2). Logits for the training
-    rows come from models that were fitted without them, so that whatever is trained on top sees
-    the linear model as good as it will be on new texts, not as good as it is on its own.
+    regression (Wang & Manning 2012, "Baselines and bigrams", section 2).
 
     Args:
-        features: CSR `(rows, n-grams)` of zeros and ones.
-        targets: `(rows,)` int, index of the class.
-        classes: number of classes.
-        seed: of the folds.
-        folds: how many models share the work for the training rows.
+        ids: `(words,)` int32, word ids of all texts end to end.
+        offsets: `(texts + 1,)` int64.
+        targets: `(texts,)` int, index of the class; each class occurs.
+        order: n-grams of 1 up to this many words.
+        most_buckets: rows of the table at most; fewer for fewer words.
+        seed: of the solver and the folds.
 
     Returns:
-        Table `(n-grams, classes)` float32, bias `(classes,)` float32, and held-out logits
-        `(rows, classes)` float32, on the scale at which the held-out logits are calibrated.
+        The layer, its logits on the scale at which they are calibrated on rows that they were
+        not fitted to.
     """
-    held_out = np.zeros((features.shape[0], classes), np.float32)
+    classes = int(targets.max()) + 1
+    wanted = 2 ** math.ceil(math.log2(max(order * len(ids), 2)))
+    layer = NgramLogits(classes, order, min(most_buckets, wanted), name="ngrams")
+    layer.build((None, None))
+    features = layer.features(ids, offsets)
+    table, bias = _fit(features, targets, classes, seed)
+    scale = _calibrating_scale(_held_out_logits(features, targets, classes, seed), targets)
+    layer.set_weights([np.pad(table * scale, [(0, 1), (0, 0)]), bias * scale])
+    return layer
+
+
+def _held_out_logits(
+    features: Any, targets: np.ndarray, classes: int, seed: int, folds: int = 3
+) -> np.ndarray:
+    """Logits `(rows, classes)` of each row from a model fitted to the other folds."""
+    logits = np.zeros((features.shape[0], classes), np.float32)
     smallest = int(np.bincount(targets, minlength=classes).min())
-    splits = StratifiedKFold(max(2, min(folds, smallest)), shuffle=True, random_state=seed)
     if smallest >= 2:
+        splits = StratifiedKFold(min(folds, smallest), shuffle=True, random_state=seed)
         for kept, left in splits.split(targets, targets):
             table, bias = _fit(features[kept], targets[kept], classes, seed)
-            held_out[left] = features[left] @ table + bias
-    scale = _calibrating_scale(held_out, targets)
-    table, bias = _fit(features, targets, classes, seed)
-    return table * scale, bias * scale, held_out * scale
+            logits[left] = features[left] @ table + bias
+    return logits
 
 
 def _fit(
@@ -102,7 +77,12 @@ def _fit(
         positive = targets == (label if classes > 2 else 1)
         ratio = _log_count_ratio(features, positive)
         regression = LogisticRegression(
-            C=1.0, solver="liblinear", dual=True, max_iter=50, tol=0.01, random_state=seed
+            C=_INVERSE_PENALTY,
+            solver="liblinear",
+            dual=True,
+            max_iter=50,
+            tol=0.01,
+            random_state=seed,
         )
         regression.fit(features.multiply(ratio[None, :]).tocsr(), positive)
         column = (regression.coef_[0] * ratio).astype(np.float32)

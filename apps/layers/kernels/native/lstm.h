@@ -48,13 +48,15 @@ struct Shared {
 
   std::mutex running;
   Workers workers;
-  Scratch weights, states, chunk, sums;
+  Scratch weights, states, gates, chunk, sums;
 };
 
 // Set once and never freed: a process may exit while a call is running or workers wait.
 inline Shared* shared = nullptr;
 
-inline int64_t RoundUp(int64_t n, int64_t multiple) { return (n + multiple - 1) / multiple * multiple; }
+inline int64_t RoundUp(int64_t n, int64_t multiple) {
+  return (n + multiple - 1) / multiple * multiple;
+}
 
 // The tensors of one call. Those of every step are (steps, batch, width), row-major.
 struct Call {
@@ -62,14 +64,19 @@ struct Call {
   const float *x, *c0, *h0, *w, *b;
   const float *wci, *wcf, *wco;  // null without peepholes
   float *i, *cs, *f, *o, *ci, *co, *h;
+  // After so many steps the gates' and the cell's memory is used again: all of them where the
+  // values are kept for the gradient.
+  int64_t gate_period, cell_period;
 
   int64_t panels() const { return (units + kLanes - 1) / kLanes; }
   int64_t parts() const {  // groups of rows that run through time on their own
     return std::clamp<int64_t>((batch + 1) / 2, 1, shared->workers.threads());
   }
   int64_t part_begin(int64_t part) const { return batch * part / parts(); }
-  const float* h_before(int64_t t) const { return t ? h + (t - 1) * batch * units : h0; }
-  const float* c_before(int64_t t) const { return t ? cs + (t - 1) * batch * units : c0; }
+  int64_t step_size() const { return batch * units; }
+  float* cell(int64_t t) const { return cs + t % cell_period * step_size(); }
+  const float* h_before(int64_t t) const { return t ? h + (t - 1) * step_size() : h0; }
+  const float* c_before(int64_t t) const { return t ? cell(t - 1) : c0; }
 };
 
 // Copies rows [begin, end) of the weights into panels: for each group of kLanes units, and each
@@ -86,7 +93,8 @@ inline void PackGates(const Call& call, const int (&columns)[4], int64_t begin, 
 }
 
 // Values of the gates before their activation, from the inputs of rows [begin, end) of steps
-// [first, last), written where the gates themselves will be.
+// [first, last), written where the gates themselves will be. Rows beyond the batch are those of
+// the steps that follow.
 inline void Project(const Call& call, const int (&columns)[4], const float* packed, int64_t first,
              int64_t last, int64_t begin, int64_t end) {
   const int64_t features = call.features, units = call.units, batch = call.batch;
@@ -97,24 +105,29 @@ inline void Project(const Call& call, const int (&columns)[4], const float* pack
     Vec bias[4];
     for (int gate = 0; gate < 4; ++gate)
       bias[gate] = Load(call.b + columns[gate] * units + unit, n);
-    const auto tile_of = [&](auto size, int64_t row) {
-      constexpr int R = size;
-      Vec tile[R][4] = {};
-      Multiply<R>(tile, features, call.x + row * features, features, 1, packed, kPanel);
-      for (int r = 0; r < R; ++r)
-        for (int gate = 0; gate < 4; ++gate)
-          Store(gates[gate] + (row + r) * units + unit, tile[r][gate] + bias[gate], n);
-    };
-    for (int64_t t = first; t < last; ++t)
-      ForTiles(t * batch + begin, t * batch + end, tile_of);
+    for (int64_t t = first; t < last; ++t) {
+      const float* const x = call.x + t * batch * features;
+      const int64_t at = t % call.gate_period * call.step_size() + unit;
+      ForTiles(begin, end, [&](auto size, int64_t row) {
+        constexpr int R = size;
+        Vec tile[R][4] = {};
+        Multiply<R>(tile, features, x + row * features, features, 1, packed, kPanel);
+        for (int r = 0; r < R; ++r)
+          for (int gate = 0; gate < 4; ++gate)
+            Store(gates[gate] + at + (row + r) * units, tile[r][gate] + bias[gate], n);
+      });
+    }
   }
 }
 
 // One step of rows [begin, end) of the batch.
 inline void Step(const Call& call, const float* packed, float cell_clip, int64_t t, int64_t begin,
           int64_t end) {
-  const int64_t units = call.units, at = t * call.batch * units;
+  const int64_t units = call.units, at = t % call.gate_period * call.step_size();
   const float *h_before = call.h_before(t), *c_before = call.c_before(t);
+  float* const cell = call.cell(t);
+  float* const hidden = call.h + t * call.step_size();
+  float* const cell_output = call.co ? call.co + t * call.step_size() : nullptr;
   for (int64_t panel = 0; panel < call.panels(); ++panel, packed += units * kPanel) {
     const int64_t unit = panel * kLanes;
     const int n = static_cast<int>(std::min<int64_t>(kLanes, units - unit));
@@ -123,8 +136,8 @@ inline void Step(const Call& call, const float* packed, float cell_clip, int64_t
       Vec tile[R][4] = {};
       Multiply<R>(tile, units, h_before + row * units, units, 1, packed, kPanel);
       for (int r = 0; r < R; ++r) {
-        const int64_t k = at + (row + r) * units + unit;
-        const Vec before = Load(c_before + (row + r) * units + unit, n);
+        const int64_t state = (row + r) * units + unit, k = at + state;
+        const Vec before = Load(c_before + state, n);
         tile[r][kInput] += Load(call.i + k, n);
         tile[r][kCell] += Load(call.ci + k, n);
         tile[r][kForget] += Load(call.f + k, n);
@@ -146,38 +159,64 @@ inline void Step(const Call& call, const float* packed, float cell_clip, int64_t
         Store(call.ci + k, ci, n);
         Store(call.f + k, f, n);
         Store(call.o + k, o, n);
-        Store(call.cs + k, c, n);
-        Store(call.co + k, co, n);
-        Store(call.h + k, o * co, n);
+        Store(cell + state, c, n);
+        if (cell_output) Store(cell_output + state, co, n);
+        Store(hidden + state, o * co, n);
       }
     });
   }
 }
 
-inline void Forward(const Call& call, float cell_clip) {
+// Runs all steps. Without `i`, `ci`, `f` and `o`, or without `cs`, those values are kept only as
+// long as they are needed.
+inline void Forward(Call call, float cell_clip) {
   constexpr int columns[4] = {0, 2, 1, 3};  // of V2: input, forget, cell, output
-  const int64_t width = call.panels() * kPanel, batch = call.batch;
+  constexpr int64_t kBlock = 8 * kRows;
+  const int64_t width = call.panels() * kPanel, batch = call.batch, step = call.step_size();
+  Workers& workers = shared->workers;
   float* const input_weights = shared->weights.Get((call.features + call.units) * width);
   float* const recurrent_weights = input_weights + call.features * width;
   PackGates(call, columns, 0, call.features, input_weights);
   PackGates(call, columns, call.features, call.features + call.units, recurrent_weights);
-  // With fewer groups of rows than threads, the inputs' product is shared out by steps first.
-  const bool early = call.parts() < shared->workers.threads();
-  constexpr int64_t kBlock = 8 * kRows;
-  if (early) {
-    const int64_t rows = call.steps * batch;
-    shared->workers.Run((rows + kBlock - 1) / kBlock, [&](int64_t block) {
-      Project(call, columns, input_weights, 0, 1, block * kBlock,
-              std::min((block + 1) * kBlock, rows));
-    });
+  // With fewer groups of rows than threads, the inputs' product is shared out by steps.
+  const bool few = call.parts() < workers.threads();
+  const int64_t part_rows = (batch + call.parts() - 1) / call.parts();
+  const int64_t chunk = std::max<int64_t>(1, few ? 256 / batch : kBlock / part_rows);
+
+  float* scratch = shared->gates.Get((4 * chunk + 2) * step);
+  call.gate_period = call.cell_period = call.steps;
+  if (!call.i) {
+    call.gate_period = chunk;
+    for (float** gate : {&call.i, &call.ci, &call.f, &call.o}) {
+      *gate = scratch;
+      scratch += chunk * step;
+    }
   }
-  shared->workers.Run(call.parts(), [&](int64_t part) {
-    const int64_t begin = call.part_begin(part), end = call.part_begin(part + 1);
-    const int64_t chunk = std::max<int64_t>(1, kBlock / (end - begin));
-    for (int64_t t = 0; t < call.steps; ++t) {
-      if (!early && t % chunk == 0)
-        Project(call, columns, input_weights, t, std::min(t + chunk, call.steps), begin, end);
-      Step(call, recurrent_weights, cell_clip, t, begin, end);
+  if (!call.cs) {
+    call.cell_period = 2;
+    call.cs = scratch;
+  }
+  const auto run_part = [&](int64_t part, int64_t first, int64_t last) {
+    for (int64_t t = first; t < last; ++t)
+      Step(call, recurrent_weights, cell_clip, t, call.part_begin(part), call.part_begin(part + 1));
+  };
+  const auto chunk_end = [&](int64_t first) { return std::min(first + chunk, call.steps); };
+  if (few) {
+    for (int64_t t = 0; t < call.steps; t += chunk) {
+      const int64_t rows = (chunk_end(t) - t) * batch;
+      workers.Run((rows + kBlock - 1) / kBlock, [&](int64_t block) {
+        Project(call, columns, input_weights, t, t + 1, block * kBlock,
+                std::min((block + 1) * kBlock, rows));
+      });
+      workers.Run(call.parts(), [&](int64_t part) { run_part(part, t, chunk_end(t)); });
+    }
+    return;
+  }
+  workers.Run(call.parts(), [&](int64_t part) {
+    for (int64_t t = 0; t < call.steps; t += chunk) {
+      Project(call, columns, input_weights, t, chunk_end(t), call.part_begin(part),
+              call.part_begin(part + 1));
+      run_part(part, t, chunk_end(t));
     }
   });
 }

@@ -10,6 +10,10 @@
 #include "tensorflow/c/tf_tensor.h"
 #include "workers.h"
 
+// Eigen, which comes with the next header and is not used, does not compile for every processor.
+#define EIGEN_DONT_VECTORIZE
+#include "tensorflow/core/framework/op_kernel.h"
+
 namespace apps {
 namespace {
 
@@ -45,6 +49,11 @@ class Run {
     for (int d = 0; d < static_cast<int>(sizeof...(dims)); ++d)
       if (TF_Dim(tensor, d) != expected[d]) return Fail(index), nullptr;
     return static_cast<const float*>(TF_TensorData(tensor));
+  }
+
+  // Whether anything reads an output. TensorFlow's C interface does not tell.
+  bool Wanted(int index) const {
+    return reinterpret_cast<tensorflow::OpKernelContext*>(context_)->output_required(index);
   }
 
   template <class... Dims>
@@ -118,7 +127,10 @@ void ComputeForward(void* kernel, TF_OpKernelContext* context) {
   Call call{};
   const int64_t steps = TakeInputs(run, attributes.peephole, &call);
   float** const outputs[] = {&call.i, &call.cs, &call.f, &call.o, &call.ci, &call.co, &call.h};
+  const bool gates = run.Wanted(0) || run.Wanted(2) || run.Wanted(3) || run.Wanted(4);
+  const bool wanted[] = {gates, run.Wanted(1), gates, gates, gates, run.Wanted(5), true};
   for (int index = 0; index < 7; ++index) {
+    if (!wanted[index]) continue;
     float* const values = run.Output(index, steps, call.batch, call.units);
     if (!run.ok()) return;
     const int64_t step = call.batch * call.units;
@@ -136,6 +148,7 @@ void ComputeBackward(void* kernel, TF_OpKernelContext* context) {
   const int64_t steps = TakeInputs(run, attributes.peephole, &call);
   const int64_t batch = call.batch, features = call.features, units = call.units;
   float** const values[] = {&call.i, &call.cs, &call.f, &call.o, &call.ci, &call.co, &call.h};
+  call.gate_period = call.cell_period = std::max<int64_t>(call.steps, 1);
   for (int index = 0; index < 7; ++index)  // written in the forward pass, only read here
     *values[index] = const_cast<float*>(run.Floats(9 + index, steps, batch, units));
   call.cs_grad = run.Floats(16, steps, batch, units);
