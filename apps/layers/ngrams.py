@@ -102,7 +102,9 @@ class NgramLogits(keras.layers.Layer):
             parts.append(part)
         return sparse.vstack(parts, format="csr")
 
-    def compute_output_spec(self, ids: Any, lengths: Any) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, ids: Any, lengths: Any, training: bool = False
+    ) -> keras.KerasTensor:
         return keras.KerasTensor((ids.shape[0], self.classes), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:

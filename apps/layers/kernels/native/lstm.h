@@ -82,14 +82,15 @@ struct Call {
 // Copies rows [begin, end) of the weights into panels: for each group of kLanes units, and each
 // row, the weights of the four gates. `columns` gives the place of each gate in a row of w.
 inline void PackGates(const Call& call, const int (&columns)[4], int64_t begin, int64_t end,
-               float* packed) {
-  for (int64_t panel = 0; panel < call.panels(); ++panel) {
+                      float* packed) {
+  shared->workers.Run(call.panels(), [&](int64_t panel) {
     const int64_t unit = panel * kLanes;
     const int n = static_cast<int>(std::min<int64_t>(kLanes, call.units - unit));
+    float* out = packed + panel * (end - begin) * kPanel;
     for (int64_t row = begin; row < end; ++row)
-      for (int gate = 0; gate < 4; ++gate, packed += kLanes)
-        Store(packed, Load(call.w + (4 * row + columns[gate]) * call.units + unit, n));
-  }
+      for (int gate = 0; gate < 4; ++gate, out += kLanes)
+        Store(out, Load(call.w + (4 * row + columns[gate]) * call.units + unit, n));
+  });
 }
 
 // Values of the gates before their activation, from the inputs of rows [begin, end) of steps

@@ -1,0 +1,110 @@
+"""The linear n-gram part: what it counts, and that graph and fit agree."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from apps.layers.ngrams import NgramLogits
+from apps.text.naive_bayes import fit_ngrams
+
+
+def flat(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
+    offsets = np.cumsum([0, *map(len, rows)])
+    return np.concatenate([np.array(row, np.int32) for row in rows]), offsets
+
+
+def batch(rows: list[list[int]], extra: int = 0) -> tuple[tf.Tensor, tf.Tensor]:
+    ids = np.zeros((len(rows), max(map(len, rows)) + extra), np.int32)
+    for i, row in enumerate(rows):
+        ids[i, : len(row)] = row
+    return tf.constant(ids), tf.constant([len(row) for row in rows], tf.int32)
+
+
+@pytest.fixture
+def layer() -> NgramLogits:
+    built = NgramLogits(3, 2, 512)
+    built.build((None, None))
+    table = np.random.default_rng(0).normal(size=(513, 3)).astype(np.float32)
+    table[-1] = 0
+    built.set_weights([table, np.array([0.1, 0.2, 0.3], np.float32)])
+    return built
+
+
+def test_graph_gives_what_the_feature_matrix_times_the_table_gives(layer: NgramLogits) -> None:
+    rows = [[5, 6, 5, 6, 5], [7], [9, 9, 9, 9], [3, 4, 5, 6, 7, 8, 9, 10]]
+    expected = layer.features(*flat(rows)) @ layer.get_weights()[0][:-1] + layer.get_weights()[1]
+    np.testing.assert_allclose(layer(*batch(rows)), expected, atol=1e-5)
+
+
+def test_padding_changes_nothing(layer: NgramLogits) -> None:
+    rows = [[5, 6, 7], [8, 9]]
+    np.testing.assert_allclose(layer(*batch(rows)), layer(*batch(rows, extra=9)), atol=1e-6)
+
+
+def test_a_repeated_ngram_counts_once(layer: NgramLogits) -> None:
+    matrix = layer.features(*flat([[5, 6, 5, 6, 5]]))
+    assert matrix.nnz == 4  # the words 5 and 6, the pairs 5 6 and 6 5
+    np.testing.assert_allclose(matrix.data, 0.5)
+
+
+def test_order_of_words_matters_to_pairs_only(layer: NgramLogits) -> None:
+    forward, backward = layer(*batch([[5, 6, 7]])), layer(*batch([[7, 6, 5]]))
+    assert np.abs(forward - backward).max() > 1e-3
+    single = NgramLogits(3, 1, 512)
+    single.build((None, None))
+    single.set_weights(layer.get_weights())
+    np.testing.assert_allclose(single(*batch([[5, 6, 7]])), single(*batch([[7, 6, 5]])), atol=1e-6)
+
+
+def test_adds_nothing_in_training(layer: NgramLogits) -> None:
+    assert not np.any(layer(*batch([[5, 6, 7]]), training=True))
+
+
+def test_survives_saving(layer: NgramLogits, tmp_path) -> None:
+    ids, lengths = keras.Input((None,), dtype="int32"), keras.Input((), dtype="int32")
+    model = keras.Model([ids, lengths], layer(ids, lengths))
+    model.save(tmp_path / "model.keras")
+    again = keras.models.load_model(tmp_path / "model.keras")
+    rows = batch([[5, 6, 7], [8]])
+    np.testing.assert_array_equal(again(rows), model(rows))
+
+
+@pytest.mark.parametrize("classes", [2, 3])
+def test_learns_what_only_pairs_tell(classes: int) -> None:
+    """The label is which word follows word 10; every word is as frequent in every class."""
+    draw = np.random.default_rng(1)
+    rows, targets = [], []
+    for _ in range(600):
+        label = int(draw.integers(classes))
+        words = draw.permutation(np.arange(11, 11 + classes)).tolist()
+        words.remove(11 + label)
+        rows.append([10, 11 + label, 99, *words])
+        targets.append(label)
+    values, offsets = flat(rows)
+    layer = fit_ngrams(values, offsets, np.array(targets), order=2, most_buckets=2**14, seed=0)
+    assert (layer(*batch(rows)).numpy().argmax(-1) == targets).mean() > 0.99
+    unigrams = fit_ngrams(values, offsets, np.array(targets), order=1, most_buckets=2**14, seed=0)
+    assert (unigrams(*batch(rows)).numpy().argmax(-1) == targets).mean() < 0.6
+
+
+def test_labels_of_noise_give_logits_near_zero() -> None:
+    """The scale comes from rows that were held out: nothing to learn means nothing to say."""
+    draw = np.random.default_rng(2)
+    rows = draw.integers(2, 400, size=(300, 20)).tolist()
+    targets = draw.integers(2, size=300)
+    layer = fit_ngrams(*flat(rows), targets, order=2, most_buckets=2**14, seed=0)
+    assert np.abs(layer(*batch(rows)).numpy()).max() < 1.0
+
+
+def test_two_fits_are_equal() -> None:
+    draw = np.random.default_rng(3)
+    rows = draw.integers(2, 50, size=(80, 9)).tolist()
+    targets = draw.integers(2, size=80)
+    first, second = (
+        fit_ngrams(*flat(rows), targets, order=2, most_buckets=2**12, seed=4) for _ in range(2)
+    )
+    for one, other in zip(first.get_weights(), second.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
