@@ -16,8 +16,6 @@ _MULTIPLIERS = (2_147_483_629, 1_000_003, 7_919, 104_729, 611_953)
 class NgramLogits(keras.layers.Layer):
     """Sum of one weight per distinct n-gram of a text over the root of their number.
 
-    In training it gives zeros: what is trained beside it must learn the task by itself, since the
-    weights, set before from the same rows, know those rows better than they will know others.
     N-grams share weights where their hashes collide (Weinberger et al. 2009, "Feature hashing for
     large scale multitask learning"). The weights are set before training and stay as they are.
 
@@ -37,16 +35,13 @@ class NgramLogits(keras.layers.Layer):
         )
         self.bias = self.add_weight(shape=(self.classes,), initializer="zeros", name="bias")
 
-    def call(self, ids: tf.Tensor, lengths: tf.Tensor, training: bool = False) -> tf.Tensor:
+    def call(self, ids: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         """Logits of texts, `(batch, classes)` float32.
 
         Args:
             ids: `(batch, time)` int32, right-padded.
             lengths: `(batch,)` int32, words of each text.
-            training: give zeros.
         """
-        if training:
-            return tf.zeros((tf.shape(ids)[0], self.classes))
         rows = tf.sort(self.rows(ids, lengths), axis=-1)
         first = tf.pad(rows[:, 1:] != rows[:, :-1], [[0, 0], [1, 0]], constant_values=True)
         rows = tf.where(first, rows, self.buckets)
@@ -102,9 +97,7 @@ class NgramLogits(keras.layers.Layer):
             parts.append(part)
         return sparse.vstack(parts, format="csr")
 
-    def compute_output_spec(
-        self, ids: Any, lengths: Any, training: bool = False
-    ) -> keras.KerasTensor:
+    def compute_output_spec(self, ids: Any, lengths: Any) -> keras.KerasTensor:
         return keras.KerasTensor((ids.shape[0], self.classes), dtype="float32")
 
     def get_config(self) -> dict[str, Any]:

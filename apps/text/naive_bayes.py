@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,8 +16,25 @@ from sklearn.model_selection import StratifiedKFold
 
 from apps.layers.ngrams import NgramLogits
 
-# On held-out training rows of the IMDB reviews 10, 30 and 100 gave 0.908, 0.912 and 0.914.
+# Three-fold accuracy on the IMDB training reviews, n-grams up to 3: 0.918 at 100 and 300, 0.916
+# without dividing by the root of their number.
 _INVERSE_PENALTY = 100.0
+
+
+@dataclass(frozen=True)
+class NgramModel:
+    """A fitted linear model of n-grams, and how far it deceives itself on its training rows.
+
+    Attributes:
+        layer: gives its logits inside the graph.
+        correction: `(rows, classes)` float32; added to the layer's logits of the training rows it
+            gives what models say that were fitted without them. Whatever learns on top then sees
+            the linear part as good as it will be on other texts, no better (Wolpert 1992,
+            "Stacked generalization").
+    """
+
+    layer: NgramLogits
+    correction: np.ndarray
 
 
 def fit_ngrams(
@@ -27,8 +45,8 @@ def fit_ngrams(
     order: int,
     most_buckets: int,
     seed: int,
-) -> NgramLogits:
-    """A linear model of the n-grams of texts, as a layer.
+) -> NgramModel:
+    """Fit a linear model to the n-grams of texts.
 
     Each n-gram is weighted by its log-count ratio between a class and the rest before logistic
     regression (Wang & Manning 2012, "Baselines and bigrams", section 2).
@@ -42,7 +60,7 @@ def fit_ngrams(
         seed: of the solver and the folds.
 
     Returns:
-        The layer, its logits on the scale at which they are calibrated on rows that they were
+        The model, its logits on the scale at which they are calibrated on rows that they were
         not fitted to.
     """
     classes = int(targets.max()) + 1
@@ -51,13 +69,15 @@ def fit_ngrams(
     layer.build((None, None))
     features = layer.features(ids, offsets)
     table, bias = _fit(features, targets, classes, seed)
-    scale = _calibrating_scale(_held_out_logits(features, targets, classes, seed), targets)
+    held_out = _held_out_logits(features, targets, classes, seed)
+    scale = _calibrating_scale(held_out, targets)
     layer.set_weights([np.pad(table * scale, [(0, 1), (0, 0)]), bias * scale])
-    return layer
+    correction = scale * (held_out - (features @ table + bias))
+    return NgramModel(layer, correction.astype(np.float32))
 
 
 def _held_out_logits(
-    features: Any, targets: np.ndarray, classes: int, seed: int, folds: int = 3
+    features: Any, targets: np.ndarray, classes: int, seed: int, folds: int = 5
 ) -> np.ndarray:
     """Logits `(rows, classes)` of each row from a model fitted to the other folds."""
     logits = np.zeros((features.shape[0], classes), np.float32)

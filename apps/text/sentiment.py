@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
+import tensorflow as tf
 
 from apps.application import Baseline
 from apps.classification import ClassAnswers, Classifier
@@ -16,6 +19,7 @@ from apps.layers import LSTMStack
 from apps.layers.pooling import LengthMask, MaxMeanPooling
 from apps.layers.text import WordIds
 from apps.text.bag_of_words import BagOfWords
+from apps.text.cooccurrence import cooccurrence_vectors
 from apps.text.naive_bayes import fit_ngrams
 from apps.text.sample_reviews import sample_reviews
 from apps.text.word_vectors import read_word_vectors
@@ -35,11 +39,11 @@ class SentimentConfig(ApplicationConfig):
     layer_dropout: float = searched(0.2, low=0.0, high=0.9)
     weight_dropout: float = searched(0.2, low=0.0, high=0.9)
     output_dropout: float = searched(0.5, low=0.0, high=0.9)
-    ngrams: int = fixed(2, low=0, high=5)
-    ngram_buckets: int = fixed(2**21, low=1, high=2**30)
-    vocabulary: int = fixed(30_000, low=1, high=10_000_000)
+    ngrams: int = fixed(3, low=0, high=5)
+    ngram_buckets: int = fixed(2**22, low=1, high=2**30)
+    vocabulary: int = fixed(50_000, low=1, high=10_000_000)
     max_tokens: int = fixed(1024, low=2, high=100_000)
-    embeddings: str | None = fixed(None)
+    embeddings: str = fixed("texts")
 
 
 class Sentiment(Classifier):
@@ -80,18 +84,43 @@ class Sentiment(Classifier):
         self.words = WordIds.learn(
             examples["text"], config.vocabulary, config.max_tokens, name="words"
         )
+        ids, offsets = self.words.flat(examples["text"])
+        self._vectors = self._first_vectors(ids, offsets)
         if config.ngrams:
             self._ngrams = fit_ngrams(
-                *self.words.flat(examples["text"]),
+                ids,
+                offsets,
                 self.truth(examples),
                 order=config.ngrams,
                 most_buckets=config.ngram_buckets,
                 seed=self.seed,
             )
+            self._learnt_from = examples
+
+    def _first_vectors(self, ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """What the embedding starts from, `(ids, embedding)` float32, rows of length about 1."""
+        config, size = self.config, self.words.size
+        draw = np.random.default_rng(self.seed).standard_normal((size, config.embedding))
+        random = (draw / np.sqrt(config.embedding)).astype(np.float32)
+        if config.embeddings == "random":
+            return random
+        if config.embeddings == "texts":
+            first = WordIds.first_id
+            return cooccurrence_vectors(
+                ids, offsets, size, config.embedding, first_id=first, seed=self.seed
+            )
+        return read_word_vectors(config.embeddings, self.words, random)
 
     def prepare(self, examples: Examples, *, targets: bool = True) -> Prepared:
         rows = {"ids": RaggedRows(*self.words.flat(examples["text"]))}
-        return Prepared.of(rows, target=self.truth(examples) if targets else None)
+        if not targets:
+            return Prepared.of(rows)
+        values = {"target": self.truth(examples)}
+        if self.config.ngrams:
+            known = examples is self._learnt_from
+            nothing = np.zeros((len(examples), len(self.labels)), np.float32)
+            values["correction"] = self._ngrams.correction if known else nothing
+        return Prepared.of(rows, **values)
 
     # The Keras model
 
@@ -100,14 +129,9 @@ class Sentiment(Classifier):
         ids = keras.Input((None,), dtype="int32", name="ids")
         lengths = keras.Input((), dtype="int32", name="lengths")
         mask = LengthMask(name="mask")(ids, lengths)
-        words = keras.layers.Embedding(
-            self.words.size, config.embedding, embeddings_initializer="uniform", name="embedding"
-        )
-        x = words(ids)
-        if config.embeddings:
-            words.set_weights(
-                [read_word_vectors(config.embeddings, self.words, words.get_weights()[0])]
-            )
+        embedding = keras.layers.Embedding(self.words.size, config.embedding, name="embedding")
+        x = embedding(ids)
+        embedding.set_weights([self._vectors])
         x = keras.layers.Dropout(
             config.word_dropout, noise_shape=(None, None, 1), seed=self.seed, name="word_dropout"
         )(x)
@@ -128,9 +152,16 @@ class Sentiment(Classifier):
         )
         logits = keras.layers.Dense(len(self.labels), name="logits")(pooled)
         if config.ngrams:
-            logits += self._ngrams(ids, lengths)
+            logits += self._ngrams.layer(ids, lengths)
         self.model = keras.Model({"ids": ids, "lengths": lengths}, logits, name="tensors")
         return self.model
+
+    # Loss and metrics
+
+    def loss(self, batch: Mapping[str, tf.Tensor], outputs: tf.Tensor) -> tf.Tensor:
+        if self.config.ngrams:
+            outputs += batch["correction"]
+        return super().loss(batch, outputs)
 
     # The naive baseline that it must beat
 

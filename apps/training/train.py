@@ -86,6 +86,8 @@ def train(
             if not folder.report.is_file():
                 say(f"report: {finished.report()}")
             return finished
+    elif resume:
+        say(f"{folder.path}: holds nothing to go on from; training starts from the beginning")
     keras.utils.set_random_seed(seed)
     learner = kind(config, seed)
     rows = read(data, kind.columns, rename=dict(columns or {}), sample=kind.sample, seed=seed)
