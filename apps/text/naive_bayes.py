@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from scipy.optimize import minimize_scalar
@@ -14,7 +15,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
+from apps.application import Baseline
 from apps.layers.ngrams import NgramLogits
+from apps.layers.text import WordIds
+
+if TYPE_CHECKING:
+    from apps.data import Examples
 
 # Three-fold accuracy on the IMDB training reviews, n-grams up to 3: 0.918 at 100 and 300, 0.916
 # without dividing by the root of their number.
@@ -35,6 +41,32 @@ class NgramModel:
 
     layer: NgramLogits
     correction: np.ndarray
+
+
+class NgramsAlone(Baseline):
+    """The model's linear part without its LSTM: what the LSTM is worth is the difference.
+
+    Args:
+        words: gives the ids of texts.
+        layer: the linear part, already fitted.
+    """
+
+    def __init__(self, words: WordIds, layer: NgramLogits) -> None:
+        self.words, self.layer = words, layer
+
+    def fit(self, examples: Examples) -> None:
+        """Nothing: the layer was fitted before the model was built."""
+
+    def predict(self, examples: Examples) -> np.ndarray:
+        table, bias = self.layer.get_weights()
+        features = self.layer.features(*self.words.flat(examples["text"]))
+        return np.asarray(features @ table[:-1] + bias)
+
+    def state(self) -> dict[str, np.ndarray]:
+        return {}
+
+    def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        """Nothing: the layer travels in the model."""
 
 
 def fit_ngrams(

@@ -20,7 +20,7 @@ from apps.layers.pooling import LengthMask, MaxMeanPooling
 from apps.layers.text import WordIds
 from apps.text.bag_of_words import BagOfWords
 from apps.text.cooccurrence import cooccurrence_vectors
-from apps.text.naive_bayes import fit_ngrams
+from apps.text.naive_bayes import NgramsAlone, fit_ngrams
 from apps.text.sample_reviews import sample_reviews
 from apps.text.word_vectors import read_word_vectors
 
@@ -166,7 +166,10 @@ class Sentiment(Classifier):
     # The naive baseline that it must beat
 
     def baselines(self) -> dict[str, Baseline]:
-        return {**super().baselines(), "bag_of_words": BagOfWords(self.labels, self.seed)}
+        naive = {**super().baselines(), "bag_of_words": BagOfWords(self.labels, self.seed)}
+        if self.config.ngrams:
+            naive["ngrams_alone"] = NgramsAlone(self.words, self.model.get_layer("ngrams"))
+        return naive
 
     # Serving signatures
 

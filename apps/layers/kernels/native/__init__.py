@@ -49,7 +49,7 @@ def load() -> Status:
         return Status(False, "switched off by APPS_NATIVE_LSTM=0")
     try:
         library = ctypes.CDLL(str(_build()))
-    except (OSError, subprocess.SubprocessError, _Unavailable) as error:
+    except (OSError, subprocess.SubprocessError, _UnavailableError) as error:
         return Status(False, " ".join(str(error).split()))
     library.RegisterLstmKernels.restype = ctypes.c_bool
     if not library.RegisterLstmKernels(_threads()):
@@ -57,7 +57,7 @@ def load() -> Status:
     return Status(True)
 
 
-class _Unavailable(Exception):
+class _UnavailableError(Exception):
     """The kernels cannot be compiled here."""
 
 
@@ -81,7 +81,7 @@ def _build() -> Path:
             [*command, "-o", str(built)], capture_output=True, text=True, timeout=COMPILE_SECONDS
         )
         if result.returncode:
-            raise _Unavailable(f"{compiler} failed: {result.stderr[:300]}")
+            raise _UnavailableError(f"{compiler} failed: {result.stderr[:300]}")
         os.replace(built, library)
     return library
 
@@ -92,7 +92,7 @@ def _compiler() -> str:
         path = shutil.which(name)
         if path:
             return path
-    raise _Unavailable("no C++ compiler: install g++ to have the fast CPU kernel")
+    raise _UnavailableError("no C++ compiler: install g++ to have the fast CPU kernel")
 
 
 def _flags() -> list[str]:
@@ -110,7 +110,7 @@ def _cache() -> Path:
 def _fingerprint(command: list[str]) -> str:
     """What the library depends on: sources, compiler, TensorFlow, and the processor's abilities."""
     digest = hashlib.sha256()
-    for source in sorted(SOURCES.glob("*.h")) + [SOURCES / ENTRY]:
+    for source in [*sorted(SOURCES.glob("*.h")), SOURCES / ENTRY]:
         digest.update(source.read_bytes())
     version = subprocess.run([command[0], "--version"], capture_output=True, check=True).stdout
     digest.update(version + tf.__version__.encode() + "\0".join(command).encode())

@@ -2,9 +2,13 @@
 // over TensorFlow's own in the process that loads this library. Everywhere else the operations
 // run on TensorFlow's kernels: a saved graph needs nothing from here.
 
+#include <algorithm>
+#include <memory>
+#include <mutex>
 #include <string>
 
-#include "lstm.h"
+#include "backward.h"
+#include "forward.h"
 #include "tensorflow/c/kernels.h"
 #include "tensorflow/c/tf_status.h"
 #include "tensorflow/c/tf_tensor.h"

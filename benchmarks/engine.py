@@ -1,0 +1,221 @@
+"""Time and memory of `apps.layers.LSTM` beside `keras.layers.LSTM` and `torch.nn.LSTM`.
+
+    python -m benchmarks.engine [--quick] [--out benchmarks/results]
+
+Every contender runs in a process of its own, with the environment that its users would have.
+The processes stay alive and take turns, round by round, so that whatever else the machine does
+hits all of them; medians over the rounds are compared. Torch's threads wait for one another in
+busy loops: on a machine with other work to do its figures are meaningless.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import platform
+import statistics
+import subprocess
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date
+from importlib import metadata
+from pathlib import Path
+
+STOCK, COMPILED, TORCH, OURS = "keras", "keras XLA", "torch", "ours"
+CONTENDERS = (STOCK, COMPILED, TORCH, OURS)
+WORKER = Path(__file__).with_name("engine_contender.py")
+
+
+@dataclass(frozen=True)
+class Case:
+    """One measurement: sizes of a batch and a layer, and whether the gradient is taken too."""
+
+    batch: int
+    time: int
+    features: int
+    units: int
+    gradient: bool
+
+    def __str__(self) -> str:
+        passes = "forward + backward" if self.gradient else "forward"
+        return f"{self.batch} × {self.time}, {self.features} → {self.units}, {passes}"
+
+
+TARGETS = {
+    Case(32, 200, 128, 128, True): {STOCK: 0.6, TORCH: 1.25},
+    Case(64, 100, 256, 256, True): {STOCK: 0.6, TORCH: 1.25},
+    Case(1, 1000, 256, 256, False): {STOCK: 0.25},
+    Case(1, 100, 128, 128, False): {STOCK: 0.25},
+}
+SWEEP = [
+    Case(batch, time, units, units, gradient)
+    for batch, time, units in [
+        (1, 16, 32),
+        (1, 2000, 64),
+        (1, 200, 512),
+        (2, 64, 256),
+        (4, 500, 128),
+        (8, 16, 512),
+        (8, 200, 128),
+        (16, 2000, 32),
+        (16, 100, 256),
+        (32, 16, 64),
+        (32, 100, 512),
+        (64, 50, 32),
+        (64, 400, 128),
+        (128, 16, 256),
+        (128, 100, 64),
+    ]
+    for gradient in (False, True)
+]
+MEMORY = [Case(8, 2000, 128, 128, False), Case(8, 2000, 128, 128, True)]
+
+
+class Contender:
+    """A child process that times cases on demand."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+        self._process = subprocess.Popen(
+            [sys.executable, str(WORKER), name],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            env={**os.environ, "PYTHONPATH": str(WORKER.parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+
+    def ask(self, case: Case, task: str) -> float:
+        """Milliseconds of one run of a case (`time`), or what `prepare` and `memory` answer."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"task": task, **vars(case)}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} died on {case}")
+        return json.loads(line)
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def measure(case: Case, contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
+    """Median milliseconds per contender, over rounds in which they take turns."""
+    for contender in contenders:
+        contender.ask(case, "prepare")
+    times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    for turn in range(rounds):
+        for contender in contenders if turn % 2 else reversed(contenders):
+            times[contender.name].append(contender.ask(case, "time"))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def peak_memory(case: Case, name: str) -> float:
+    """MiB by which a few runs of a case raise the peak of a process that does nothing else."""
+    contender = Contender(name)
+    try:
+        return contender.ask(case, "memory")
+    finally:
+        contender.close()
+
+
+def installed(package: str) -> str | None:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return None
+
+
+def machine() -> dict[str, object]:
+    """What the figures depend on."""
+    model = platform.processor() or platform.machine()
+    cpuinfo = Path("/proc/cpuinfo")
+    if cpuinfo.exists():
+        names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
+        model = names[0].split(":", 1)[1].strip() if names else model
+    return {
+        "processor": model,
+        "cores": len(os.sched_getaffinity(0)),
+        "python": platform.python_version(),
+        "load": round(os.getloadavg()[0], 1),
+        "versions": {name: installed(name) for name in ("tensorflow", "keras", "torch")},
+        "date": date.today().isoformat(),
+    }
+
+
+def table(results: dict) -> str:
+    """The results as Markdown."""
+    about = results["machine"]
+    versions = ", ".join(f"{k} {v or 'not installed'}" for k, v in about["versions"].items())
+    lines = [
+        "# The engine beside Keras and torch",
+        "",
+        f"`{results['command']}` on {about['processor']}, {about['cores']} cores, {versions}, "
+        f"{about['date']}, load average before the start {about['load']}. Medians of interleaved "
+        "rounds, one process for each contender.",
+        "",
+        "| batch × steps, features → units | "
+        + " | ".join(f"{n}, ms" for n in CONTENDERS)
+        + " | ours / keras | ours / torch | target |",
+        "|---|" + "---|" * (len(CONTENDERS) + 3),
+    ]
+    for row in results["times"]:
+        times = row["ms"]
+        cells = [f"{times[n]:.1f}" if n in times else "–" for n in CONTENDERS]
+        ratios = [f"{times[OURS] / times[n]:.2f}" if n in times else "–" for n in (STOCK, TORCH)]
+        goal = ", ".join(f"≤ {limit} of {name}" for name, limit in row["targets"].items())
+        lines.append("| " + " | ".join([row["case"], *cells, *ratios, goal]) + " |")
+    lines += [
+        "",
+        "| peak memory | keras, MiB | ours, MiB | ratio |",
+        "|---|---|---|---|",
+    ]
+    for row in results["memory"]:
+        stock, ours = row["MiB"][STOCK], row["MiB"][OURS]
+        lines.append(f"| {row['case']} | {stock:.0f} | {ours:.0f} | {ours / stock:.2f} |")
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--quick", action="store_true", help="the targets only, fewer rounds")
+    parser.add_argument("--rounds", type=int, help="rounds per case; 11, or 7 with --quick")
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
+    options = parser.parse_args(arguments)
+    rounds = options.rounds or (7 if options.quick else 11)
+
+    about = machine()
+    names = [name for name in CONTENDERS if name != TORCH or installed("torch")]
+    contenders = [Contender(name) for name in names]
+    times = []
+    for case, targets in TARGETS.items():
+        medians = measure(case, contenders, rounds)
+        times.append({"case": str(case), "ms": medians, "targets": targets})
+        print(case, {name: round(value, 1) for name, value in medians.items()}, flush=True)
+    if not options.quick:
+        pair = [contender for contender in contenders if contender.name in (STOCK, OURS)]
+        for case in SWEEP:
+            medians = measure(case, pair, rounds)
+            times.append({"case": str(case), "ms": medians, "targets": {STOCK: 1.0}})
+            print(case, {name: round(value, 1) for name, value in medians.items()}, flush=True)
+    for contender in contenders:
+        contender.close()
+    memory = [
+        {"case": str(case), "MiB": {name: peak_memory(case, name) for name in (STOCK, OURS)}}
+        for case in MEMORY
+    ]
+    command = " ".join(["python -m benchmarks.engine", *(arguments or sys.argv[1:])])
+    results = {"command": command, "machine": about, "times": times, "memory": memory}
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "engine.json").write_text(json.dumps(results, indent=1, ensure_ascii=False))
+    (options.out / "engine.md").write_text(table(results))
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()
