@@ -78,8 +78,8 @@ class ApplicationConfig:
 
     learning_rate: float = searched(1e-3, low=1e-5, high=1e-1, log=True)
     batch_size: int = searched(32, low=1, high=4096, log=True)
-    epochs: int = fixed(10, low=1, high=100_000)
-    patience: int = fixed(3, low=1, high=100_000)
+    epochs: int = fixed(12, low=1, high=100_000)
+    patience: int = fixed(5, low=1, high=100_000)
     warmup: float = fixed(0.05, low=0.0, high=0.5)
     weight_decay: float = fixed(0.0, low=0.0, high=1.0)
     clip_norm: float = fixed(1.0, low=1e-6, high=1e6)

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 # Three-fold accuracy on the IMDB training reviews, n-grams up to 3: 0.918 at 100 and 300, 0.916
 # without dividing by the root of their number.
 _INVERSE_PENALTY = 100.0
+_FOLDS = 5
 
 
 @dataclass(frozen=True)
@@ -75,7 +76,7 @@ def fit_ngrams(
     targets: np.ndarray,
     *,
     order: int,
-    most_buckets: int,
+    most_weights: int,
     seed: int,
 ) -> NgramModel:
     """Fit a linear model to the n-grams of texts.
@@ -88,7 +89,7 @@ def fit_ngrams(
         offsets: `(texts + 1,)` int64.
         targets: `(texts,)` int, index of the class; each class occurs.
         order: n-grams of 1 up to this many words.
-        most_buckets: rows of the table at most; fewer for fewer words.
+        most_weights: size of the table at most, its rows times the classes.
         seed: of the solver and the folds.
 
     Returns:
@@ -97,11 +98,14 @@ def fit_ngrams(
     """
     classes = int(targets.max()) + 1
     wanted = 2 ** math.ceil(math.log2(max(order * len(ids), 2)))
-    layer = NgramLogits(classes, order, min(most_buckets, wanted), name="ngrams")
+    allowed = 2 ** int(math.log2(max(most_weights / classes, 2)))
+    layer = NgramLogits(classes, order, min(allowed, wanted), name="ngrams")
     layer.build((None, None))
     features = layer.features(ids, offsets)
-    table, bias = _fit(features, targets, classes, seed)
     held_out = _held_out_logits(features, targets, classes, seed)
+    if held_out is None:
+        return NgramModel(layer, np.zeros((len(targets), classes), np.float32))
+    table, bias = _fit(features, targets, classes, seed)
     scale = _calibrating_scale(held_out, targets)
     layer.set_weights([np.pad(table * scale, [(0, 1), (0, 0)]), bias * scale])
     correction = scale * (held_out - (features @ table + bias))
@@ -109,46 +113,56 @@ def fit_ngrams(
 
 
 def _held_out_logits(
-    features: Any, targets: np.ndarray, classes: int, seed: int, folds: int = 5
-) -> np.ndarray:
-    """Logits `(rows, classes)` of each row from a model fitted to the other folds."""
+    features: Any, targets: np.ndarray, classes: int, seed: int
+) -> np.ndarray | None:
+    """Logits `(rows, classes)` of each row from a model fitted to the other folds.
+
+    None where no class has two rows, one to learn from and one to hold out.
+    """
+    folds = min(_FOLDS if classes <= _FOLDS else 2, int(np.bincount(targets).max()))
+    if folds < 2:
+        return None
     logits = np.zeros((features.shape[0], classes), np.float32)
-    smallest = int(np.bincount(targets, minlength=classes).min())
-    if smallest >= 2:
-        splits = StratifiedKFold(min(folds, smallest), shuffle=True, random_state=seed)
-        for kept, left in splits.split(targets, targets):
-            table, bias = _fit(features[kept], targets[kept], classes, seed)
-            logits[left] = features[left] @ table + bias
+    splits = StratifiedKFold(folds, shuffle=True, random_state=seed)
+    with warnings.catch_warnings():
+        # A class with fewer rows than folds is missing from some of them, which does no harm.
+        warnings.simplefilter("ignore", UserWarning)
+        parts = list(splits.split(targets, targets))
+    for kept, left in parts:
+        table, bias = _fit(features[kept], targets[kept], classes, seed)
+        logits[left] = features[left] @ table + bias
     return logits
 
 
 def _fit(
     features: Any, targets: np.ndarray, classes: int, seed: int
 ) -> tuple[np.ndarray, np.ndarray]:
+    """Table `(n-grams, classes)` and bias `(classes,)`, each class against the rest."""
     table = np.zeros((features.shape[1], classes), np.float32)
     bias = np.zeros(classes, np.float32)
-    for label in range(classes if classes > 2 else 1):
-        positive = targets == (label if classes > 2 else 1)
-        ratio = _log_count_ratio(features, positive)
-        regression = LogisticRegression(
-            C=_INVERSE_PENALTY,
-            solver="liblinear",
-            dual=True,
-            max_iter=50,
-            tol=0.01,
-            random_state=seed,
-        )
-        with warnings.catch_warnings():
-            # The last digits of the weights do not matter; a bound on the time does.
-            warnings.simplefilter("ignore", ConvergenceWarning)
-            regression.fit(features.multiply(ratio[None, :]).tocsr(), positive)
-        column = (regression.coef_[0] * ratio).astype(np.float32)
+    for label in range(classes) if classes > 2 else (1,):
+        column, intercept = _fit_one(features, targets == label, seed)
         if classes > 2:
-            table[:, label], bias[label] = column, regression.intercept_[0]
+            table[:, label], bias[label] = column, intercept
         else:
-            table[:, 0], table[:, 1] = -column / 2, column / 2
-            bias[:] = np.array([-0.5, 0.5]) * regression.intercept_[0]
+            table[:], bias[:] = np.stack([-column, column], 1) / 2, (-intercept / 2, intercept / 2)
     return table, bias
+
+
+def _fit_one(features: Any, positive: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
+    """Weights `(n-grams,)` and intercept of one class against the rest."""
+    if positive.all() or not positive.any():
+        log_odds = np.log((positive.sum() + 0.5) / (len(positive) - positive.sum() + 0.5))
+        return np.zeros(features.shape[1], np.float32), float(log_odds)
+    ratio = _log_count_ratio(features, positive)
+    regression = LogisticRegression(
+        C=_INVERSE_PENALTY, solver="liblinear", dual=True, max_iter=50, tol=0.01, random_state=seed
+    )
+    with warnings.catch_warnings():
+        # The last digits of the weights do not matter; a bound on the time does.
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        regression.fit(features.multiply(ratio[None, :]).tocsr(), positive)
+    return (regression.coef_[0] * ratio).astype(np.float32), float(regression.intercept_[0])
 
 
 def _log_count_ratio(features: Any, positive: np.ndarray) -> np.ndarray:

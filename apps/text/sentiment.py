@@ -29,18 +29,18 @@ from apps.text.word_vectors import read_word_vectors
 class SentimentConfig(ApplicationConfig):
     """Hyperparameters of the sentiment model; `searched` ones are what tuning varies."""
 
-    learning_rate: float = searched(2e-3, low=1e-5, high=1e-1, log=True)
+    learning_rate: float = searched(3e-3, low=1e-5, high=1e-1, log=True)
     depth: int = searched(1, low=1, high=4)
     units: int = searched(128, low=1, high=4096, log=True, per="depth")
     bidirectional: bool = searched(True, choices=(False, True))
     embedding: int = searched(128, low=1, high=4096, log=True)
-    word_dropout: float = searched(0.2, low=0.0, high=0.9)
-    input_dropout: float = searched(0.3, low=0.0, high=0.9)
+    word_dropout: float = searched(0.1, low=0.0, high=0.9)
+    input_dropout: float = searched(0.2, low=0.0, high=0.9)
     layer_dropout: float = searched(0.2, low=0.0, high=0.9)
     weight_dropout: float = searched(0.2, low=0.0, high=0.9)
-    output_dropout: float = searched(0.5, low=0.0, high=0.9)
+    output_dropout: float = searched(0.4, low=0.0, high=0.9)
     ngrams: int = fixed(3, low=0, high=5)
-    ngram_buckets: int = fixed(2**22, low=1, high=2**30)
+    ngram_weights: int = fixed(2**23, low=1, high=2**30)
     vocabulary: int = fixed(50_000, low=1, high=10_000_000)
     max_tokens: int = fixed(1024, low=2, high=100_000)
     embeddings: str = fixed("texts")
@@ -92,7 +92,7 @@ class Sentiment(Classifier):
                 offsets,
                 self.truth(examples),
                 order=config.ngrams,
-                most_buckets=config.ngram_buckets,
+                most_weights=config.ngram_weights,
                 seed=self.seed,
             )
             self._learnt_from = examples

@@ -80,9 +80,9 @@ def test_learns_what_only_pairs_tell(classes: int) -> None:
         rows.append([10, 11 + label, 99, *words])
         targets.append(label)
     values, offsets = flat(rows)
-    model = fit_ngrams(values, offsets, np.array(targets), order=2, most_buckets=2**14, seed=0)
+    model = fit_ngrams(values, offsets, np.array(targets), order=2, most_weights=2**14, seed=0)
     assert (model.layer(*batch(rows)).numpy().argmax(-1) == targets).mean() > 0.99
-    unigrams = fit_ngrams(values, offsets, np.array(targets), order=1, most_buckets=2**14, seed=0)
+    unigrams = fit_ngrams(values, offsets, np.array(targets), order=1, most_weights=2**14, seed=0)
     assert (unigrams.layer(*batch(rows)).numpy().argmax(-1) == targets).mean() < 0.6
 
 
@@ -91,7 +91,7 @@ def test_labels_of_noise_give_logits_near_zero() -> None:
     draw = np.random.default_rng(2)
     rows = draw.integers(2, 400, size=(300, 20)).tolist()
     targets = draw.integers(2, size=300)
-    model = fit_ngrams(*flat(rows), targets, order=2, most_buckets=2**14, seed=0)
+    model = fit_ngrams(*flat(rows), targets, order=2, most_weights=2**14, seed=0)
     assert np.abs(model.layer(*batch(rows)).numpy()).max() < 1.0
 
 
@@ -100,7 +100,7 @@ def test_two_fits_are_equal() -> None:
     rows = draw.integers(2, 50, size=(80, 9)).tolist()
     targets = draw.integers(2, size=80)
     first, second = (
-        fit_ngrams(*flat(rows), targets, order=2, most_buckets=2**12, seed=4) for _ in range(2)
+        fit_ngrams(*flat(rows), targets, order=2, most_weights=2**12, seed=4) for _ in range(2)
     )
     for one, other in zip(first.layer.get_weights(), second.layer.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
@@ -112,7 +112,25 @@ def test_correction_hides_what_the_model_knows_of_its_own_rows() -> None:
     draw = np.random.default_rng(5)
     rows = draw.integers(2, 400, size=(400, 20)).tolist()
     targets = draw.integers(2, size=400)
-    model = fit_ngrams(*flat(rows), targets, order=2, most_buckets=2**14, seed=0)
+    model = fit_ngrams(*flat(rows), targets, order=2, most_weights=2**14, seed=0)
     logits = model.layer(*batch(rows)).numpy()
     assert (logits.argmax(-1) == targets).mean() > 0.95
     assert 0.35 < ((logits + model.correction).argmax(-1) == targets).mean() < 0.65
+
+
+def test_a_class_with_one_row_and_a_data_set_of_two_rows() -> None:
+    rows = [[5, 6], [5, 7], [5, 6, 8], [9, 10], [9, 11], [12]]
+    model = fit_ngrams(
+        *flat(rows), np.array([0, 0, 0, 1, 1, 2]), order=2, most_weights=2**12, seed=0
+    )
+    assert np.isfinite(model.correction).all()
+    assert np.isfinite(model.layer(*batch(rows))).all()
+    lone = fit_ngrams(*flat([[5], [6]]), np.array([0, 1]), order=2, most_weights=2**12, seed=0)
+    assert not np.any(lone.layer(*batch([[5], [6]])))
+
+
+def test_table_is_no_larger_than_allowed() -> None:
+    draw = np.random.default_rng(6)
+    rows = draw.integers(2, 400, size=(100, 40)).tolist()
+    model = fit_ngrams(*flat(rows), draw.integers(5, size=100), order=3, most_weights=2**10, seed=0)
+    assert model.layer.buckets * 5 <= 2**10
