@@ -55,11 +55,12 @@ def test_evaluate_prints_one_object_of_finite_numbers(
 
     measured = json.loads(shown, parse_constant=refuse)
     assert (measured["examples"], measured["skipped"]) == (20, 1)
-    assert set(measured["baselines"]) == {"majority", "bag_of_words"}
+    assert set(measured["baselines"]) == {"majority", "bag_of_words", "ngrams_alone"}
     assert 0 <= measured["accuracy"] <= 1
     lines = answered("evaluate", run_of_reviews, "--data", table(rows)).splitlines()
     assert lines[0] == "20 examples, 1 skipped (empty)"
-    assert [line.split()[0] for line in lines[2:]] == ["model", "95", "majority", "bag_of_words"]
+    names = [line.split()[0] for line in lines[2:]]
+    assert names == ["model", "95", "majority", "bag_of_words", "ngrams_alone"]
 
 
 def test_predict_answers_every_input_in_order(

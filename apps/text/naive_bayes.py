@@ -81,8 +81,8 @@ def fit_ngrams(
 ) -> NgramModel:
     """Fit a linear model to the n-grams of texts.
 
-    Each n-gram is weighted by its log-count ratio between a class and the rest before logistic
-    regression (Wang & Manning 2012, "Baselines and bigrams", section 2).
+    Logistic regression; of two classes, each n-gram is weighted first by its log-count ratio
+    between them (Wang & Manning 2012, "Baselines and bigrams", section 2).
 
     Args:
         ids: `(words,)` int32, word ids of all texts end to end.
@@ -141,7 +141,9 @@ def _fit(
     table = np.zeros((features.shape[1], classes), np.float32)
     bias = np.zeros(classes, np.float32)
     for label in range(classes) if classes > 2 else (1,):
-        column, intercept = _fit_one(features, targets == label, seed)
+        # Weighted by ratios against a mixture of classes, five star classes of 3,000 reviews came
+        # out at 0.55, unweighted at 0.61; of two classes the ratios tell the better.
+        column, intercept = _fit_one(features, targets == label, seed, weighted=classes == 2)
         if classes > 2:
             table[:, label], bias[label] = column, intercept
         else:
@@ -149,12 +151,16 @@ def _fit(
     return table, bias
 
 
-def _fit_one(features: Any, positive: np.ndarray, seed: int) -> tuple[np.ndarray, float]:
+def _fit_one(
+    features: Any, positive: np.ndarray, seed: int, *, weighted: bool
+) -> tuple[np.ndarray, float]:
     """Weights `(n-grams,)` and intercept of one class against the rest."""
     if positive.all() or not positive.any():
         log_odds = np.log((positive.sum() + 0.5) / (len(positive) - positive.sum() + 0.5))
         return np.zeros(features.shape[1], np.float32), float(log_odds)
-    ratio = _log_count_ratio(features, positive)
+    ratio = (
+        _log_count_ratio(features, positive) if weighted else np.ones(features.shape[1], np.float32)
+    )
     regression = LogisticRegression(
         C=_INVERSE_PENALTY, solver="liblinear", dual=True, max_iter=50, tol=0.01, random_state=seed
     )

@@ -217,7 +217,7 @@ class Training:
         began, before = self._paced
         rows = max(position.total - before, 1) * self.application.config.batch_size
         pace = (time.monotonic() - began) / rows
-        return left < 5 + 2 * pace * len(self.validation.lengths)
+        return left < 5 + self.budget.minutes + 2 * pace * len(self.validation.lengths)
 
     def _seconds(self) -> float:
         return self._earlier + time.monotonic() - self.budget.started
