@@ -37,7 +37,7 @@ def export_saved_model(application: Application, base: str | os.PathLike[str]) -
     models = Path(base) / application.name
     try:
         models.mkdir(parents=True, exist_ok=True)
-    except FileExistsError:
+    except (FileExistsError, NotADirectoryError):
         raise UserError(f"{base}: is a file; name a folder for SavedModels") from None
     beside = Path(tempfile.mkdtemp(dir=models, prefix=".writing-"))
     try:
