@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import tensorflow as tf
 
     from apps.data import Column, Examples, Prepared
+    from apps.signatures import Signature
     from apps.training.sections import Section
 
 
@@ -56,6 +57,7 @@ class Application(ABC):
         Config: the dataclass of its hyperparameters.
         objective: the metric by which early stopping and tuning choose.
         maximise: whether a larger value of the objective is the better one.
+        labels: the classes in the order of the outputs, where it answers with one of them.
         config: the hyperparameters of this instance.
         seed: seeds weights, dropout, data order and splits.
         model: the Keras model on prepared tensors, once `build` has been called.
@@ -68,6 +70,7 @@ class Application(ABC):
     objective: ClassVar[str]
     maximise: ClassVar[bool]
     stratify: ClassVar[str | None] = None
+    labels: tuple[str, ...] = ()
 
     def __init__(self, config: ApplicationConfig, seed: int = 0) -> None:
         self.config = config
@@ -132,6 +135,25 @@ class Application(ABC):
         """Symbolic Keras inputs of what a user sends, by the names that `serve` takes."""
 
     @abstractmethod
+    def unusual(self) -> dict[str, np.ndarray]:
+        """Raw inputs at the edge of what is answered: empty, odd characters, silence."""
+
+    def raw(self, examples: Examples) -> dict[str, np.ndarray]:
+        """Rows as a client sends them, by the names that `serve` takes."""
+        return {name: np.array(examples[name], object) for name in self.inputs}
+
+    def stream_inputs(self) -> dict[str, tf.TensorSpec]:
+        """What `step` takes: a chunk's tensors, and states named `state_…` that begin as zeros.
+
+        Empty where the application does not read streams.
+        """
+        return {}
+
+    def step(self, **chunk_and_states: Any) -> dict[str, Any]:
+        """Answers for a chunk, and the states for the next one under their names."""
+        raise NotImplementedError(f"{self.name} does not read streams")
+
+    @abstractmethod
     def adopt(self, served: keras.Model) -> None:
         """Take learnt layers and the model back from a served model that was loaded."""
 
@@ -153,6 +175,12 @@ class Application(ABC):
 
         raw = self.raw_inputs()
         return keras.Model(raw, self.serve(**raw), name=self.name)
+
+    def signatures(self) -> dict[str, Signature]:
+        """The entry points of the application's SavedModel, by name."""
+        from apps.signatures import signatures_of
+
+        return signatures_of(self)
 
     @classmethod
     def from_served(cls, config: ApplicationConfig, seed: int, served: keras.Model) -> Self:

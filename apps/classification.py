@@ -13,6 +13,7 @@ import tensorflow as tf
 from apps.application import Application, Baseline
 from apps.data.columns import quoted
 from apps.errors import UserError
+from apps.signatures import Signature, classify_signature
 from apps.training.calibration import expected_calibration_error
 from apps.training.sections import Section, calibration, confusion, examples_table
 
@@ -26,7 +27,8 @@ _EXCERPT = 600
 class ClassAnswers(keras.layers.Layer):
     """Logits `(batch, classes)` to named answers.
 
-    `label` is `(batch,)` string, `probabilities` `(batch, classes)` float32.
+    `label` is `(batch,)` string; `labels` string and `probabilities` float32 are
+    `(batch, classes)`, so that whoever reads an answer knows which class each number is of.
 
     Args:
         labels: the names of the classes, in the order of the logits.
@@ -38,14 +40,17 @@ class ClassAnswers(keras.layers.Layer):
 
     def call(self, logits: tf.Tensor) -> dict[str, tf.Tensor]:
         probabilities = tf.nn.softmax(tf.cast(logits, tf.float32))
+        labels = tf.constant(self.labels)
         return {
-            "label": tf.gather(tf.constant(self.labels), tf.argmax(probabilities, -1)),
+            "label": tf.gather(labels, tf.argmax(probabilities, -1)),
+            "labels": tf.broadcast_to(labels, tf.shape(probabilities)),
             "probabilities": probabilities,
         }
 
     def compute_output_spec(self, logits: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         return {
             "label": keras.KerasTensor(logits.shape[:1], dtype="string"),
+            "labels": keras.KerasTensor(logits.shape, dtype="string"),
             "probabilities": keras.KerasTensor(logits.shape, dtype="float32"),
         }
 
@@ -82,10 +87,6 @@ class Classifier(Application):
     objective = "accuracy"
     maximise = True
     stratify = "label"
-
-    def __init__(self, config: Any, seed: int = 0) -> None:
-        super().__init__(config, seed)
-        self.labels: tuple[str, ...] = ()
 
     def check_labels(self, examples: Examples, *, learning: bool) -> None:
         """Refuse one class only, and labels that the model does not know.
@@ -154,6 +155,9 @@ class Classifier(Application):
             }
             for row in probabilities
         ]
+
+    def signatures(self) -> dict[str, Signature]:
+        return {**super().signatures(), "classify": classify_signature(self)}
 
     def predictions(self, examples: Examples, outputs: np.ndarray) -> list[dict[str, Any]]:
         rows = zip(

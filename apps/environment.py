@@ -1,4 +1,4 @@
-"""Process settings that must stand before TensorFlow is imported."""
+"""The process: settings that stand before TensorFlow is imported, and where progress goes."""
 
 import os
 import sys
@@ -29,3 +29,8 @@ def import_tensorflow_quietly() -> None:
         os.dup2(kept, 2)
         os.close(kept)
         os.close(nowhere)
+
+
+def say(line: str) -> None:
+    """Print a line of progress, on standard error: standard output is for answers."""
+    print(line, file=sys.stderr, flush=True)

@@ -29,6 +29,7 @@ FILES = {
     "metrics.json",
     "history.csv",
     "model.keras",
+    "golden.npz",
     "checkpoints",
     "report.html",
     "environment.json",

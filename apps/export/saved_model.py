@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
+import json
 import os
 import shutil
 import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,72 +16,146 @@ import keras
 import tensorflow as tf
 
 from apps.errors import UserError
+from apps.export import golden, model_card, models_config
+from apps.export.gate import verify
+from apps.signatures import PREDICT, Signature
+from apps.training.golden import from_arrays
 
 if TYPE_CHECKING:
-    from apps.application import Application
+    from apps.training.run import Run
+
+ABOUT = Path("assets.extra") / "about.json"
+BATCHING = "batching_params.pbtxt"
+_BESIDE = ".writing-"
 
 
-def export_saved_model(application: Application, base: str | os.PathLike[str]) -> Path:
-    """Write the next version of an application's SavedModel.
+def export_version(
+    run: Run,
+    base: str | os.PathLike[str],
+    *,
+    onnx: bool = False,
+    log: Callable[[str], None] = lambda line: None,
+) -> Path:
+    """Write the next version of a run's SavedModel, put it through the gate, and publish it.
 
-    `serving_default` takes raw input and gives named answers; `tensors` takes prepared tensors with
-    explicit lengths and gives the model's output. The version is written and loaded again beside
-    its place and renamed into it, so that a server polling the folder sees a whole version or none.
+    The version is written and verified beside its place and renamed into it, so that a server
+    polling the folder sees a whole version or none, whenever this process is killed.
 
     Args:
-        application: with its trained model.
+        run: a finished run.
         base: the folder of all models; the version becomes `base/APPLICATION/N`.
+        onnx: also write `assets.extra/model.onnx`.
+        log: takes progress lines.
 
     Returns:
         The folder of the version; N is one more than the largest integer there.
 
     Raises:
-        UserError: `base` is a file, or cannot be written to.
+        UserError: the gate refuses the version, or `base` is a file.
     """
+    application = run.application
     models = Path(base) / application.name
     try:
         models.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"{base}: is a file; name a folder for SavedModels") from None
-    beside = Path(tempfile.mkdtemp(dir=models, prefix=".writing-"))
+    with _alone_in(models):
+        for left_by_a_killed_export in models.glob(f"{_BESIDE}*"):
+            shutil.rmtree(left_by_a_killed_export, ignore_errors=True)
+        number = str(_next_version(models))
+        beside = Path(tempfile.mkdtemp(dir=models, prefix=_BESIDE))
+        try:
+            written = beside / number
+            signatures = application.signatures()
+            _write_graph(run, signatures, written)
+            log(f"wrote version {number}: {', '.join(signatures)}")
+            _write_extras(run, signatures, written)
+            if onnx:
+                from apps.export.onnx import export_onnx
+
+                exported = export_onnx(application, written / "assets.extra")
+                log(f"wrote {exported}")
+            verify(written, log=log).require()
+            _flush(written)
+            os.rename(written, models / number)
+            _flush_folder(models)
+        finally:
+            shutil.rmtree(beside, ignore_errors=True)
+        models_config.add(Path(base), application.name)
+    return models / number
+
+
+@contextmanager
+def _alone_in(models: Path) -> Iterator[None]:
+    """Wait until no other export writes into a model's folder."""
+    folder = os.open(models, os.O_RDONLY)
     try:
-        written = beside / "version"
-        _write(application, written)
-        tf.saved_model.load(os.fspath(written))
-        while True:
-            place = models / str(_next_version(models))
-            try:
-                os.rename(written, place)
-                return place
-            except OSError:
-                if not place.exists():
-                    raise
+        fcntl.flock(folder, fcntl.LOCK_EX)
+        yield
     finally:
-        shutil.rmtree(beside, ignore_errors=True)
-
-
-def _write(application: Application, folder: Path) -> None:
-    served = application.served()
-    archive = keras.export.ExportArchive()
-    archive.track(served)
-
-    def serve(*raw: tf.Tensor) -> dict[str, tf.Tensor]:
-        return served(dict(zip(application.raw_inputs(), raw, strict=True)), training=False)
-
-    def infer(*prepared: tf.Tensor) -> dict[str, tf.Tensor]:
-        names = [tensor.name for tensor in application.model.inputs]
-        outputs = application.model(dict(zip(names, prepared, strict=True)), training=False)
-        return {"outputs": outputs}
-
-    archive.add_endpoint("serving_default", serve, _signature(application.raw_inputs().values()))
-    archive.add_endpoint("tensors", infer, _signature(application.model.inputs))
-    archive.write_out(os.fspath(folder), verbose=False)
-
-
-def _signature(tensors: Any) -> list[tf.TensorSpec]:
-    return [tf.TensorSpec(tensor.shape, tensor.dtype, name=tensor.name) for tensor in tensors]
+        os.close(folder)
 
 
 def _next_version(models: Path) -> int:
     versions = [int(entry.name) for entry in models.iterdir() if entry.name.isdecimal()]
     return max(versions, default=0) + 1
+
+
+def _write_graph(run: Run, signatures: dict[str, Signature], folder: Path) -> None:
+    archive = keras.export.ExportArchive()
+    # Everything that a signature reads hangs on the served model.
+    archive.track(run.application.served())
+    for name, signature in signatures.items():
+        archive.add_endpoint(name, signature.call, list(signature.inputs.values()))
+    archive.write_out(os.fspath(folder), verbose=False)
+    methods = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(os.fspath(folder))
+    for name, signature in signatures.items():
+        if signature.method != PREDICT:
+            methods.replace_method_name(signature_key=name, method_name=signature.method)
+    methods.save()
+
+
+def _write_extras(run: Run, signatures: dict[str, Signature], folder: Path) -> None:
+    application, name = run.application, run.application.name
+    answers = from_arrays(run.files.read_arrays(run.files.golden))
+    golden.write_records(
+        folder / golden.WARM_UP,
+        [
+            golden.record(golden.request(name, one.signature, one.inputs), one.outputs)
+            for one in answers
+        ],
+    )
+    extra = folder / ABOUT.parent
+    about: dict[str, Any] = {
+        "application": name,
+        "labels": list(application.labels),
+        "parameters": application.model.count_params(),
+        "signatures": {
+            key: {"inputs": list(signature.inputs), "method": signature.method}
+            for key, signature in signatures.items()
+        },
+        "states": [key for key in application.stream_inputs() if key.startswith("state_")],
+    }
+    (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+    if application.labels:
+        lines = "".join(f"{label}\n" for label in application.labels)
+        (extra / "labels.txt").write_text(lines, encoding="utf-8")
+    card = model_card.render(run, signatures, answers)
+    (extra / "model_card.md").write_text(card, encoding="utf-8")
+    shutil.copyfile(Path(__file__).with_name(BATCHING), folder / BATCHING)
+
+
+def _flush(folder: Path) -> None:
+    for parent, _, files in os.walk(folder):
+        for file in files:
+            with Path(parent, file).open("rb") as stream:
+                os.fsync(stream.fileno())
+        _flush_folder(Path(parent))
+
+
+def _flush_folder(folder: Path) -> None:
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)

@@ -176,6 +176,9 @@ class Sentiment(Classifier):
     def raw_inputs(self) -> dict[str, Any]:
         return {"text": keras.Input((), dtype="string", name="text")}
 
+    def unusual(self) -> dict[str, np.ndarray]:
+        return {"text": np.array(["", "  \n", "Ünïcödé – 日本語 🙂 <br/>'\u200b\ufeff"], object)}
+
     def serve(self, *, text: Any) -> dict[str, Any]:
         return ClassAnswers(self.labels, name="answers")(self.model(self.words(text)))
 

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
 
-from apps import catalogue
+from apps import catalogue, environment
 from apps.application import Application, Baseline
 from apps.data import read
 from apps.errors import UserError
@@ -116,11 +116,29 @@ class Run:
         outputs = predict(self.model, self.application.prepare(examples, targets=False))
         return self.application.answers(outputs)
 
-    def export(self, base: str | os.PathLike[str] = "saved_models") -> Path:
-        """Write the next version of the SavedModel, `base/APPLICATION/N`, and give its path."""
-        from apps.export.saved_model import export_saved_model
+    def export(
+        self,
+        base: str | os.PathLike[str] = "saved_models",
+        *,
+        onnx: bool = False,
+        log: Callable[[str], None] | None = None,
+    ) -> Path:
+        """Write the next version of the SavedModel, put through the gate before it appears.
 
-        return export_saved_model(self.application, base)
+        Args:
+            base: the folder of all models.
+            onnx: also write `assets.extra/model.onnx`, with what it needs beside it.
+            log: takes progress lines; standard error unless given.
+
+        Returns:
+            The folder of the version, `base/APPLICATION/N`.
+
+        Raises:
+            UserError: the gate refuses the version, or it cannot be written.
+        """
+        from apps.export.saved_model import export_version
+
+        return export_version(self, base, onnx=onnx, log=log or environment.say)
 
     def report(self) -> Path:
         """Write `report.html` again from what the run folder holds."""

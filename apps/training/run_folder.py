@@ -41,6 +41,7 @@ class RunFolder:
         self.checkpoints = self.path / "checkpoints"
         self.baselines = self.path / "baselines"
         self.predictions = self.path / "predictions.jsonl"
+        self.golden = self.path / "golden.npz"
         self.environment = self.path / "environment.json"
         self.report = self.path / "report.html"
 

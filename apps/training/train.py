@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import sys
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -12,11 +11,12 @@ from typing import Any
 import keras
 import numpy as np
 
-from apps import catalogue
+from apps import catalogue, environment
 from apps.application import Application
 from apps.data import Examples, Prepared, read, split
 from apps.errors import UserError
 from apps.training.bootstrap import bootstrap_interval
+from apps.training.golden import golden_answers, to_arrays
 from apps.training.loop import Budget, Training, predict
 from apps.training.provenance import describe_environment, peak_memory_mb
 from apps.training.run import Run
@@ -59,7 +59,7 @@ def train(
         KeyboardInterrupt: with everything on disk that `resume` needs.
     """
     started = time.monotonic()
-    say = log or (lambda line: print(line, file=sys.stderr, flush=True))
+    say = log or environment.say
     kind = catalogue.load(application)
     config = kind.Config.from_values(settings)
     if minutes is not None and not 0 < minutes < 1e6:
@@ -117,6 +117,7 @@ def train(
     position = session.run()
     outputs = predict(learner.model, prepared)
     folder.write_model(learner.served())
+    folder.write_arrays(folder.golden, to_arrays(golden_answers(learner, held_out)))
     folder.write_rows(folder.predictions, learner.predictions(held_out, outputs))
     metrics = {
         "examples": {"train": len(training), "validation": len(held_out), "skipped": skipped},

@@ -1,0 +1,142 @@
+"""Commands that export, verify, serve, and speak to a server."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import apps
+from apps import environment
+from apps.errors import UserError
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands to the parser's subparsers."""
+    export = commands.add_parser("export", help="write a SavedModel version, verified")
+    export.add_argument("run", metavar="RUN")
+    export.add_argument(
+        "--to", default="saved_models", metavar="DIR", help="saved_models by default"
+    )
+    export.add_argument("--onnx", action="store_true", help="also write assets.extra/model.onnx")
+    export.set_defaults(run_command=_export)
+
+    verify = commands.add_parser("verify", help="whether TensorFlow Serving could take a version")
+    verify.add_argument("version", metavar="SAVED_MODEL")
+    verify.set_defaults(run_command=_verify)
+
+    serve = commands.add_parser(
+        "serve", help="a local server that speaks TensorFlow Serving's protocol"
+    )
+    serve.add_argument("folder", nargs="?", default="saved_models", metavar="DIR")
+    serve.add_argument("--host", default="127.0.0.1", help="127.0.0.1 by default")
+    serve.add_argument("--port", type=_port, default=8500, help="gRPC; 8500 by default")
+    serve.add_argument("--rest-port", type=_port, default=8501, help="REST; 8501 by default")
+    serve.add_argument(
+        "--no-batching", action="store_true", help="answer each request in a batch of its own"
+    )
+    serve.add_argument(
+        "--poll-seconds", type=_positive, default=1.0, metavar="S", help="look for new versions"
+    )
+    serve.add_argument(
+        "--max-request-mb", type=_positive, default=64.0, metavar="MB", help="refuse larger ones"
+    )
+    serve.add_argument(
+        "--timeout-seconds", type=_positive, default=30.0, metavar="S", help="of a REST request"
+    )
+    serve.set_defaults(run_command=_serve)
+
+    load = commands.add_parser("load-test", help="throughput and latency of a server under load")
+    load.add_argument("server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT")
+    load.add_argument("inputs", nargs="*", metavar="INPUT")
+    load.add_argument("--file", metavar="F", help="a file with one input a line")
+    load.add_argument("--model", default="sentiment", metavar="M")
+    load.add_argument("--clients", type=_count, default=8, metavar="N", help="8 by default")
+    load.add_argument("--seconds", type=_positive, default=10.0, metavar="S", help="at most")
+    load.add_argument("--requests", type=_count, metavar="N", help="at most")
+    load.add_argument("--json", action="store_true", help="print one JSON object")
+    load.set_defaults(run_command=_load_test, needs_tensorflow=False)
+
+    page = commands.add_parser("page", help="a page to try a served model in a browser")
+    page.add_argument("server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT")
+    page.add_argument("--model", default="sentiment", metavar="M")
+    page.add_argument("--host", default="127.0.0.1", help="127.0.0.1 by default")
+    page.add_argument("--port", type=_port, default=7860, help="7860 by default")
+    page.set_defaults(run_command=_page, needs_tensorflow=False)
+
+
+def _export(options: argparse.Namespace) -> None:
+    print(apps.load(options.run).export(options.to, onnx=options.onnx))
+
+
+def _verify(options: argparse.Namespace) -> None:
+    from apps.export.gate import verify
+
+    verify(options.version, log=environment.say).require()
+    print(options.version)
+
+
+def _serve(options: argparse.Namespace) -> None:
+    from apps.serving.server import serve
+
+    serve(
+        options.folder,
+        host=options.host,
+        port=options.port,
+        rest_port=options.rest_port,
+        batching=not options.no_batching,
+        poll_s=options.poll_seconds,
+        max_request_mb=options.max_request_mb,
+        timeout_s=options.timeout_seconds,
+    )
+
+
+def _load_test(options: argparse.Namespace) -> None:
+    from apps.serving.load_test import load_test
+
+    inputs = list(options.inputs)
+    if options.file:
+        try:
+            lines = Path(options.file).read_text(encoding="utf-8").splitlines()
+        except (OSError, UnicodeDecodeError) as error:
+            raise UserError(f"{options.file}: cannot be read ({error}); name a text file") from None
+        inputs += [line for line in lines if line.strip()]
+    if not inputs:
+        raise UserError("load-test: give inputs as arguments, or a file with --file F")
+    result = load_test(
+        options.server,
+        inputs,
+        model=options.model,
+        clients=options.clients,
+        seconds=options.seconds,
+        requests=options.requests,
+    )
+    print(json.dumps(result.to_dict()) if options.json else result)
+
+
+def _page(options: argparse.Namespace) -> None:
+    from apps.serving.page import serve_page
+
+    serve_page(options.server, model=options.model, host=options.host, port=options.port)
+
+
+def _port(text: str) -> int:
+    number = int(text)
+    if not 0 <= number < 65536:
+        raise argparse.ArgumentTypeError(f"{text} is no port; give 0 to 65535")
+    return number
+
+
+def _positive(text: str) -> float:
+    number = float(text)
+    if not 0 < number < 1e6:
+        raise argparse.ArgumentTypeError(f"{text} is not positive")
+    return number
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
+    return number

@@ -1,0 +1,174 @@
+"""Commands that train, measure, ask and examine."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import apps
+from apps import catalogue
+from apps.errors import UserError, nearest
+
+
+def add_to(commands: Any) -> None:
+    """Add the commands to the parser's subparsers."""
+    listing = commands.add_parser("list", help="the applications")
+    listing.add_argument("--json", action="store_true", help="print one JSON object")
+    listing.set_defaults(run_command=_list, needs_tensorflow=False)
+
+    train = commands.add_parser("train", help="train an application on a data source")
+    train.add_argument("application", metavar="APP")
+    train.add_argument(
+        "--data", default="sample", metavar="SRC", help="file, folder, tfds:NAME or sample"
+    )
+    train.add_argument(
+        "--validation", metavar="SRC", help="a source to choose by; else a part of --data"
+    )
+    train.add_argument(
+        "--columns", metavar="NAME=COLUMN,…", help="names of the columns in the source"
+    )
+    train.add_argument(
+        "--set",
+        dest="settings",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        help="a hyperparameter",
+    )
+    train.add_argument("--epochs", metavar="N", help="the same as --set epochs=N")
+    train.add_argument("--minutes", type=float, metavar="M", help="budget of the whole command")
+    train.add_argument("--seed", type=int, default=0, metavar="S")
+    train.add_argument("--run", metavar="DIR", help="the run folder; runs/APP-TIME unless given")
+    train.add_argument("--resume", action="store_true", help="go on with the run in --run")
+    train.set_defaults(run_command=_train)
+
+    evaluate = commands.add_parser("evaluate", help="measure a run and its baselines on other data")
+    evaluate.add_argument("run", metavar="RUN")
+    evaluate.add_argument("--data", required=True, metavar="SRC")
+    evaluate.add_argument("--columns", metavar="NAME=COLUMN,…")
+    evaluate.add_argument("--json", action="store_true", help="print one JSON object")
+    evaluate.set_defaults(run_command=_evaluate)
+
+    predict = commands.add_parser("predict", help="one JSON answer a line")
+    predict.add_argument("run", metavar="RUN")
+    predict.add_argument("inputs", nargs="*", metavar="INPUT")
+    predict.add_argument("--file", metavar="F", help="a file with inputs")
+    predict.add_argument("--columns", metavar="NAME=COLUMN,…")
+    predict.set_defaults(run_command=_predict)
+
+    report = commands.add_parser("report", help="write report.html again")
+    report.add_argument("run", metavar="RUN")
+    report.set_defaults(run_command=_report)
+
+    doctor = commands.add_parser(
+        "doctor", help="which kernel each recurrent layer runs on, and why"
+    )
+    doctor.add_argument("target", metavar="APP|RUN|SAVED_MODEL")
+    doctor.add_argument("--json", action="store_true", help="print one JSON object")
+    doctor.set_defaults(run_command=_doctor)
+
+
+def _list(options: argparse.Namespace) -> None:
+    if options.json:
+        found = [
+            {"name": n, "answers": entry.answers} for n, entry in catalogue.APPLICATIONS.items()
+        ]
+        print(json.dumps({"applications": found}))
+        return
+    for name, entry in catalogue.APPLICATIONS.items():
+        print(f"{name:14} {entry.answers}")
+
+
+def _train(options: argparse.Namespace) -> None:
+    from apps.training.run_folder import new_run_folder
+
+    settings = dict(_setting(text) for text in options.settings)
+    if options.epochs is not None:
+        settings["epochs"] = options.epochs
+    kind = catalogue.load(options.application)
+    kind.Config.from_values(settings)
+    if options.resume and not options.run:
+        raise UserError("--resume: name the run folder with --run DIR")
+    run = options.run or new_run_folder(options.application)
+    options.after_interrupt = f"; go on with the same command and --run {run} --resume"
+    apps.train(
+        options.application,
+        options.data,
+        validation=options.validation,
+        columns=_renamed(options, options.application),
+        minutes=options.minutes,
+        seed=options.seed,
+        run=run,
+        resume=options.resume,
+        **settings,
+    )
+    print(run)
+
+
+def _evaluate(options: argparse.Namespace) -> None:
+    run = apps.load(options.run)
+    measured = run.evaluate(options.data, columns=_renamed(options, run.application.name))
+    if options.json:
+        print(json.dumps(measured, allow_nan=False))
+        return
+    names = list(measured["interval"])
+    print(f"{measured['examples']} examples, {measured['skipped']} skipped (empty)")
+    print(f"{'':16}" + "".join(f"{name:>20}" for name in names))
+    print(f"{'model':16}" + "".join(f"{measured[name]:>20.4f}" for name in names))
+    spans = [f"{low:.4f} to {high:.4f}" for low, high in measured["interval"].values()]
+    print(f"{'  95 % interval':16}" + "".join(f"{span:>20}" for span in spans))
+    for baseline, metrics in measured["baselines"].items():
+        print(f"{baseline:16}" + "".join(f"{metrics[name]:>20.4f}" for name in names))
+
+
+def _predict(options: argparse.Namespace) -> None:
+    if not options.inputs and not options.file:
+        raise UserError("predict: give inputs as arguments, or a file with --file F")
+    run = apps.load(options.run)
+    answers = run.predict(options.inputs)
+    if options.file:
+        answers += run.predict(options.file, columns=_renamed(options, run.application.name))
+    for answer in answers:
+        print(json.dumps(answer, ensure_ascii=False))
+
+
+def _report(options: argparse.Namespace) -> None:
+    print(apps.load(options.run).report())
+
+
+def _doctor(options: argparse.Namespace) -> None:
+    from apps.layers.doctor import diagnose_file, diagnose_model, render
+
+    if options.target in catalogue.APPLICATIONS:
+        diagnoses = diagnose_model(catalogue.load(options.target).untrained().model)
+    elif not Path(options.target).exists():
+        raise UserError(
+            f"{options.target}: neither a path nor an application"
+            f"{nearest(options.target, catalogue.APPLICATIONS)}"
+        )
+    elif Path(options.target, "config.json").is_file():
+        diagnoses = diagnose_model(apps.load(options.target).model)
+    else:
+        diagnoses = diagnose_file(options.target)
+    if options.json:
+        print(json.dumps({"layers": [diagnosis.to_dict() for diagnosis in diagnoses]}))
+    else:
+        print(render(diagnoses))
+
+
+def _renamed(options: argparse.Namespace, application: str) -> dict[str, str] | None:
+    """`--columns` by the application's names; None where it was not given."""
+    if options.columns is None:
+        return None
+    from apps.data import parse_rename
+
+    return parse_rename(options.columns, catalogue.load(application).columns)
+
+
+def _setting(text: str) -> tuple[str, str]:
+    key, equals, value = text.partition("=")
+    if not equals:
+        raise UserError(f"--set {text}: write KEY=VALUE")
+    return key.strip(), value.strip()

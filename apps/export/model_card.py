@@ -1,0 +1,75 @@
+"""The model card that travels with a version: what it answers, how well, and its limits."""
+
+from __future__ import annotations
+
+import json
+import shlex
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import jinja2
+import numpy as np
+import tensorflow as tf
+
+from apps import catalogue
+from apps.signatures import PREDICT, Signature
+
+if TYPE_CHECKING:
+    from apps.training.golden import Golden
+    from apps.training.run import Run
+
+_TEMPLATE = Path(__file__).with_name("model_card.md.j2")
+_EXAMPLE_CHARACTERS = 80
+
+
+def render(run: Run, signatures: Mapping[str, Signature], goldens: Sequence[Golden]) -> str:
+    """Write a run's model card.
+
+    Args:
+        run: a finished run.
+        signatures: the entry points of its SavedModel.
+        goldens: the answers recorded when training ended.
+
+    Returns:
+        Markdown.
+    """
+    environment = jinja2.Environment(
+        trim_blocks=True, lstrip_blocks=True, undefined=jinja2.StrictUndefined, autoescape=False
+    )
+    about, application = run.files.about(), run.application
+    return environment.from_string(_TEMPLATE.read_text(encoding="utf-8")).render(
+        name=application.name,
+        answers=catalogue.APPLICATIONS[application.name].answers,
+        purpose=(type(application).__doc__ or "").split("\n")[0],
+        signatures=signatures,
+        predict=PREDICT,
+        shape=_shape,
+        labels=application.labels,
+        example=_example(goldens[0]),
+        results=run.metrics,
+        metrics=list(run.metrics["interval"]),
+        data=about["data"]["train"],
+        seed=about["seed"],
+        golden=len(goldens),
+        parameters=application.model.count_params(),
+        environment=run.files.read_json(run.files.environment),
+        config=json.dumps(about["config"], indent=2, ensure_ascii=False),
+    )
+
+
+def _shape(spec: tf.TensorSpec) -> str:
+    return "(" + ", ".join("any" if size is None else str(size) for size in spec.shape) + ")"
+
+
+def _example(golden: Golden) -> str:
+    """A request for the shell, with texts cut short."""
+    inputs = {name: _short(value) for name, value in golden.inputs.items()}
+    body = inputs if len(inputs) > 1 else next(iter(inputs.values()))
+    return shlex.quote(json.dumps({"inputs": body}, ensure_ascii=False))[1:-1]
+
+
+def _short(value: np.ndarray) -> list:
+    if value.dtype == object:
+        return [text[:_EXAMPLE_CHARACTERS] for text in value]
+    return value.tolist()
