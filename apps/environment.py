@@ -23,6 +23,8 @@ def import_tensorflow_quietly() -> None:
     try:
         import tensorflow as tf
 
+        # The loader that TensorFlow Serving uses is the one that it calls deprecated.
+        tf.get_logger().setLevel("ERROR")
         tf.config.list_physical_devices("GPU")
         tf.transpose(tf.constant([[0, 1]], tf.int64)).numpy()
     finally:

@@ -13,15 +13,14 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import platform
 import statistics
 import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import date
-from importlib import metadata
 from pathlib import Path
+
+from benchmarks.machine import about_machine, installed, sentence
 
 STOCK, COMPILED, TORCH, OURS = "keras", "keras XLA", "torch", "ours"
 CONTENDERS = (STOCK, COMPILED, TORCH, OURS)
@@ -124,39 +123,12 @@ def peak_memory(case: Case, name: str) -> float:
         contender.close()
 
 
-def installed(package: str) -> str | None:
-    try:
-        return metadata.version(package)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def machine() -> dict[str, object]:
-    """What the figures depend on."""
-    model = platform.processor() or platform.machine()
-    cpuinfo = Path("/proc/cpuinfo")
-    if cpuinfo.exists():
-        names = [line for line in cpuinfo.read_text().splitlines() if "model name" in line]
-        model = names[0].split(":", 1)[1].strip() if names else model
-    return {
-        "processor": model,
-        "cores": len(os.sched_getaffinity(0)),
-        "python": platform.python_version(),
-        "load": round(os.getloadavg()[0], 1),
-        "versions": {name: installed(name) for name in ("tensorflow", "keras", "torch")},
-        "date": date.today().isoformat(),
-    }
-
-
 def table(results: dict) -> str:
     """The results as Markdown."""
-    about = results["machine"]
-    versions = ", ".join(f"{k} {v or 'not installed'}" for k, v in about["versions"].items())
     lines = [
         "# The engine beside Keras and torch",
         "",
-        f"`{results['command']}` on {about['processor']}, {about['cores']} cores, {versions}, "
-        f"{about['date']}, load average before the start {about['load']}. Medians of interleaved "
+        f"`{results['command']}` on {sentence(results['machine'])}. Medians of interleaved "
         "rounds, one process for each contender.",
         "",
         "| batch × steps, features → units | "
@@ -189,7 +161,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     rounds = options.rounds or (7 if options.quick else 11)
 
-    about = machine()
+    about = about_machine("tensorflow", "keras", "torch")
     names = [name for name in CONTENDERS if name != TORCH or installed("torch")]
     contenders = [Contender(name) for name in names]
     times = []

@@ -52,7 +52,7 @@ def add_to(commands: Any) -> None:
     evaluate.set_defaults(run_command=_evaluate)
 
     predict = commands.add_parser("predict", help="one JSON answer a line")
-    predict.add_argument("run", metavar="RUN")
+    predict.add_argument("run", metavar="RUN|SAVED_MODEL")
     predict.add_argument("inputs", nargs="*", metavar="INPUT")
     predict.add_argument("--file", metavar="F", help="a file with inputs")
     predict.add_argument("--columns", metavar="NAME=COLUMN,…")
@@ -126,10 +126,19 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _predict(options: argparse.Namespace) -> None:
     if not options.inputs and not options.file:
         raise UserError("predict: give inputs as arguments, or a file with --file F")
-    run = apps.load(options.run)
-    answers = run.predict(options.inputs)
-    if options.file:
-        answers += run.predict(options.file, columns=_renamed(options, run.application.name))
+    from apps.serving.local import LocalModel, is_saved_model
+
+    if is_saved_model(options.run):
+        model = LocalModel(options.run)
+        answers = model.predict(options.inputs)
+        if options.file:
+            renamed = _renamed(options, model.application())
+            answers += model.predict(options.file, columns=renamed)
+    else:
+        run = apps.load(options.run)
+        answers = run.predict(options.inputs)
+        if options.file:
+            answers += run.predict(options.file, columns=_renamed(options, run.application.name))
     for answer in answers:
         print(json.dumps(answer, ensure_ascii=False))
 

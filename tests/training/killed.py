@@ -6,11 +6,10 @@ after every step, so that each moment is the same one every time.
 
 import functools
 import json
-import os
-import signal
 import sys
 from collections.abc import Callable
-from typing import Any
+
+from killing import kill_before
 
 import apps
 from apps.training import checkpoints, loop, run_folder, train
@@ -19,22 +18,6 @@ from apps.training import checkpoints, loop, run_folder, train
 MID_EPOCH = 6
 END_OF_THAT_EPOCH = 3
 MID_NEXT_EPOCH = 4
-
-
-def kill_before(owner: Any, name: str, calls: int = 1) -> None:
-    """Make the given call of a method the last moment of this process."""
-    original: Callable[..., Any] = getattr(owner, name)
-    count = 0
-
-    @functools.wraps(original)
-    def wrapper(*arguments: Any, **keywords: Any) -> Any:
-        nonlocal count
-        count += 1
-        if count == calls:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return original(*arguments, **keywords)
-
-    setattr(owner, name, wrapper)
 
 
 MOMENTS: dict[str, Callable[[], None]] = {
