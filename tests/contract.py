@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import onnxruntime
 import pytest
 import tensorflow as tf
 
@@ -19,7 +20,8 @@ import apps
 from apps import catalogue
 from apps.application import Application
 from apps.data import Examples
-from apps.layers.doctor import diagnose_model
+from apps.layers.doctor import diagnose_file, diagnose_model
+from apps.serving.local import LocalModel
 from apps.training.loop import predict
 from apps.training.run import Run
 
@@ -228,6 +230,39 @@ class ApplicationContract:
         with pytest.raises(apps.UserError, match="no such file"):
             apps.train(kind.name, tmp_path / "missing.csv", run=tmp_path / "run")
         assert not (tmp_path / "run").exists()
+
+    @pytest.fixture(scope="class")
+    def version(self, run: Run, tmp_path_factory: pytest.TempPathFactory) -> Path:
+        """A version that the gate let through, with its ONNX file."""
+        return run.export(tmp_path_factory.mktemp("models"), onnx=True, log=lambda line: None)
+
+    def test_exported_version_answers_as_the_run_does(
+        self, rows: Examples, run: Run, version: Path
+    ) -> None:
+        few = records(rows.select(range(9)))
+        inputs = [{name: row[name] for name in run.application.inputs} for row in few]
+        ours = run.predict(few)
+        for answer, served in zip(ours, LocalModel(version).predict(inputs), strict=True):
+            assert set(answer) == set(served)
+            assert_same_answers(answer, served)
+
+    def test_exported_version_has_a_kernel_for_each_device(self, version: Path) -> None:
+        diagnoses = diagnose_file(version)
+        assert diagnoses
+        assert all(d.cudnn and d.cpu == "BlockLSTMV2" for d in diagnoses)
+
+    def test_onnx_file_agrees_on_rows_that_it_was_not_compared_on(
+        self, rows: Examples, run: Run, version: Path
+    ) -> None:
+        prepared = run.application.prepare(rows, targets=False)
+        numbers = np.arange(len(rows))
+        batch = prepared.fetch(numbers, int(prepared.lengths.max()))
+        file = version / "assets.extra" / "model.onnx"
+        session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
+        names = [tensor.name for tensor in session.get_inputs()]
+        assert set(names) == {tensor.name for tensor in run.model.inputs}
+        (outputs,) = session.run(None, {name: batch[name] for name in names})
+        np.testing.assert_allclose(outputs, predict(run.model, prepared), atol=1e-5)
 
     def test_evaluation_measures_model_and_baselines_alike(self, rows: Examples, run: Run) -> None:
         measured = run.evaluate(records(rows))

@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -16,6 +17,7 @@ from google.protobuf.message import DecodeError
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from apps.errors import UserError
+from apps.training.golden import Golden
 
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
@@ -37,6 +39,27 @@ def request(
     for name, value in inputs.items():
         asked.inputs[name].CopyFrom(tf.make_tensor_proto(value))
     return asked
+
+
+def to_classify(answer: Golden) -> Golden:
+    """A raw request and its answer in the form of a `Classify` request."""
+    rows = zip(*answer.inputs.values(), strict=True)
+    examples = [_example(dict(zip(answer.inputs, row, strict=True))) for row in rows]
+    outputs = {"classes": answer.outputs["labels"], "scores": answer.outputs["probabilities"]}
+    return Golden("classify", {"inputs": np.array(examples, object)}, outputs)
+
+
+def _example(row: Mapping[str, Any]) -> bytes:
+    features = {name: _feature(value) for name, value in row.items()}
+    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
+
+
+def _feature(value: Any) -> tf.train.Feature:
+    if isinstance(value, str):
+        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
+    if np.asarray(value).dtype.kind in "iu":
+        return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value)]))
+    return tf.train.Feature(float_list=tf.train.FloatList(value=[float(value)]))
 
 
 def record(

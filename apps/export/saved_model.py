@@ -59,6 +59,7 @@ def export_version(
         models.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"{base}: is a file; name a folder for SavedModels") from None
+    models_config.read(Path(base))
     with _alone_in(models):
         for left_by_a_killed_export in models.glob(f"{_BESIDE}*"):
             shutil.rmtree(left_by_a_killed_export, ignore_errors=True)
@@ -118,6 +119,8 @@ def _write_graph(run: Run, signatures: dict[str, Signature], folder: Path) -> No
 def _write_extras(run: Run, signatures: dict[str, Signature], folder: Path) -> None:
     application, name = run.application, run.application.name
     answers = from_arrays(run.files.read_arrays(run.files.golden))
+    if "classify" in signatures:
+        answers.append(golden.to_classify(answers[0]))
     golden.write_records(
         folder / golden.WARM_UP,
         [

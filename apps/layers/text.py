@@ -13,6 +13,14 @@ import tensorflow as tf
 PAD, UNKNOWN = 0, 1
 _RESERVED = 2
 
+# What is done to a lower-cased text before it is split at white space, in RE2's syntax.
+REWRITES = (
+    (r"</?[a-z][^<>]{0,80}>|[\pZ]", " "),
+    (r"[\x{2018}\x{2019}]", "'"),
+    (r"([^\pL\pM\pN\s']|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])", r" \1 "),
+    (r"(^|[^\pL\pN])'+|'+([^\pL\pN]|$)", r"\1 ' \2"),
+)
+
 
 @keras.saving.register_keras_serializable("apps")
 class WordIds(keras.layers.Layer):
@@ -113,12 +121,8 @@ def split_words(texts: tf.Tensor) -> tf.RaggedTensor:
     """Lower-cased words and punctuation marks of each text, `(batch, None)` string."""
     texts = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
     texts = tf.strings.lower(texts, encoding="utf-8")
-    texts = tf.strings.regex_replace(texts, r"</?[a-z][^<>]{0,80}>|\pZ", " ")
-    texts = tf.strings.regex_replace(texts, r"[\x{2018}\x{2019}]", "'")
-    texts = tf.strings.regex_replace(
-        texts, r"([^\pL\pM\pN\s']|[\p{Han}\p{Hiragana}\p{Katakana}\p{Thai}])", r" \1 "
-    )
-    texts = tf.strings.regex_replace(texts, r"(^|[^\pL\pN])'+|'+([^\pL\pN]|$)", r"\1 ' \2")
+    for pattern, replacement in REWRITES:
+        texts = tf.strings.regex_replace(texts, pattern, replacement)
     return tf.strings.split(texts)
 
 

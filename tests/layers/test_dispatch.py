@@ -116,8 +116,9 @@ def test_graph_is_swapped_where_it_runs(
         np.testing.assert_allclose(got, expected, atol=1e-5 * np.abs(expected).max())
 
 
-def test_outputs_that_nobody_reads_do_not_hinder_the_swap_in_a_session(
-    steps: tf.Tensor, tmp_path: Path, calls_gpu_kernel: None
+@pytest.mark.parametrize("batch", [None, 3], ids=["any batch", "zero states are constants"])
+def test_unread_outputs_and_constants_do_not_hinder_the_swap_in_a_session(
+    batch: int | None, steps: tf.Tensor, tmp_path: Path, calls_gpu_kernel: None
 ) -> None:
     """TensorFlow Serving's loader optimises graphs in another order than Python does."""
     layer = LSTM(5, return_state=True)
@@ -125,7 +126,7 @@ def test_outputs_that_nobody_reads_do_not_hinder_the_swap_in_a_session(
     module = tf.Module()
     module.weights = [weight.value for weight in layer.weights]
     module.run = tf.function(lambda x: {"output": layer(x)[0]})
-    answer = module.run.get_concrete_function(tf.TensorSpec([None, None, 4]))
+    answer = module.run.get_concrete_function(tf.TensorSpec([batch, None, 4]))
     tf.saved_model.save(module, str(tmp_path), signatures=answer)
     with tf.compat.v1.Session(graph=tf.Graph()) as session:
         loaded = tf.compat.v1.saved_model.loader.load(session, ["serve"], str(tmp_path))

@@ -68,7 +68,7 @@ class Functions:
         self._specialising = specialising
         self._equals: dict[tuple[str, str], str] = {}
         for name, function in self._by_name.items():
-            device = function.attr["api_preferred_device"].s.decode()
+            device = _text(function, "api_preferred_device")
             self._equals[_interface(function), device] = name
 
     def called_by(self, node: node_def_pb2.NodeDef) -> Iterator[function_pb2.FunctionDef]:
@@ -219,12 +219,17 @@ class Functions:
                 yield from self._all_nodes(inner)
 
 
+def _text(function: function_pb2.FunctionDef, attribute: str) -> str:
+    # Reading an attribute that is not there would add it to the graph.
+    return function.attr[attribute].s.decode() if attribute in function.attr else ""
+
+
 def _interface(function: function_pb2.FunctionDef) -> str:
     """What functions that may stand for one another have in common, "" if they must not.
 
     The halves of a differentiable function bear its name too, and stand only for like halves.
     """
-    name = function.attr["api_implements"].s.decode()
+    name = _text(function, "api_implements")
     if "backward_function_name" in function.attr:
         return name and f"{name} forward"
     return name and f"{name} backward" if "forward_function_name" in function.attr else name

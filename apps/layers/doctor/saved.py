@@ -25,7 +25,12 @@ def diagnose_saved_model(folder: Path) -> list[Diagnosis]:
     Raises:
         UserError: the folder's `saved_model.pb` cannot be read.
     """
-    graph = _read(folder / SAVED_MODEL).graph_def
+    return diagnose_meta_graph(_read(folder / SAVED_MODEL))
+
+
+def diagnose_meta_graph(meta: meta_graph_pb2.MetaGraphDef) -> list[Diagnosis]:
+    """The same for one graph of a SavedModel that has been read already."""
+    graph = meta.graph_def
     functions = Functions(graph.library, specialising=True)
     by_scope: dict[str, dict[str, list[Kernel]]] = {}
     for device in ("GPU", "CPU"):

@@ -1,13 +1,32 @@
 """The choice between a CPU's and a GPU's kernel, made when the graph runs."""
 
+import contextlib
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextvars import ContextVar
 
 import tensorflow as tf
 from tensorflow.python.eager import context
 from tensorflow.python.ops import control_flow_util
 
 Kernel = Callable[..., tuple[tf.Tensor, ...]]
+Substitute = Callable[[Kernel, Sequence[tf.Tensor]], tuple[tf.Tensor, ...]]
+
+_substitute: ContextVar[Substitute | None] = ContextVar("substitute", default=None)
+
+
+@contextlib.contextmanager
+def kernels_as(substitute: Substitute) -> Iterator[None]:
+    """Trace something else in place of the kernels, for a format that has neither of them.
+
+    Args:
+        substitute: takes the CPU's kernel and its arguments, returns the same outputs.
+    """
+    before = _substitute.set(substitute)
+    try:
+        yield
+    finally:
+        _substitute.reset(before)
 
 
 def in_xla() -> bool:
@@ -32,12 +51,16 @@ def call_for_device(cpu: Kernel, gpu: Kernel, arguments: Sequence[tf.Tensor]) ->
     Returns:
         The kernel's outputs.
     """
+    substitute = _substitute.get()
+    if substitute is not None:
+        return substitute(cpu, arguments)
     if tf.executing_eagerly():
         return (gpu if _eager_device_is_gpu() else cpu)(*arguments)
     # Equal implementations are paired by name over a whole graph, into which other models, saved
     # by other processes, may be loaded: no two calls may share one.
     name = f"lstm_{uuid.uuid4().hex}"
     called, other = _implementation(cpu, name, "CPU"), _implementation(gpu, name, "GPU")
+    arguments = [_not_constant(argument) for argument in arguments]
     outputs = called(*arguments)
     alternative = other.get_concrete_function(*arguments)
     alternative.add_to_graph()
@@ -46,6 +69,16 @@ def call_for_device(cpu: Kernel, gpu: Kernel, arguments: Sequence[tf.Tensor]) ->
     # that nobody reads is specialised before the swap, and is then no longer swapped. Here
     # something reads them all.
     return tuple(tf.raw_ops.IdentityN(input=outputs))
+
+
+def _not_constant(tensor: tf.Tensor) -> tf.Tensor:
+    """Hide that a tensor is constant, such as the zero states of a batch of fixed size.
+
+    A session specialises a function for its constant arguments before the swap, too.
+    """
+    if tf.get_static_value(tensor) is None:
+        return tensor
+    return tf.raw_ops.PlaceholderWithDefault(input=tensor, shape=tensor.shape)
 
 
 def _implementation(kernel: Kernel, name: str, device: str):

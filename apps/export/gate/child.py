@@ -1,0 +1,124 @@
+"""The process in which a version is opened, loaded and run: `python -m apps.export.gate.child`.
+
+It prints one JSON object a line: what it is about to do, and every check when it ends. Whoever
+started it holds its standard input; when that closes, it ends itself and what it started.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, NoReturn, TextIO
+
+from apps.export.gate.verdict import RefusedError, SkippedError
+
+
+def main(folder: str, niceness: str) -> NoReturn:
+    """Make every check that needs TensorFlow, up to the first that fails."""
+    lines = _own_stdout()
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    os.nice(int(niceness))
+
+    def tell(what: dict[str, Any]) -> None:
+        print(json.dumps(what), file=lines, flush=True)
+
+    _Checks(Path(folder), tell).run()
+    tell({"done": True})
+    # What a model leaves behind can hang or crash where Python tidies up, which proves nothing.
+    os._exit(0)
+
+
+class _Checks:
+    """The checks in order, each building on what those before it found."""
+
+    def __init__(self, folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
+        self._folder = folder
+        self._tell = tell
+
+    def run(self) -> None:
+        steps = {
+            "folder": self._open,
+            "kernels": self._kernels,
+            "swap": self._swap,
+            "session": self._session,
+            "C API": self._without_python,
+        }
+        self._asking("importing TensorFlow")
+        import tensorflow  # noqa: F401  (its seconds belong to no check)
+
+        for name, step in steps.items():
+            self._tell({"begun": name})
+            self._asking("")
+            start, remedy = time.perf_counter(), ""
+            try:
+                state, detail = "passed", step()
+            except SkippedError as error:
+                state, detail = "skipped", str(error)
+            except RefusedError as error:
+                state, detail, remedy = "failed", error.detail, error.remedy
+            # A stranger's file can be wrong in ways that no check foresaw; it is refused for them.
+            except Exception as error:
+                reason = " ".join(str(error).split())[:200]
+                state, detail = "failed", f"ended with {type(error).__name__}: {reason}"
+            seconds = time.perf_counter() - start
+            self._tell({"check": [name, state, detail, remedy, seconds]})
+            if state == "failed":
+                return
+
+    def _asking(self, what: str) -> None:
+        self._tell({"asking": what})
+
+    def _open(self) -> str:
+        from apps.export.gate.graph import open_version
+
+        self._version = open_version(self._folder)
+        return f"whole, with the signatures {', '.join(sorted(self._version.signatures))}"
+
+    def _kernels(self) -> str:
+        from apps.export.gate.kernels import check_kernels
+
+        return check_kernels(self._version)
+
+    def _swap(self) -> str:
+        from apps.export.gate.swap import check_swap
+
+        return check_swap(self._version)
+
+    def _session(self) -> str:
+        from apps.export.gate.answers import judge
+        from apps.export.gate.requests import requests_for
+        from apps.export.gate.session import answers_in_session
+
+        self._requests = requests_for(self._version)
+        answers = answers_in_session(self._version, self._requests, self._asking)
+        return judge(self._requests, answers)
+
+    def _without_python(self) -> str:
+        from apps.export.gate.answers import judge
+        from apps.export.gate.native import answers_without_python
+
+        return judge(self._requests, answers_without_python(self._version, self._requests))
+
+
+def _own_stdout() -> TextIO:
+    """Standard output for our lines alone; whatever else is printed goes to standard error."""
+    lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)
+    return lines
+
+
+def _end_with_parent() -> None:
+    # Not through `sys.stdin`, whose lock would be held for ever.
+    while os.read(0, 1):
+        pass
+    os.killpg(0, signal.SIGKILL)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,203 @@
+"""Whether TensorFlow's own optimiser leaves each device its kernel.
+
+A graph of ours calls the kernel for CPUs and names the one for GPUs as its equal; the optimiser of
+the process that serves it makes the exchange. Other passes of the same optimiser can prevent it
+without a word. Here it runs, with all its passes, for a CPU and for a GPU that need not exist.
+"""
+
+from __future__ import annotations
+
+import itertools
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+from tensorflow.core.framework import graph_pb2, node_def_pb2
+from tensorflow.core.protobuf import config_pb2, device_properties_pb2, meta_graph_pb2
+from tensorflow.python.grappler import cluster, tf_optimizer
+
+from apps.export.gate.graph import Version
+from apps.export.gate.verdict import RefusedError, SkippedError
+from apps.layers.doctor.graph import CUDNN, FUSED_CELLS, Functions
+
+DEVICE = "/job:localhost/replica:0/task:0/device:{}:0"
+# How the function optimiser names a copy of a function for one of its calls.
+COPY = re.compile(r"_specialized_for_.*")
+REMEDY = (
+    "let both kernels return only what is used, take no constants and stay free of tf.device; "
+    "export again"
+)
+
+
+@dataclass
+class _Reached:
+    """Nodes, operations and functions that an answer depends on."""
+
+    nodes: set[str] = field(default_factory=set)
+    operations: set[str] = field(default_factory=set)
+    functions: set[str] = field(default_factory=set)
+
+    @property
+    def originals(self) -> set[str]:
+        return {COPY.sub("", name) for name in self.functions}
+
+
+def check_swap(version: Version) -> str:
+    """Optimise every signature for a CPU and for a GPU, and see which kernels are left.
+
+    Args:
+        version: the opened version.
+
+    Returns:
+        What was found, one line.
+
+    Raises:
+        RefusedError: on one of the devices the other one's kernel is left.
+        SkippedError: no layer holds two kernels.
+    """
+    kernels: dict[str, set[str]] = {"CPU": set(), "GPU": set()}
+    exchanged = 0
+    for name, signature in version.signatures.items():
+        pairs = _pairs(version.copied_meta().graph_def, signature)
+        if not pairs:
+            continue
+        exchanged += 1
+        for device, found in kernels.items():
+            reached = _optimised(version, signature, device, pairs)
+            _require_kernels(name, device, pairs, reached)
+            found |= {
+                operation
+                for operation in reached.operations
+                if CUDNN.match(operation) or operation in FUSED_CELLS
+            }
+    if not exchanged:
+        raise SkippedError("no layer holds two kernels to choose from")
+    shown = {device: " and ".join(sorted(found)) or "a loop" for device, found in kernels.items()}
+    return (
+        f"the optimiser leaves a GPU {shown['GPU']} and a CPU {shown['CPU']}, "
+        f"in {exchanged} of {len(version.signatures)} signatures"
+    )
+
+
+def _require_kernels(
+    signature: str, device: str, pairs: set[tuple[str, str]], reached: _Reached
+) -> None:
+    for cpu, gpu in pairs:
+        own, other = (cpu, gpu) if device == "CPU" else (gpu, cpu)
+        if other in reached.originals:
+            specialised = " (the optimiser specialised the call)"
+            raise RefusedError(
+                f"signature {signature}: on a {device} the kernel for the other device is left, "
+                f"{other} in place of {own}{'' if other in reached.functions else specialised}",
+                REMEDY,
+            )
+        if own not in reached.originals:
+            raise RefusedError(
+                f"signature {signature}: on a {device} the optimiser leaves no call of {own}",
+                REMEDY,
+            )
+    stranded = sorted(name for name in reached.operations if CUDNN.match(name))
+    if device == "CPU" and stranded:
+        raise RefusedError(f"signature {signature}: on a CPU {stranded[0]} is left", REMEDY)
+
+
+def _pairs(
+    graph: graph_pb2.GraphDef, signature: meta_graph_pb2.SignatureDef
+) -> set[tuple[str, str]]:
+    """Functions for a CPU and for a GPU that stand for one another, either of them called."""
+    functions = Functions(graph.library)
+    library = {function.signature.name: function for function in graph.library.function}
+    pairs = set()
+    for name in _reach(graph, signature).functions:
+        cpu = functions.implementation(library[name], "CPU")
+        gpu = functions.implementation(library[name], "GPU")
+        if cpu is not None and gpu is not None:
+            pairs.add((cpu.signature.name, gpu.signature.name))
+    return pairs
+
+
+def _item(
+    version: Version, signature: meta_graph_pb2.SignatureDef, pairs: set[tuple[str, str]]
+) -> meta_graph_pb2.MetaGraphDef:
+    """The part of a graph that a signature needs, with both functions of each pair."""
+    item = version.copied_meta()
+    item.signature_def.clear()
+    item.signature_def["asked"].CopyFrom(signature)
+    reached = _reach(version.copied_meta().graph_def, signature, also=itertools.chain(*pairs))
+    # Most of a library is gradients, which no request needs and which take most of the time.
+    for parts, name_of, kept in (
+        (item.graph_def.node, lambda node: node.name, reached.nodes),
+        (item.graph_def.library.function, lambda f: f.signature.name, reached.functions),
+    ):
+        wanted = [part for part in parts if name_of(part) in kept]
+        del parts[:]
+        parts.extend(wanted)
+    # They may name nodes that are gone now.
+    item.collection_def.clear()
+    return item
+
+
+def _optimised(
+    version: Version,
+    signature: meta_graph_pb2.SignatureDef,
+    device: str,
+    pairs: set[tuple[str, str]],
+) -> _Reached:
+    """What is left of a signature when the optimiser has run for a host with this device."""
+    item = _item(version, signature, pairs)
+    for node in item.graph_def.node:
+        # A session places what has no place on its best device before it optimises.
+        node.device = node.device or DEVICE.format(device)
+    devices = [_device(kind) for kind in dict.fromkeys(("CPU", device))]
+    settings = config_pb2.ConfigProto()
+    # A short graph is left alone otherwise, and optimised where a session runs its functions.
+    settings.graph_options.rewrite_options.min_graph_nodes = -1
+    host = cluster.Cluster(devices=devices)
+    try:
+        graph = tf_optimizer.OptimizeGraph(settings, item, verbose=False, cluster=host)
+    finally:
+        host.Shutdown()
+    return _reach(graph, signature)
+
+
+def _device(kind: str) -> device_properties_pb2.NamedDevice:
+    device = device_properties_pb2.NamedDevice(name=DEVICE.format(kind))
+    # The optimiser divides by some of these; that no such device exists is of no matter to it.
+    device.properties.type = kind
+    device.properties.num_cores = 8
+    device.properties.frequency = 1000
+    device.properties.memory_size = 1 << 30
+    device.properties.environment["architecture"] = "7.0"
+    return device
+
+
+def _reach(
+    graph: graph_pb2.GraphDef, signature: meta_graph_pb2.SignatureDef, also: Iterable[str] = ()
+) -> _Reached:
+    """What a signature's answers depend on, as if it called the functions `also` too."""
+    nodes = {node.name: node for node in graph.node}
+    functions = Functions(graph.library)
+    reached = _Reached()
+    waiting = [_node_of(output.name) for output in signature.outputs.values()]
+    waiting += [_node_of(feed.name) for feed in signature.inputs.values()]
+    while waiting:
+        name = waiting.pop()
+        if name in nodes and name not in reached.nodes:
+            reached.nodes.add(name)
+            _enter([nodes[name]], functions, reached)
+            waiting.extend(_node_of(tensor) for tensor in nodes[name].input)
+    _enter([node_def_pb2.NodeDef(op=name) for name in also], functions, reached)
+    return reached
+
+
+def _enter(nodes: Iterable[node_def_pb2.NodeDef], functions: Functions, reached: _Reached) -> None:
+    for node in nodes:
+        reached.operations.add(node.op)
+        for function in functions.called_by(node):
+            if function.signature.name not in reached.functions:
+                reached.functions.add(function.signature.name)
+                _enter(function.node_def, functions, reached)
+
+
+def _node_of(tensor: str) -> str:
+    return tensor.removeprefix("^").split(":")[0]

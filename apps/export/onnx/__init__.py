@@ -1,0 +1,13 @@
+"""ONNX files whose LSTMs are fused, masks and both directions included.
+
+    from apps.export.onnx import export_onnx
+    done = export_onnx(application, folder)
+
+While the model is traced, every LSTM is a placeholder (`recurrence`) that becomes ONNX's `LSTM`
+(`handlers`, `directions`); operations that tf2onnx would leave or distort are refused
+(`conversion`), and the file is kept only if onnxruntime answers as TensorFlow does (`comparison`).
+"""
+
+from apps.export.onnx.files import OnnxExport, export_onnx
+
+__all__ = ["OnnxExport", "export_onnx"]

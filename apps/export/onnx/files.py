@@ -1,0 +1,80 @@
+"""An application's model as an ONNX file, kept only once onnxruntime gives the same answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from onnx import helper
+
+from apps.errors import UserError
+from apps.export.onnx.comparison import compare
+from apps.export.onnx.conversion import convert
+from apps.export.onnx.outside import around
+
+if TYPE_CHECKING:
+    from apps.application import Application
+
+MODEL = "model.onnx"
+
+
+@dataclass(frozen=True)
+class OnnxExport:
+    """What an export to ONNX has written.
+
+    Attributes:
+        files: the ONNX file and what stands beside it for its clients.
+        difference: largest difference of onnxruntime's outputs from TensorFlow's, divided by the
+            largest output of the batch where that is more than 1.
+        outside: what a client does itself, in words.
+    """
+
+    files: tuple[Path, ...]
+    difference: float
+    outside: tuple[str, ...]
+
+
+def export_onnx(application: Application, folder: str | os.PathLike[str]) -> OnnxExport:
+    """Write an application's model on prepared tensors as ONNX.
+
+    Every LSTM is one fused operation. The file is opened in onnxruntime and compared with
+    TensorFlow beside its place, and renamed into it if they agree.
+
+    Args:
+        application: with its trained model.
+        folder: an existing folder, where `model.onnx` and what its clients need are written.
+
+    Raises:
+        UserError: the model cannot go to ONNX, or onnxruntime's answers differ; nothing is left.
+    """
+    place = Path(folder)
+    if not place.is_dir():
+        raise UserError(f"{place}: no such folder; make it, or name another one")
+    outside = around(application.served(), application.model)
+    model = convert(application.model, application.name)
+    metadata = {"application": application.name}
+    files: dict[str, str] = {}
+    for part in outside:
+        metadata.update(part.metadata)
+        files.update(part.files)
+    metadata["outside"] = json.dumps([part.words for part in outside])
+    helper.set_model_props(model, metadata)
+    with tempfile.TemporaryDirectory(dir=place, prefix=".onnx-") as beside:
+        written = Path(beside) / MODEL
+        written.write_bytes(model.SerializeToString(deterministic=True))
+        difference = compare(written, application.model, application.name)
+        for name, text in files.items():
+            (Path(beside) / name).write_text(text, encoding="utf-8", newline="\n")
+        # The model last: whoever sees it finds what it needs.
+        names = [*files, MODEL]
+        for name in names:
+            os.replace(Path(beside) / name, place / name)
+    return OnnxExport(
+        files=tuple(place / name for name in reversed(names)),
+        difference=difference,
+        outside=tuple(part.words for part in outside),
+    )

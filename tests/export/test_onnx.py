@@ -1,0 +1,146 @@
+"""An application as an ONNX file: usable without this package, and kept only if it is right."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tensorflow as tf
+
+import apps
+from apps.application import Application
+from apps.errors import UserError
+from apps.export.onnx import OnnxExport, conversion, export_onnx, handlers
+from apps.export.onnx.comparison import TOLERANCE
+from apps.export.onnx.outside import python_rewrites
+from apps.layers.ngrams import NgramLogits
+from apps.layers.text import REWRITES
+
+CLIENT = Path(__file__).with_name("plain_client.py")
+TEXTS = [
+    "The acting is not dull.",
+    "",
+    " \t\n",
+    "Ünïcode 👍 and <br /> tags; it’s 'quoted'",
+    "ΑΣ ΟΔΥΣΣΕΥΣ İstanbul ǅ",
+    "映画はとても面白かった。 ภาพยนตร์",
+    "a\u00a0b\u2028c\u0085d\x1ce\x0bf\u200bg",
+    "e\u0301 combining, ½ and ٣",
+    "The plot was gripping. " * 300,
+]
+
+
+@pytest.fixture(scope="module")
+def application(run_of_reviews: Path) -> Application:
+    return apps.load(run_of_reviews).application
+
+
+@pytest.fixture(scope="module")
+def done(application: Application, tmp_path_factory: pytest.TempPathFactory) -> OnnxExport:
+    return export_onnx(application, tmp_path_factory.mktemp("onnx"))
+
+
+def test_a_client_without_tensorflow_gives_the_same_probabilities(
+    done: OnnxExport, run_of_reviews: Path, tmp_path: Path
+) -> None:
+    ran = subprocess.run(
+        [sys.executable, str(CLIENT), str(done.files[0].parent), json.dumps(TEXTS)],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    assert ran.returncode == 0, ran.stderr
+    expected = [answer["probabilities"] for answer in apps.load(run_of_reviews).predict(TEXTS)]
+    for text, ours, theirs in zip(TEXTS, expected, json.loads(ran.stdout), strict=True):
+        assert theirs == pytest.approx(ours, abs=1e-5), text
+
+
+def test_the_rules_for_clients_rewrite_characters_as_tensorflow_does() -> None:
+    codes = [*range(0x3100), *range(0x3100, 0xD800, 29), *range(0xE000, 0x110000, 29)]
+    text = "".join(f"{chr(code)}x'{chr(code)}" for code in codes)
+    for (ours, replacement), (theirs, same) in zip(REWRITES, python_rewrites(), strict=True):
+        assert replacement == same
+        expected = tf.strings.regex_replace(text, ours, replacement).numpy().decode()
+        assert re.sub(theirs, same, text) == expected
+
+
+def test_one_fused_operation_runs_both_directions(done: OnnxExport) -> None:
+    model = onnx.load(done.files[0])
+    kinds = [node.op_type for node in conversion.operations(model.graph)]
+    assert kinds.count("LSTM") == 1
+    assert conversion.directions(model.graph) == 2
+    assert not {"Loop", "Scan", "If"} & set(kinds)
+    assert done.difference <= TOLERANCE
+
+
+def test_the_export_says_what_stays_outside(done: OnnxExport) -> None:
+    assert [file.name for file in done.files] == ["model.onnx", "vocabulary.txt"]
+    assert all(file.is_file() for file in done.files)
+    assert sorted(done.files[0].parent.iterdir()) == sorted(done.files)
+    text, classes = done.outside
+    assert "vocabulary.txt" in text
+    assert "softmax" in classes
+
+
+def test_every_weight_is_in_the_file_once(done: OnnxExport, application: Application) -> None:
+    weights = sum(4 * int(np.prod(weight.shape)) for weight in application.model.weights)
+    rest = 64_000  # The rules for clients are most of it.
+    assert weights < done.files[0].stat().st_size < weights + rest
+
+
+def test_the_same_run_gives_the_same_bytes(
+    done: OnnxExport, run_of_reviews: Path, tmp_path: Path
+) -> None:
+    again = export_onnx(apps.load(run_of_reviews).application, tmp_path)
+    for first, second in zip(done.files, again.files, strict=True):
+        assert first.read_bytes() == second.read_bytes()
+
+
+def test_a_file_that_answers_otherwise_is_not_kept(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(handlers, "_GATES", [0, 1, 2, 3])
+    with pytest.raises(UserError, match=r"sentiment: .* differs from TensorFlow's"):
+        export_onnx(application, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_model_too_large_for_the_format_is_refused(
+    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversion, "MOST_BYTES", 1000)
+    with pytest.raises(UserError, match="at most 2 GiB; train a smaller model"):
+        export_onnx(application, tmp_path)
+
+
+def test_a_folder_that_is_not_there_is_refused(application: Application, tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="no such folder"):
+        export_onnx(application, tmp_path / "nowhere")
+
+
+def test_hashes_of_ngrams_stay_whole_numbers() -> None:
+    """float32 has no place for the numbers of so many rows."""
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    lengths = keras.Input((), dtype="int32", name="lengths")
+    layer = NgramLogits(1, order=3, buckets=2**24 + 43)
+    model = keras.Model({"ids": ids, "lengths": lengths}, layer(ids, lengths))
+    # Odd rows count, even ones do not: a row that is off by one shows.
+    rows = np.arange(2**24 + 44, dtype=np.float32)[:, None] % 2
+    rows[-1] = 0
+    layer.set_weights([rows, np.zeros(1, np.float32)])
+    converted = conversion.convert(model, "ngrams")
+    session = onnxruntime.InferenceSession(converted.SerializeToString())
+    given = {
+        "ids": np.random.default_rng(0).integers(2, 50_000, (4, 50)).astype(np.int32),
+        "lengths": np.array([50, 20, 3, 1], np.int32),
+    }
+    np.testing.assert_allclose(session.run(None, given)[0], model(given), rtol=1e-5)
