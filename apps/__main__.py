@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Returns:
         0 done, 2 the user's input is at fault, 130 interrupted with all on disk to resume from.
     """
-    options = _parser().parse_args(arguments)
+    options = _parsed(_parser(), arguments)
     try:
         if options.needs_tensorflow:
             environment.import_tensorflow_quietly()
@@ -65,6 +65,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _refuse(message: str) -> int:
     print(f"error: {message}", file=sys.stderr)
     return 2
+
+
+def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Parsed arguments; inputs may also stand behind the options, which argparse does not allow."""
+    options, rest = parser.parse_known_args(arguments)
+    if rest and (not hasattr(options, "inputs") or any(word.startswith("-") for word in rest)):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        options.inputs = [*options.inputs, *rest]
+    return options
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -60,7 +60,7 @@ def add_to(commands: Any) -> None:
 
     page = commands.add_parser("page", help="a page to try a served model in a browser")
     page.add_argument("server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT")
-    page.add_argument("--model", default="sentiment", metavar="M")
+    page.add_argument("--model", metavar="M", help="the first that the server has unless given")
     page.add_argument("--host", default="127.0.0.1", help="127.0.0.1 by default")
     page.add_argument("--port", type=_port, default=7860, help="7860 by default")
     page.set_defaults(run_command=_page, needs_tensorflow=False)

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 from google.protobuf.message import DecodeError
+from tensorflow.python.util import deprecation
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from apps.errors import UserError
@@ -102,7 +103,10 @@ def read_records(file: str | os.PathLike[str]) -> Iterator[prediction_log_pb2.Pr
     if not place.is_file():
         raise UserError(f"{place}: no such file; export the model again")
     try:
-        for raw in tf.data.TFRecordDataset(os.fspath(place)).as_numpy_iterator():
+        # A data set would start threads, and ends up to a minute after its last record.
+        with deprecation.silence():
+            records = tf.compat.v1.io.tf_record_iterator(os.fspath(place))
+        for raw in records:
             number += 1
             yield prediction_log_pb2.PredictionLog.FromString(raw)
     except (tf.errors.OpError, DecodeError) as error:

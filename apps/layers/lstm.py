@@ -119,6 +119,9 @@ class LSTM(keras.layers.LSTM):
         output, *states = recurrence(x, h0, c0, (kernel, recurrent_kernel, bias), mask)
         return output, output, states
 
+    def _maybe_config_dropout_masks(self, cell, input_sequence, input_state):
+        """Leave the mask to `inner_loop`: Keras draws one, and moves its seed, in inference too."""
+
     def get_config(self):
         config = super().get_config()
         return {**config, "weight_dropout": self.weight_dropout, "chrono": self.chrono}

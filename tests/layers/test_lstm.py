@@ -286,6 +286,20 @@ def test_dropout_is_for_training_and_repeats_under_a_seed(options: dict) -> None
     np.testing.assert_array_equal(first(x), first(x, training=False))
 
 
+def test_inference_writes_nothing() -> None:
+    """A server takes a model for a pure function; stock Keras moves a seed with every request."""
+    layer = LSTM(3, dropout=0.5, weight_dropout=0.5, seed=1)
+    layer.build((None, None, 4))
+    graph = (
+        tf.function(lambda x: layer(x, training=False))
+        .get_concrete_function(tf.TensorSpec([None, None, 4]))
+        .graph.as_graph_def()
+    )
+    operations = {node.op for node in graph.node}
+    operations |= {node.op for f in graph.library.function for node in f.node_def}
+    assert not {op for op in operations if "Assign" in op or "Random" in op}
+
+
 def test_input_dropout_has_one_mask_for_all_steps() -> None:
     """Equal steps stay equal: from the same state, each gives the same output."""
     layer = LSTM(4, dropout=0.5, seed=3, return_sequences=True)

@@ -1,0 +1,161 @@
+"""Time of an exported LSTM in onnxruntime beside the same LSTM in TensorFlow.
+
+    python -m benchmarks.onnx_lstm [--rounds N] [--out benchmarks/results]
+
+One masked layer, a batch of 32 rows of 50 to 200 steps, 128 features, 128 units, two threads for
+everybody. Each contender runs in a process of its own; they take turns, round by round, and medians
+over the rounds are compared. Before that they must agree on the answer.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from benchmarks.machine import about_machine, sentence
+from benchmarks.onnx_lstm_contender import (
+    BATCH,
+    CASES,
+    FEATURES,
+    FUSED,
+    LOOP,
+    OURS,
+    PREDICT,
+    STEPS,
+    STOCK,
+    THREADS,
+    UNITS,
+)
+
+PLAIN = "ours, TensorFlow's kernel"
+TARGET = 0.3
+ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A contender: its name in the table, and how its process is started."""
+
+    name: str
+    worker: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+KINDS = (
+    Kind(STOCK, STOCK),
+    Kind(PREDICT, PREDICT),
+    Kind(OURS, OURS),
+    Kind(PLAIN, OURS, {"APPS_NATIVE_LSTM": "0"}),
+    Kind(FUSED, FUSED),
+    Kind(LOOP, LOOP),
+)
+
+
+class Contender:
+    """A child process that times cases on demand."""
+
+    def __init__(self, kind: Kind, folder: str) -> None:
+        self.name = kind.name
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "benchmarks.onnx_lstm_contender", kind.worker, folder],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            cwd=ROOT,
+            env={**os.environ, **kind.environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
+        )
+
+    def ask(self, case: str, task: str) -> float:
+        """Milliseconds of one run of a case (`time`), or the mean of what it gives (`prepare`)."""
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._process.stdin.write(json.dumps({"task": task, "case": case}) + "\n")
+        self._process.stdin.flush()
+        line = self._process.stdout.readline()
+        if not line:
+            raise RuntimeError(f"{self.name} died on {case}")
+        return json.loads(line)
+
+    def close(self) -> None:
+        assert self._process.stdin
+        self._process.stdin.close()
+        self._process.wait()
+
+
+def measure(case: str, contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
+    """Median milliseconds per contender, over rounds in which they take turns."""
+    answers = [contender.ask(case, "prepare") for contender in contenders]
+    if max(answers) - min(answers) > 1e-6:
+        raise RuntimeError(f"the contenders do not compute the same for {case}: {answers}")
+    times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
+    for turn in range(rounds):
+        for contender in contenders if turn % 2 else reversed(contenders):
+            times[contender.name].append(contender.ask(case, "time"))
+    return {name: statistics.median(values) for name, values in times.items()}
+
+
+def table(results: dict) -> str:
+    """The results as Markdown."""
+    names = [kind.name for kind in KINDS]
+    lines = [
+        "# An exported LSTM in onnxruntime",
+        "",
+        f"`{results['command']}` on {sentence(results['machine'])}. Batch {BATCH}, "
+        f"{STEPS // 4} to {STEPS} steps, {FEATURES} features, {UNITS} units, masked, {THREADS} "
+        "threads. Medians of interleaved rounds, one process for each contender. "
+        f"`{STOCK}`, `{OURS}` and `{PLAIN}` run in a `tf.function`, `{PREDICT}` calls "
+        f"`Model.predict`, `{FUSED}` runs this package's export, `{LOOP}` what Keras exports of "
+        "its own layer.",
+        "",
+        "| layer | " + " | ".join(f"{name}, ms" for name in names) + f" | {FUSED} / {STOCK} |",
+        "|---|" + "---|" * (len(names) + 1),
+    ]
+    for row in results["times"]:
+        times = row["ms"]
+        cells = [f"{times[name]:.1f}" for name in names]
+        ratio = f"{times[FUSED] / times[STOCK]:.2f}"
+        lines.append("| " + " | ".join([row["case"], *cells, ratio]) + " |")
+    lines += ["", f"Target of the last column: at most {TARGET}."]
+    return "\n".join(lines) + "\n"
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=21)
+    parser.add_argument("--out", type=Path, default=Path(__file__).with_name("results"))
+    options = parser.parse_args(arguments)
+
+    about = about_machine("tensorflow", "keras", "onnxruntime")
+    times = []
+    with tempfile.TemporaryDirectory() as folder:
+        subprocess.run(
+            [sys.executable, "-m", "benchmarks.onnx_lstm_contender", "export", folder],
+            check=True,
+            cwd=ROOT,
+        )
+        contenders = [Contender(kind, folder) for kind in KINDS]
+        for case in CASES:
+            medians = measure(case, contenders, options.rounds)
+            times.append({"case": case, "ms": medians, "target": {STOCK: TARGET}})
+            print(case, {name: round(value, 1) for name, value in medians.items()}, flush=True)
+        for contender in contenders:
+            contender.close()
+    command = " ".join(["python -m benchmarks.onnx_lstm", *(arguments or sys.argv[1:])])
+    results = {"command": command, "machine": about, "times": times}
+    options.out.mkdir(parents=True, exist_ok=True)
+    (options.out / "onnx.json").write_text(json.dumps(results, indent=1, ensure_ascii=False))
+    (options.out / "onnx.md").write_text(table(results))
+    print(table(results))
+
+
+if __name__ == "__main__":
+    main()

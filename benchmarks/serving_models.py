@@ -1,0 +1,60 @@
+"""The models that the serving benchmark compares: ours, and stock Keras with the same weights."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import keras
+
+from apps.classification import ClassAnswers
+from apps.layers import LSTMStack
+from apps.training.run import Run
+
+
+class StockStack(keras.layers.Layer):
+    """What `LSTMStack` computes when nothing is dropped, of `keras.layers.LSTM`."""
+
+    def __init__(self, ours: LSTMStack) -> None:
+        super().__init__(name=ours.name)
+        self.supports_masking = True
+        self.levels: list[keras.layers.Layer] = []
+        for units in ours.units:
+            layer: keras.layers.Layer = keras.layers.LSTM(units, return_sequences=True)
+            self.levels.append(keras.layers.Bidirectional(layer) if ours.bidirectional else layer)
+
+    def call(self, sequences: Any, mask: Any = None, training: bool = False) -> Any:
+        for layer in self.levels:
+            sequences = layer(sequences, mask=mask, training=training)
+        return sequences
+
+
+def with_stock_lstm(model: keras.Model) -> keras.Model:
+    """The same layers and weights, every `LSTMStack` replaced by stock Keras layers."""
+
+    def clone(layer: keras.layers.Layer) -> keras.layers.Layer:
+        if isinstance(layer, LSTMStack):
+            return StockStack(layer)
+        return layer.__class__.from_config(layer.get_config())
+
+    stock = keras.models.clone_model(model, clone_function=clone)
+    stock.set_weights(model.get_weights())
+    return stock
+
+
+def export_stock(run: Run, folder: Path) -> Path:
+    """Write stock Keras's own `model.export` of a run with the same weights.
+
+    Args:
+        run: a finished sentiment run.
+        folder: the version's folder; it must not exist.
+
+    Returns:
+        The folder.
+    """
+    application: Any = run.application
+    raw = application.raw_inputs()
+    logits = with_stock_lstm(run.model)(application.words(raw["text"]))
+    served = keras.Model(raw, ClassAnswers(application.labels)(logits), name="stock")
+    served.export(folder, verbose=False)
+    return folder

@@ -1,0 +1,12 @@
+"""A server process of its own: `python protocol_process.py FOLDER`; lets every version pass."""
+
+from __future__ import annotations
+
+import sys
+
+from protocol_server import open_gate
+
+from apps.serving.server import serve
+
+if __name__ == "__main__":
+    serve(sys.argv[1], port=0, rest_port=0, gate=open_gate)
