@@ -68,7 +68,10 @@ def test_a_value_becomes_the_tensor_it_says(body: str, dtype: tf.DType, values: 
 
 @pytest.mark.parametrize("form", ["row", "column"])
 def test_several_inputs(form: str) -> None:
-    rows: list[dict[str, Any]] = [{"ids": [1, 2], "name": "a"}, {"name": {"b64": "/w=="}, "ids": [3, 4]}]
+    rows: list[dict[str, Any]] = [
+        {"ids": [1, 2], "name": "a"},
+        {"name": {"b64": "/w=="}, "ids": [3, 4]},
+    ]
     columns = {name: [row[name] for row in rows] for name in ("ids", "name")}
     body = {"instances": rows} if form == "row" else {"inputs": columns}
     arrays, found = read(json.dumps(body), ids=tf.int32, name=tf.string)
