@@ -31,12 +31,12 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
-from apps.serving.load_test import load_test
 
 import apps
 from apps.data import read
 from apps.export.saved_model import BATCHING
-from apps.serving.servable import Servable
+from apps.serving.load_test import load_test
+from apps.serving.models.servable import Servable
 from benchmarks.machine import about_machine, sentence
 from benchmarks.serving_models import export_stock
 from benchmarks.serving_soak import soak
@@ -66,8 +66,10 @@ CASES = [Case(*way) for way in itertools.product(("gRPC", "REST"), (1, 32), (Tru
 def server(folder: Path, *options: str) -> Iterator[dict[str, str]]:
     """A server process on free ports; its address for each protocol."""
     process = subprocess.Popen(
-        [sys.executable, "-m", "apps", "serve", str(folder)]
-        + ["--port", "0", "--rest-port", "0", *options],
+        [
+            *(sys.executable, "-m", "apps", "serve", str(folder)),
+            *("--port", "0", "--rest-port", "0", *options),
+        ],
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,

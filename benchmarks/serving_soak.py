@@ -1,4 +1,4 @@
-"""A server under more load than its queue takes, while versions are published, one of them broken."""
+"""A server under more load than its queue takes while versions are published, one broken."""
 
 from __future__ import annotations
 
@@ -11,10 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
 from pathlib import Path
 
-from apps.serving.load_test import load_test
-
 from apps.export.saved_model import BATCHING
 from apps.serving import Client
+from apps.serving.load_test import load_test
 
 MODEL = "sentiment"
 CLIENTS = {"gRPC": 40, "REST": 24}

@@ -11,7 +11,7 @@ from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.regression_pb2 import RegressionResult
 
 from apps.serving.errors import invalid, precondition
-from apps.serving.models import Answer, Choice, Models
+from apps.serving.models.served import Answer, Choice, Models
 
 CLASSIFY = "tensorflow/serving/classify"
 REGRESS = "tensorflow/serving/regress"

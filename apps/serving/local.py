@@ -17,7 +17,7 @@ from apps.layers.doctor.saved import SAVED_MODEL
 from apps.serving.client.metadata import ModelMetadata
 from apps.serving.client.values import answers, columns
 from apps.serving.errors import ServingError
-from apps.serving.servable import DEFAULT_SIGNATURE, Servable
+from apps.serving.models.servable import DEFAULT_SIGNATURE, Servable
 
 _ROWS = 64
 

@@ -18,10 +18,10 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
-from apps.serving.observer import Observer
+from apps.serving.models.observer import Observer
 
 if TYPE_CHECKING:
-    from apps.serving.versions import VersionStatus
+    from apps.serving.models.versions import VersionStatus
 
 PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

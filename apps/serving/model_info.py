@@ -8,7 +8,7 @@ from tensorflow_serving.apis.get_model_metadata_pb2 import (
 )
 from tensorflow_serving.apis.get_model_status_pb2 import GetModelStatusResponse, ModelVersionStatus
 
-from apps.serving.models import Choice, Models
+from apps.serving.models.served import Choice, Models
 
 SIGNATURE_DEF = "signature_def"
 

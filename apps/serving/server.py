@@ -16,12 +16,12 @@ import grpc
 import uvicorn
 
 from apps.errors import UserError
-from apps.serving.gates import Gate, quiet_gate
-from apps.serving.http_limits import LINGER_S, LimitedConnection
 from apps.serving.metrics import Metrics
-from apps.serving.models import Models
-from apps.serving.rest import RestApi
-from apps.serving.rpc import add_services
+from apps.serving.models.gates import Gate, quiet_gate
+from apps.serving.models.served import Models
+from apps.serving.rest.http_limits import LINGER_S, LimitedConnection
+from apps.serving.rest.routes import RestApi
+from apps.serving.rpc.servicers import add_services
 
 KEEP_ALIVE_S = 75  # an idle connection outlives the pools of common HTTP clients
 BACKLOG = 2048

@@ -14,10 +14,10 @@ import numpy as np
 import pytest
 
 from apps.errors import UserError
-from apps.serving.batching import Batcher, common_rows
-from apps.serving.batching_parameters import BatchingParameters
 from apps.serving.errors import Code, ServingError
-from apps.serving.servable import Request, Servable
+from apps.serving.models.batching import Batcher, common_rows
+from apps.serving.models.batching_parameters import BatchingParameters
+from apps.serving.models.servable import Request, Servable
 
 Toys = Callable[[float], Path]
 

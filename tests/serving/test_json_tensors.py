@@ -12,9 +12,9 @@ from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 from tensorflow_serving.apis.classification_pb2 import Class, ClassificationResult, Classifications
 
 from apps.serving.errors import Code, ServingError
-from apps.serving.json_examples import read_examples, write_classifications
-from apps.serving.json_tensors import read_inputs, write_outputs
-from apps.serving.json_values import parse, signature_name
+from apps.serving.rest.json_examples import read_examples, write_classifications
+from apps.serving.rest.json_tensors import read_inputs, write_outputs
+from apps.serving.rest.json_values import parse, signature_name
 
 
 def read(body: str | bytes, **dtypes: tf.DType) -> tuple[dict[str, np.ndarray], str]:

@@ -17,11 +17,11 @@ from watched_models import TOY, Gate, X, factor, is_available, run, serving, sta
 
 from apps.errors import UserError
 from apps.export.golden import WARM_UP, record, request, write_records
-from apps.serving.batching_parameters import BATCHING_FILE
 from apps.serving.errors import Code, ServingError
-from apps.serving.models import Answer, Choice, Models
-from apps.serving.observer import Observer
-from apps.serving.versions import State, VersionStatus
+from apps.serving.models.batching_parameters import BATCHING_FILE
+from apps.serving.models.observer import Observer
+from apps.serving.models.served import Answer, Choice, Models
+from apps.serving.models.versions import State, VersionStatus
 
 Publish = Callable[..., Path]
 

@@ -11,7 +11,7 @@ from watched_models import factor, run, serving, states, until
 
 from apps.errors import UserError
 from apps.serving.errors import Code, ServingError
-from apps.serving.models import Choice, Models
+from apps.serving.models.served import Choice, Models
 
 Publish = Callable[..., Path]
 

@@ -19,7 +19,7 @@ import protocol_toys
 import pytest
 from protocol_server import Server, head, read_answer
 
-from apps.serving import http_limits, rest
+from apps.serving.rest import http_limits, routes
 
 PREDICT = "/v1/models/toy:predict"
 MEGABYTE = 2**20
@@ -379,7 +379,7 @@ def test_a_fault_of_the_server_shows_nothing_of_it(
         raise RuntimeError("secret")
 
     with monkeypatch.context() as patched:
-        patched.setattr(rest, "parse", broken)
+        patched.setattr(routes, "parse", broken)
         status, message = error(client.post(PREDICT, json={"instances": ["a"]}))
     assert status == 500
     assert "secret" not in message

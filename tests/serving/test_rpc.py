@@ -26,8 +26,8 @@ from tensorflow_serving.apis import (
     regression_pb2,
 )
 
-from apps.serving.rpc import MESSAGE
-from apps.serving.tensor_protos import from_proto, to_proto
+from apps.serving.rpc.servicers import MESSAGE
+from apps.serving.rpc.tensor_protos import from_proto, to_proto
 
 Code = grpc.StatusCode
 

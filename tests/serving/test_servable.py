@@ -17,7 +17,7 @@ from tensorflow.core.protobuf.saved_model_pb2 import SavedModel
 
 from apps.export.golden import WARM_UP, record, request, write_records
 from apps.serving.errors import Code, ServingError, http_status
-from apps.serving.servable import Servable
+from apps.serving.models.servable import Servable
 
 Toys = Callable[[float], Path]
 X = np.arange(6, dtype=np.float32).reshape(2, 3)

@@ -16,11 +16,11 @@ import grpc
 import numpy as np
 
 from apps.errors import UserError
-from apps.serving.batching import Batcher, common_rows
-from apps.serving.batching_parameters import BATCHING_FILE, BatchingParameters
 from apps.serving.errors import ServingError, precondition, unavailable
-from apps.serving.observer import Observer
-from apps.serving.servable import Servable, SignatureDef
+from apps.serving.models.batching import Batcher, common_rows
+from apps.serving.models.batching_parameters import BATCHING_FILE, BatchingParameters
+from apps.serving.models.observer import Observer
+from apps.serving.models.servable import Servable, SignatureDef
 
 # As many requests at once as TensorFlow Serving's own default of gRPC threads.
 _THREADS_PER_CORE = 4

@@ -20,11 +20,11 @@ from apps.serving.errors import (
     precondition,
     unavailable,
 )
-from apps.serving.gates import Gate, ask, quiet_gate
-from apps.serving.observer import Observer
-from apps.serving.servable import DEFAULT_SIGNATURE, SignatureDef
-from apps.serving.versions import State, Version, VersionStatus
-from apps.serving.watching import Sighting, Watcher
+from apps.serving.models.gates import Gate, ask, quiet_gate
+from apps.serving.models.observer import Observer
+from apps.serving.models.servable import DEFAULT_SIGNATURE, SignatureDef
+from apps.serving.models.versions import State, Version, VersionStatus
+from apps.serving.models.watching import Sighting, Watcher
 
 _Result = TypeVar("_Result")
 

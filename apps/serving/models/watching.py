@@ -9,7 +9,7 @@ from functools import partial
 from pathlib import Path
 
 from apps.errors import UserError
-from apps.serving.configuration import CONFIG_FILE, ModelSettings, read_models, versions_in
+from apps.serving.models.configuration import CONFIG_FILE, ModelSettings, read_models, versions_in
 
 Fingerprint = tuple[tuple[str, int, int], ...]
 _GRAPHS = ("saved_model.pb", "saved_model.pbtxt")

@@ -20,12 +20,12 @@ from starlette.types import Receive, Scope, Send
 from apps.serving import metrics as prometheus
 from apps.serving.errors import Code, ServingError, http_status, invalid, unavailable
 from apps.serving.examples import classify, regress
-from apps.serving.json_examples import read_examples, write_classifications, write_regressions
-from apps.serving.json_tensors import read_inputs, write_outputs
-from apps.serving.json_values import parse, signature_name
 from apps.serving.model_info import SIGNATURE_DEF, metadata, status
-from apps.serving.models import Choice, Models
-from apps.serving.request_body import BodyError, drain, read_body
+from apps.serving.models.served import Choice, Models
+from apps.serving.rest.json_examples import read_examples, write_classifications, write_regressions
+from apps.serving.rest.json_tensors import read_inputs, write_outputs
+from apps.serving.rest.json_values import parse, signature_name
+from apps.serving.rest.request_body import BodyError, drain, read_body
 
 JSON = "application/json"
 STOPPING = "The server is stopping"

@@ -28,9 +28,9 @@ from apps.serving.errors import Code, ServingError, invalid, unimplemented
 from apps.serving.examples import CLASSIFY, REGRESS, classify, regress
 from apps.serving.metrics import Metrics
 from apps.serving.model_info import SIGNATURE_DEF, metadata, status
-from apps.serving.models import Answer, Choice, Models
-from apps.serving.servable import DEFAULT_SIGNATURE
-from apps.serving.tensor_protos import from_proto, to_proto
+from apps.serving.models.servable import DEFAULT_SIGNATURE
+from apps.serving.models.served import Answer, Choice, Models
+from apps.serving.rpc.tensor_protos import from_proto, to_proto
 
 MESSAGE = 1024  # characters of an error message
 WIDEST = 8  # bytes of a tensor for one byte of a message: small numbers are sent packed

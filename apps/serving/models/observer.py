@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from apps.serving.versions import VersionStatus
+    from apps.serving.models.versions import VersionStatus
 
 
 class Observer:

@@ -17,9 +17,9 @@ from functools import partial
 
 import numpy as np
 
-from apps.serving.batching_parameters import BatchingParameters
 from apps.serving.errors import ServingError, internal, invalid, precondition, unavailable
-from apps.serving.servable import Request
+from apps.serving.models.batching_parameters import BatchingParameters
+from apps.serving.models.servable import Request
 
 Outputs = dict[str, np.ndarray]
 BatchExecuted = Callable[[int, int, Sequence[float]], None]

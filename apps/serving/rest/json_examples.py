@@ -13,7 +13,7 @@ from tensorflow_serving.apis.input_pb2 import Input
 from tensorflow_serving.apis.regression_pb2 import RegressionResult
 
 from apps.serving.errors import ServingError, invalid
-from apps.serving.json_values import (
+from apps.serving.rest.json_values import (
     decode_base64,
     encode_text,
     excerpt,

@@ -12,7 +12,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf.meta_graph_pb2 import TensorInfo
 
 from apps.serving.errors import Code, ServingError, invalid, unimplemented
-from apps.serving.json_values import (
+from apps.serving.rest.json_values import (
     Infinite,
     decode_base64,
     encode_text,

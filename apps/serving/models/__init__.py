@@ -1,0 +1,1 @@
+"""What the local server serves: versions of models, watched, gated, batched and drained."""
