@@ -75,7 +75,9 @@ def export_version(
                 from apps.export.onnx import export_onnx
 
                 exported = export_onnx(application, written / "assets.extra")
-                log(f"wrote {exported}")
+                log(f"wrote ONNX: onnxruntime agrees within {exported.difference:.0e}")
+                for words in exported.outside:
+                    log(f"outside the ONNX file: {words}")
             verify(written, log=log).require()
             _flush(written)
             os.rename(written, models / number)
