@@ -23,7 +23,8 @@ quickstart: $(INSTALLED)
 		"The acting is not dull." \
 		"People told me that the plot was gripping, but it felt hollow." \
 		"Although the pacing is slow, I would not say that the story was bland."; \
-	echo; echo "The report: open $$run/report.html in a browser."
+	echo; echo "The report: open $$run/report.html in a browser."; \
+	echo "To serve it: $(BIN)/python -m apps export $$run && $(BIN)/python -m apps serve"
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
