@@ -16,6 +16,7 @@ from apps.errors import UserError
 
 INTERRUPTED = 130
 _UNUSABLE = {
+    errno.ENOENT: "cannot be made there; name another place",
     errno.ENOSPC: "the disk is full; free some space or name another folder",
     errno.EDQUOT: "the disk quota is used up; free some space or name another folder",
     errno.EROFS: "the file system is read-only; name another folder",

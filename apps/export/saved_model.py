@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -82,6 +83,10 @@ def export_version(
             _flush(written)
             os.rename(written, models / number)
             _flush_folder(models)
+        except tf.errors.ResourceExhaustedError as error:
+            if "No space left" not in error.message:
+                raise
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(base)) from None
         finally:
             shutil.rmtree(beside, ignore_errors=True)
         models_config.add(Path(base), application.name)

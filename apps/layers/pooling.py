@@ -24,9 +24,11 @@ class MaxMeanPooling(keras.layers.Layer):
         if mask is None:
             return tf.concat([tf.reduce_max(states, 1), tf.reduce_mean(states, 1)], -1)
         real = tf.expand_dims(tf.cast(mask, states.dtype), -1)
-        steps = tf.maximum(tf.reduce_sum(real, 1), 1)
+        steps = tf.reduce_sum(real, 1)
         largest = tf.reduce_max(states + (1 - real) * states.dtype.min / 2, 1)
-        return tf.concat([largest, tf.reduce_sum(states * real, 1) / steps], -1)
+        # Of no step at all the largest value would be the smallest number there is.
+        largest = tf.where(steps > 0, largest, tf.zeros([], states.dtype))
+        return tf.concat([largest, tf.reduce_sum(states * real, 1) / tf.maximum(steps, 1)], -1)
 
     def compute_mask(self, states: Any, mask: Any = None) -> None:
         return None

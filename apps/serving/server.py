@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import resource
 import signal
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -24,8 +25,10 @@ from apps.serving.rest.routes import RestApi
 from apps.serving.rpc.servicers import add_services
 
 KEEP_ALIVE_S = 75  # an idle connection outlives the pools of common HTTP clients
-BACKLOG = 2048
+BACKLOG = 256
 LAST_PORT = 65535
+SPARE_FILES = BACKLOG + 128  # accepted at one go, and for versions, the gate and TensorFlow
+MOST_FILES = 65536
 
 Log = Callable[[str], None]
 
@@ -144,6 +147,7 @@ async def running(
         UserError: the folder is missing, or a port or the interface cannot be used.
     """
     most_bytes = int(max_request_mb * 2**20)
+    most_connections = _most_connections()
     metrics = Metrics()
     models = Models(folder, batching=batching, poll_s=poll_s, gate=gate, log=log, observer=metrics)
     with _bound(host, rest_port, "--rest-port") as listening:
@@ -154,6 +158,7 @@ async def running(
                 ("grpc.max_receive_message_length", most_bytes),
                 ("grpc.max_send_message_length", -1),
                 ("grpc.so_reuseport", 0),
+                ("grpc.max_allowed_incoming_connections", most_connections),
             ],
         )
         refuse_calls = add_services(rpc, models, metrics, most_bytes)
@@ -170,6 +175,7 @@ async def running(
                 server_header=False,
                 proxy_headers=False,
                 backlog=BACKLOG,
+                limit_concurrency=most_connections,
                 timeout_keep_alive=KEEP_ALIVE_S,
                 timeout_graceful_shutdown=max(1, round(grace_s)),
             )
@@ -192,6 +198,18 @@ async def running(
         finally:
             await rpc.stop(None)
             await models.stop(grace_s)
+
+
+def _most_connections() -> int:
+    """How many connections each port may hold, once this process may open as many files as it can.
+
+    A process out of files accepts nothing and spends its time on trying.
+    """
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    return max(8, (most - SPARE_FILES) // 2)
 
 
 class _RestServer(uvicorn.Server):

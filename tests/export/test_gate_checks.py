@@ -139,6 +139,27 @@ def test_a_loop_passes_unless_the_version_says_that_it_is_ours(tmp_path: Path) -
         check_kernels(open_version(folder))
 
 
+def test_an_export_of_ours_without_its_golden_answers_is_refused(version: Path) -> None:
+    folder = version.parent / "2"
+    shutil.copytree(version, folder)
+    (folder / "assets.extra").mkdir(exist_ok=True)
+    (folder / "assets.extra" / "about.json").write_text("{}")
+    (folder / WARM_UP).unlink(missing_ok=True)
+    with pytest.raises(RefusedError, match="golden answers is missing"):
+        requests_for(open_version(folder))
+
+
+def test_a_call_back_into_python_is_refused(tmp_path: Path) -> None:
+    module = tf.Module()
+    module.run = tf.function(
+        lambda x: {"y": tf.ensure_shape(tf.numpy_function(np.sin, [x], tf.float32), [None])},
+        input_signature=[tf.TensorSpec([None], tf.float32, "x")],
+    )
+    tf.saved_model.save(module, str(tmp_path / "1"), {"serving_default": module.run})
+    with pytest.raises(RefusedError, match="calls back into Python"):
+        check_kernels(open_version(tmp_path / "1"))
+
+
 @pytest.mark.parametrize(
     ("trap", "reason"),
     [("unused", "an output of the call is not used"), ("constant", "a constant argument")],

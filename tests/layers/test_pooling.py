@@ -42,6 +42,14 @@ def test_what_stands_in_the_padding_does_not_matter() -> None:
     np.testing.assert_allclose(pool(x, mask=mask), pool(other, mask=mask), rtol=1e-6)
 
 
+def test_a_row_without_steps_is_zeros() -> None:
+    """Its largest value would be the smallest number that there is."""
+    mask = tf.constant(np.arange(6) < np.array([[2], [0], [6], [1]]))
+    pooled = MaxMeanPooling()(states(), mask=mask).numpy()
+    assert (pooled[1] == 0).all()
+    assert (pooled[[0, 2, 3]] != 0).all()
+
+
 def test_gradient_reaches_real_steps_only() -> None:
     x = tf.constant(states())
     mask = tf.constant(np.arange(6) < np.array([[2], [3], [6], [1]]))

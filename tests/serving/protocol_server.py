@@ -22,7 +22,7 @@ from apps.serving.server import Address, running
 
 def open_gate(version: Path) -> Any:
     """A gate that lets every version pass."""
-    return SimpleNamespace(passed=True, refusal=None)
+    return SimpleNamespace(passed=True, refusal=None, transient=False)
 
 
 @dataclass

@@ -18,6 +18,7 @@ from watched_models import TOY, Gate, X, factor, is_available, run, serving, sta
 from apps.errors import UserError
 from apps.export.golden import WARM_UP, record, request, write_records
 from apps.serving.errors import Code, ServingError
+from apps.serving.models import watching
 from apps.serving.models.batching_parameters import BATCHING_FILE
 from apps.serving.models.observer import Observer
 from apps.serving.models.served import Answer, Choice, Models
@@ -115,6 +116,29 @@ def test_a_refused_version_leaves_the_old_one_and_is_tried_again_once_it_changes
             assert gate.asked == ["toy/1", "toy/2"]
             assert await factor(models) == 1
             (base / "2" / "broken").unlink()
+            await until(is_available(models, 2))
+            assert await factor(models) == 2
+
+    run(scenario)
+
+
+def test_a_refusal_that_may_be_the_hosts_fault_is_not_the_last_word(
+    base: Path, publish: Publish, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watching, "AGAIN_S", 0.1)
+
+    class Killed(Gate):
+        def __call__(self, version: Path) -> SimpleNamespace:
+            verdict = super().__call__(version)
+            if self.asked.count("toy/2") == 1 and version.name == "2":
+                return SimpleNamespace(passed=False, refusal="killed", transient=True)
+            return verdict
+
+    async def scenario() -> None:
+        gate = Killed()
+        async with serving(base.parent, gate=gate) as models:
+            publish(base / "2", factor=2)
+            await until(lambda: gate.asked.count("toy/2") == 2)
             await until(is_available(models, 2))
             assert await factor(models) == 2
 

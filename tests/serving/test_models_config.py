@@ -52,6 +52,22 @@ def test_the_configuration_says_which_versions_are_served(base: Path, publish: P
     run(scenario)
 
 
+def test_a_configuration_that_is_empty_for_a_moment_changes_nothing(base: Path) -> None:
+    configure(base.parent, ELSEWHERE)
+
+    async def scenario() -> None:
+        lines: list[str] = []
+        async with serving(base.parent, log=lines.append) as models:
+            (base.parent / "models.config").write_text("")
+            await until(lambda: any("add one" in line for line in lines))
+            await asyncio.sleep(0.1)
+            assert states(models) == {1: "AVAILABLE"}
+            configure(base.parent)
+            await until(lambda: states(models) == {1: "END"})
+
+    run(scenario)
+
+
 def test_labels_lead_to_loaded_versions_only(base: Path, publish: Publish) -> None:
     publish(base / "2", factor=2)
     folder = base.parent

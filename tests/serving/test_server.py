@@ -28,6 +28,7 @@ from protocol_server import open_gate
 from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
 from apps.errors import UserError
+from apps.serving import server as server_module
 from apps.serving.server import Address, running
 
 HERE = Path(__file__).parent
@@ -51,6 +52,30 @@ def _complaint(folder: Path, **options: Any) -> str:
     with pytest.raises(UserError) as caught:
         asyncio.run(start())
     return str(caught.value)
+
+
+def test_connections_beyond_what_it_can_hold_are_refused_and_the_rest_answered(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without a limit of its own a server that is out of files answers nobody."""
+    monkeypatch.setattr(server_module, "_most_connections", lambda: 8)
+
+    async def scenario() -> None:
+        async with running(folder, port=0, rest_port=0, gate=open_gate) as address:
+            held = [await asyncio.open_connection("127.0.0.1", address.rest_port) for _ in range(8)]
+            url = f"http://127.0.0.1:{address.rest_port}/v1/models/toy"
+            async with httpx.AsyncClient() as client:
+                refused = await client.get(url)
+                assert refused.status_code == 503
+                assert refused.json() == {"error": "Too many connections"}
+            for _, writer in held:
+                writer.close()
+                await writer.wait_closed()
+            async with asyncio.timeout(10):
+                while (await httpx.AsyncClient().get(url)).status_code != 200:
+                    await asyncio.sleep(0.05)
+
+    asyncio.run(scenario())
 
 
 def test_what_it_cannot_listen_on(folder: Path, tmp_path: Path) -> None:

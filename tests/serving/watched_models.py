@@ -27,8 +27,10 @@ class Gate:
     def __call__(self, version: Path) -> SimpleNamespace:
         self.asked.append(f"{version.parent.name}/{version.name}")
         if (version / "broken").exists():
-            return SimpleNamespace(passed=False, refusal=f"{version}: broken; mend it")
-        return SimpleNamespace(passed=True, refusal=None)
+            return SimpleNamespace(
+                passed=False, refusal=f"{version}: broken; mend it", transient=False
+            )
+        return SimpleNamespace(passed=True, refusal=None, transient=False)
 
 
 @asynccontextmanager

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import itertools
+
 from apps.export.gate.graph import Version
 from apps.export.gate.verdict import RefusedError
 from apps.layers.doctor.diagnosis import Diagnosis
 from apps.layers.doctor.graph import Functions
 from apps.layers.doctor.saved import diagnose_meta_graph
 
+CALLBACKS = {"PyFunc", "PyFuncStateless", "EagerPyFunc"}
 PORTABLE = "build the model with apps.layers.LSTM, whose export holds both kernels"
 
 
@@ -24,6 +27,7 @@ def check_kernels(version: Version) -> str:
         RefusedError: a layer fails on a CPU, a server would not choose between its kernels, or a
             layer of an export of this package has not both.
     """
+    _require_no_python(version)
     diagnoses = diagnose_meta_graph(version.meta)
     if not diagnoses:
         return "no recurrent layer"
@@ -38,6 +42,17 @@ def check_kernels(version: Version) -> str:
         if version.ours and "LSTM" in found.kind and not found.cudnn:
             raise RefusedError(f"{name} runs as {found.gpu} on a GPU, not on cuDNN", PORTABLE)
     return _summary(diagnoses)
+
+
+def _require_no_python(version: Version) -> None:
+    graph = version.meta.graph_def
+    bodies = (function.node_def for function in graph.library.function)
+    for node in itertools.chain(graph.node, *bodies):
+        if node.op in CALLBACKS:
+            raise RefusedError(
+                f"{node.name} calls back into Python ({node.op}), which a server has not",
+                "build the model from TensorFlow's own operations",
+            )
 
 
 def _pinned(version: Version) -> set[str]:

@@ -110,7 +110,10 @@ def _compiler() -> str:
 
 
 def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:  # a container's user without a name
+        raise SkippedError("no home folder to compile in; set XDG_CACHE_HOME") from error
     return Path(base) / "apps-lstm"
 
 

@@ -53,9 +53,12 @@ def requests_for(version: Version) -> list[Request]:
     """All warm-up records, then two made-up requests for each signature without a record.
 
     Raises:
-        RefusedError: the warm-up file is damaged, too long, or does not suit the signatures.
+        RefusedError: the warm-up file is damaged, too long, or does not suit the signatures, or an
+            export of this package lacks it.
     """
     recorded = _recorded(version) if (version.folder / WARM_UP).exists() else []
+    if version.ours and not recorded:
+        raise RefusedError(f"{WARM_UP} with the golden answers is missing", WRITE_AGAIN)
     asked = {request.signature for request in recorded}
     return recorded + [
         request

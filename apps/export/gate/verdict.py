@@ -39,6 +39,7 @@ class Check:
         detail: what was found, one line.
         remedy: what to do about a failure, one line; may be empty.
         seconds: how long the check took.
+        transient: the failure may be the host's, such as a lack of memory or of time.
     """
 
     name: str
@@ -46,6 +47,7 @@ class Check:
     detail: str
     remedy: str = ""
     seconds: float = 0.0
+    transient: bool = False
 
     def __str__(self) -> str:
         shown = f"{_SHOWN[self.state]:5} {self.name}: {self.detail} ({self.seconds:.1f} s)"
@@ -67,6 +69,11 @@ class Verdict:
     @property
     def passed(self) -> bool:
         return self.refusal is None
+
+    @property
+    def transient(self) -> bool:
+        """Whether the same version might pass at another time."""
+        return any(check.state == "failed" and check.transient for check in self.checks)
 
     @property
     def refusal(self) -> str | None:

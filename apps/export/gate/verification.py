@@ -113,7 +113,9 @@ def _checks_of_child(
         if not done:
             detail, remedy = _end_of(code, late.is_set(), timeout_s, stderr)
             during = f", at {asking}" if asking else ""
-            yield Check(begun, "failed", detail + during, remedy, time.perf_counter() - since)
+            seconds = time.perf_counter() - since
+            transient = late.is_set() or code == -signal.SIGKILL
+            yield Check(begun, "failed", detail + during, remedy, seconds, transient)
     finally:
         timer.cancel()
         # The child may be gone and what it started alive.

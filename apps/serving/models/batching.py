@@ -221,10 +221,18 @@ class Batcher:
 
 
 def common_rows(request: Request) -> int:
-    """The size of the first dimension that all inputs of a request share; 0 where they do not."""
+    """The size of the first dimension that all inputs of a request share.
+
+    Raises:
+        ServingError: INVALID_ARGUMENT where an input has no dimension, or they differ.
+    """
     shapes = [array.shape for array in request.inputs.values()]
-    sizes = {shape[0] if shape else 0 for shape in shapes}
-    return sizes.pop() if len(sizes) == 1 else 0
+    if not all(shapes):
+        raise invalid("Batching Run() input tensors must have at least one dimension")
+    sizes = {shape[0] for shape in shapes}
+    if len(sizes) > 1:
+        raise invalid("Batching Run() input tensors must have equal 0th-dimension size")
+    return sizes.pop() if sizes else 0
 
 
 def _rows(request: Request, start: int, stop: int) -> Request:

@@ -105,6 +105,9 @@ def _configured(folder: Path, file: Path) -> dict[str, ModelSettings]:
         raise UserError(f"{file}: line {error.GetLine()}: {error}; mend it") from None
     except (OSError, UnicodeDecodeError) as error:
         raise UserError(f"{file}: cannot be read ({error}); mend it") from None
+    if message.WhichOneof("config") is None:
+        # An editor that empties a file before it writes must not unload every model.
+        raise UserError(f"{file}: holds no model_config_list; add one")
     if message.WhichOneof("config") == "custom_model_config":
         raise UserError(f"{file}: custom_model_config is not supported; use model_config_list")
     models: dict[str, ModelSettings] = {}

@@ -20,6 +20,10 @@ class Passed(Protocol):
     def refusal(self) -> str | None:
         """One line that says why not."""
 
+    @property
+    def transient(self) -> bool:
+        """Whether the same version might pass at another time."""
+
 
 Gate = Callable[[Path], Passed]
 

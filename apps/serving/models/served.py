@@ -106,7 +106,8 @@ class Models:
     ) -> None:
         self.folder = Path(folder)
         if not self.folder.is_dir():
-            raise UserError(f"{self.folder}: no such folder; name one that holds SavedModels")
+            found = "is not a folder" if self.folder.exists() else "no such folder"
+            raise UserError(f"{self.folder}: {found}; name one that holds SavedModels")
         self._batching = batching
         self._poll_s = poll_s
         self._gate = gate
@@ -304,15 +305,18 @@ class Models:
         """Load a version and make it available; false where it is refused."""
         title = f"{version.name} version {version.number}"
         version.enter(State.START)
+        # Whatever goes wrong before the gate has spoken is not the version's fault.
+        transient = True
         try:
             async with self._loads:
                 version.enter(State.LOADING)
                 verdict = await ask(self._gate, version.path)
+                transient = verdict.transient
                 if not verdict.passed:
                     raise precondition(verdict.refusal or f"{version.path}: refused by the gate")
                 await version.load()
         except Exception as error:
-            self._watcher.refuse(version.path)
+            self._watcher.refuse(version.path, transient=transient)
             # No name for the error made here: its frames hold the version's memory.
             version.enter(State.END, _refusal(error))
             self._log(f"{title} is refused: {version.status.error_message}")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass
 from functools import partial
@@ -32,11 +33,17 @@ class Sighting:
     deserted: bool
 
 
+# As TensorFlow Serving does: max_num_load_retries and load_retry_interval_micros.
+MOST_TRIES = 6
+AGAIN_S = 60.0
+
+
 class Watcher:
     """Remembers from look to look what a folder held.
 
     A version that is being copied grows; it counts only once it has stayed the same from one look
-    to the next. A refused version does not count until something in it changes.
+    to the next. A refused version does not count until something in it changes, or for a while
+    where the refusal may have been the host's fault.
 
     Args:
         folder: of all models, or of one.
@@ -51,6 +58,8 @@ class Watcher:
         self._complaint = ""
         self._seen: dict[Path, Fingerprint] = {}
         self._refused: dict[Path, Fingerprint] = {}
+        self._tries: dict[Path, int] = {}
+        self._again: dict[Path, float] = {}
 
     def look(self, loaded: Collection[tuple[str, int]]) -> dict[str, Sighting]:
         """Look once; blocks while files are listed.
@@ -62,6 +71,9 @@ class Watcher:
             A sighting of every model, by name.
         """
         self._read_models()
+        for path in [path for path, at in self._again.items() if at <= time.monotonic()]:
+            del self._again[path]
+            self._refused.pop(path, None)
         seen: dict[Path, Fingerprint] = {}
 
         def usable(name: str, number: int, path: Path) -> bool:
@@ -88,9 +100,18 @@ class Watcher:
             self._refused.pop(path, None)
         return sightings
 
-    def refuse(self, path: Path) -> None:
-        """Leave a version alone until it differs from what it was when its load began."""
+    def refuse(self, path: Path, *, transient: bool = False) -> None:
+        """Leave a version alone until it differs from what it was when its load began.
+
+        Args:
+            path: the version.
+            transient: try it again in a minute even if it is the same, a few times in all.
+        """
         self._refused[path] = self._seen.get(path, ())
+        tries = self._tries.get(path, 1)
+        if transient and tries < MOST_TRIES:
+            self._tries[path] = tries + 1
+            self._again[path] = time.monotonic() + AGAIN_S
 
     def _read_models(self) -> None:
         there = (self._folder / CONFIG_FILE).is_file()

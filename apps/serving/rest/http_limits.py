@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 from typing import Any
 
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
@@ -26,7 +27,10 @@ class LimitedConnection(HttpToolsProtocol):
 
     def connection_made(self, transport: asyncio.Transport) -> None:
         super().connection_made(transport)
-        self._expect_headers()
+        if len(self.connections) >= (self.limit_concurrency or math.inf):
+            self._refuse(503, "Too many connections")
+        else:
+            self._expect_headers()
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._headers_arrived()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable
@@ -10,6 +11,7 @@ from types import SimpleNamespace
 from typing import TypeAlias
 
 import grpc
+import numpy as np
 from google.protobuf.message import DecodeError, Message
 from tensorflow_serving.apis import (
     classification_pb2,
@@ -33,6 +35,8 @@ from apps.serving.models.served import Answer, Choice, Models
 from apps.serving.rpc.tensor_protos import from_proto, to_proto
 
 MESSAGE = 1024  # characters of an error message
+LARGE = 1 << 20  # bytes of a request that is decoded beside the event loop
+MOST_REPEATED = 16 << 20  # bytes of a tensor that a single value may stand for
 WIDEST = 8  # bytes of a tensor for one byte of a message: small numbers are sent packed
 
 Context: TypeAlias = grpc.aio.ServicerContext
@@ -60,10 +64,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         spec = request.model_spec
         async with self._counted("Predict", spec, context):
             _require_spec(request)
-            inputs = {
-                name: from_proto(name, tensor, self._most_bytes)
-                for name, tensor in request.inputs.items()
-            }
+            inputs = await self._arrays(request)
             answer = await self._models.predict(
                 choice_of(spec),
                 spec.signature_name or DEFAULT_SIGNATURE,
@@ -75,6 +76,16 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             for name, array in answer.outputs.items():
                 response.outputs[name].CopyFrom(to_proto(array))
         return response
+
+    async def _arrays(self, request: predict_pb2.PredictRequest) -> dict[str, np.ndarray]:
+        size = request.ByteSize()
+        # One value may stand for a whole tensor; a few bytes shall not cost gigabytes.
+        most = min(self._most_bytes, max(MOST_REPEATED, WIDEST * size))
+
+        def arrays() -> dict[str, np.ndarray]:
+            return {name: from_proto(name, proto, most) for name, proto in request.inputs.items()}
+
+        return await asyncio.to_thread(arrays) if size > LARGE else arrays()
 
     async def Classify(  # noqa: N802
         self, request: classification_pb2.ClassificationRequest, context: Context
@@ -112,6 +123,8 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         spec = request.tasks[0].model_spec if request.tasks else model_pb2.ModelSpec()
         async with self._counted("MultiInference", spec, context):
             response = inference_pb2.MultiInferenceResponse()
+            if not request.tasks:
+                raise invalid("Inference request must have at least one task.")
             for task in request.tasks:
                 response.results.append(await self._infer(task, request, context))
         return response
