@@ -20,7 +20,7 @@ from apps.errors import UserError
 from apps.export import golden, model_card, models_config
 from apps.export.gate import verify
 from apps.signatures import PREDICT, Signature
-from apps.training.golden import from_arrays
+from apps.training.golden import Golden, from_arrays
 
 if TYPE_CHECKING:
     from apps.training.run import Run
@@ -61,6 +61,7 @@ def export_version(
     except (FileExistsError, NotADirectoryError):
         raise UserError(f"{base}: is a file; name a folder for SavedModels") from None
     models_config.read(Path(base))
+    answers = from_arrays(run.files.read_arrays(run.files.golden))
     with _alone_in(models):
         for left_by_a_killed_export in models.glob(f"{_BESIDE}*"):
             shutil.rmtree(left_by_a_killed_export, ignore_errors=True)
@@ -71,7 +72,7 @@ def export_version(
             signatures = application.signatures()
             _write_graph(run, signatures, written)
             log(f"wrote version {number}: {', '.join(signatures)}")
-            _write_extras(run, signatures, written)
+            _write_extras(run, signatures, answers, written)
             if onnx:
                 from apps.export.onnx import export_onnx
 
@@ -123,11 +124,12 @@ def _write_graph(run: Run, signatures: dict[str, Signature], folder: Path) -> No
     methods.save()
 
 
-def _write_extras(run: Run, signatures: dict[str, Signature], folder: Path) -> None:
+def _write_extras(
+    run: Run, signatures: dict[str, Signature], answers: list[Golden], folder: Path
+) -> None:
     application, name = run.application, run.application.name
-    answers = from_arrays(run.files.read_arrays(run.files.golden))
     if "classify" in signatures:
-        answers.append(golden.to_classify(answers[0]))
+        answers = [*answers, golden.to_classify(answers[0])]
     golden.write_records(
         folder / golden.WARM_UP,
         [

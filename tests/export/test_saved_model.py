@@ -204,7 +204,7 @@ def test_a_run_without_its_golden_answers_is_refused(run_of_reviews: Path, tmp_p
     (folder / "golden.npz").unlink()
     with pytest.raises(UserError, match=r"golden\.npz"):
         apps.load(folder).export(tmp_path / "models", log=quiet)
-    assert list((tmp_path / "models" / "sentiment").iterdir()) == []
+    assert list((tmp_path / "models").rglob("saved_model.pb")) == []
 
 
 def test_what_stands_in_the_way_is_refused(
