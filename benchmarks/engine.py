@@ -12,19 +12,17 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
-import subprocess
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.contender import Contender, take_turns
 from benchmarks.machine import about_machine, installed, sentence
 
 STOCK, COMPILED, TORCH, OURS = "keras", "keras XLA", "torch", "ours"
 CONTENDERS = (STOCK, COMPILED, TORCH, OURS)
-WORKER = Path(__file__).with_name("engine_contender.py")
+WORKER = "benchmarks.engine_contender"
 
 
 @dataclass(frozen=True)
@@ -72,53 +70,22 @@ SWEEP = [
 MEMORY = [Case(8, 2000, 128, 128, False), Case(8, 2000, 128, 128, True)]
 
 
-class Contender:
-    """A child process that times cases on demand."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-        self._process = subprocess.Popen(
-            [sys.executable, str(WORKER), name],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            env={**os.environ, "PYTHONPATH": str(WORKER.parents[1]), "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-
-    def ask(self, case: Case, task: str) -> float:
-        """Milliseconds of one run of a case (`time`), or what `prepare` and `memory` answer."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"task": task, **vars(case)}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.name} died on {case}")
-        return json.loads(line)
-
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
+def start(name: str) -> Contender:
+    return Contender(name, WORKER, name)
 
 
 def measure(case: Case, contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
     """Median milliseconds per contender, over rounds in which they take turns."""
     for contender in contenders:
-        contender.ask(case, "prepare")
-    times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
-    for turn in range(rounds):
-        for contender in contenders if turn % 2 else reversed(contenders):
-            times[contender.name].append(contender.ask(case, "time"))
-    return {name: statistics.median(values) for name, values in times.items()}
+        contender.ask("prepare", **vars(case))
+    return take_turns(contenders, rounds, **vars(case))
 
 
 def peak_memory(case: Case, name: str) -> float:
     """MiB by which a few runs of a case raise the peak of a process that does nothing else."""
-    contender = Contender(name)
+    contender = start(name)
     try:
-        return contender.ask(case, "memory")
+        return contender.ask("memory", **vars(case))
     finally:
         contender.close()
 
@@ -163,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     about = about_machine("tensorflow", "keras", "torch")
     names = [name for name in CONTENDERS if name != TORCH or installed("torch")]
-    contenders = [Contender(name) for name in names]
+    contenders = [start(name) for name in names]
     times = []
     for case, targets in TARGETS.items():
         medians = measure(case, contenders, rounds)

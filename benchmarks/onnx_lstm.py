@@ -11,8 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
-import statistics
 import subprocess
 import sys
 import tempfile
@@ -20,6 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from benchmarks.contender import ROOT, Contender, take_turns
 from benchmarks.machine import about_machine, sentence
 from benchmarks.onnx_lstm_contender import (
     BATCH,
@@ -37,7 +36,7 @@ from benchmarks.onnx_lstm_contender import (
 
 PLAIN = "ours, TensorFlow's kernel"
 TARGET = 0.3
-ROOT = Path(__file__).parents[1]
+WORKER = "benchmarks.onnx_lstm_contender"
 
 
 @dataclass(frozen=True)
@@ -59,48 +58,12 @@ KINDS = (
 )
 
 
-class Contender:
-    """A child process that times cases on demand."""
-
-    def __init__(self, kind: Kind, folder: str) -> None:
-        self.name = kind.name
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.onnx_lstm_contender", kind.worker, folder],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, **kind.environment, "TF_CPP_MIN_LOG_LEVEL": "3"},
-        )
-
-    def ask(self, case: str, task: str) -> float:
-        """Milliseconds of one run of a case (`time`), or the mean of what it gives (`prepare`)."""
-        assert self._process.stdin is not None
-        assert self._process.stdout is not None
-        self._process.stdin.write(json.dumps({"task": task, "case": case}) + "\n")
-        self._process.stdin.flush()
-        line = self._process.stdout.readline()
-        if not line:
-            raise RuntimeError(f"{self.name} died on {case}")
-        return json.loads(line)
-
-    def close(self) -> None:
-        assert self._process.stdin
-        self._process.stdin.close()
-        self._process.wait()
-
-
 def measure(case: str, contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
-    """Median milliseconds per contender, over rounds in which they take turns."""
-    answers = [contender.ask(case, "prepare") for contender in contenders]
+    """Median milliseconds per contender, once they are seen to compute the same."""
+    answers = [contender.ask("prepare", case=case) for contender in contenders]
     if max(answers) - min(answers) > 1e-6:
         raise RuntimeError(f"the contenders do not compute the same for {case}: {answers}")
-    times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
-    for turn in range(rounds):
-        for contender in contenders if turn % 2 else reversed(contenders):
-            times[contender.name].append(contender.ask(case, "time"))
-    return {name: statistics.median(values) for name, values in times.items()}
+    return take_turns(contenders, rounds, case=case)
 
 
 def table(results: dict) -> str:
@@ -138,11 +101,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
     times = []
     with tempfile.TemporaryDirectory() as folder:
         subprocess.run(
-            [sys.executable, "-m", "benchmarks.onnx_lstm_contender", "export", folder],
+            [sys.executable, "-m", WORKER, "export", folder],
             check=True,
             cwd=ROOT,
         )
-        contenders = [Contender(kind, folder) for kind in KINDS]
+        contenders = [
+            Contender(kind.name, WORKER, kind.worker, folder, environment=kind.environment)
+            for kind in KINDS
+        ]
         for case in CASES:
             medians = measure(case, contenders, options.rounds)
             times.append({"case": case, "ms": medians, "target": {STOCK: TARGET}})
