@@ -61,6 +61,31 @@ def test_without_a_working_compiler_the_check_is_skipped(
         answers_without_python(version, [])
 
 
+def test_where_programs_may_not_run_the_check_is_skipped(
+    exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As on a mount without exec: what the compiler left cannot be started."""
+    compiler = tmp_path / "compiler"
+    compiler.write_text("#!/bin/sh\nfor out; do :; done\n: > $out\n")
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    with pytest.raises(SkippedError, match="may not be run there"):
+        answers_without_python(open_version(exported), [])
+
+
+def test_without_a_home_folder_the_check_is_skipped(
+    exported: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    with pytest.raises(SkippedError, match="no home folder"):
+        answers_without_python(open_version(exported), [])
+
+
 def test_two_at_once_compile_one_program(
     exported: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -46,11 +46,16 @@ def answers_without_python(version: Version, requests: Sequence[Request]) -> lis
         with asked.open("wb") as file:
             _write_requests(file, requests)
         # Text mode would stumble over names in other encodings.
-        done = subprocess.run(
-            [program, version.folder, asked, answered],
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-        )
+        try:
+            done = subprocess.run(
+                [program, version.folder, asked, answered],
+                stdin=subprocess.DEVNULL,
+                capture_output=True,
+            )
+        except PermissionError as error:
+            raise SkippedError(
+                f"{program} may not be run there; set XDG_CACHE_HOME to another folder"
+            ) from error
         if done.returncode:
             raise RefusedError(_failure(done), "export or copy the model again")
         with answered.open("rb") as file:
