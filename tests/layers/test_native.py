@@ -137,6 +137,20 @@ def test_same_inputs_same_bits() -> None:
         np.testing.assert_array_equal(one, other)
 
 
+@needs_compiler
+def test_without_a_home_folder_there_is_a_reason_and_no_error(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def homeless() -> Path:
+        raise RuntimeError("Could not determine home directory.")
+
+    monkeypatch.delenv("XDG_CACHE_HOME", raising=False)
+    monkeypatch.setattr(Path, "home", homeless)
+    status = native.load.__wrapped__()
+    assert not status.active
+    assert "XDG_CACHE_HOME" in status.reason
+
+
 @pytest.mark.parametrize("setting", [{"CXX": "no-such-compiler"}, {"APPS_NATIVE_LSTM": "0"}])
 def test_without_kernels_of_our_own_numbers_are_the_same(setting: dict, tmp_path: Path) -> None:
     arguments = draw(12, 3, 5, 8)

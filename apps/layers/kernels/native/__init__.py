@@ -103,7 +103,10 @@ def _flags() -> list[str]:
 
 
 def _cache() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    try:
+        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
+    except RuntimeError as error:  # a container's user without a name
+        raise _UnavailableError("no home folder to compile in; set XDG_CACHE_HOME") from error
     return Path(base) / "apps-lstm"
 
 
