@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import os
-import shutil
 import signal
 import struct
 import subprocess
@@ -16,13 +15,13 @@ from typing import BinaryIO
 import numpy as np
 import tensorflow as tf
 
+from apps.compilation import CompilationError, compile_once, find_compiler
 from apps.export.gate.answers import Answer
 from apps.export.gate.graph import Version
 from apps.export.gate.requests import Request
 from apps.export.gate.verdict import RefusedError, SkippedError
 
 SOURCE = Path(__file__).with_name("run_model.c")
-COMPILE_SECONDS = 120
 NOT_LOADED = 2
 
 
@@ -74,7 +73,11 @@ def _failure(done: subprocess.CompletedProcess[bytes]) -> str:
 
 def _program() -> Path:
     """The compiled program, from the cache if the same source was compiled before."""
-    compiler = _compiler()
+    compiler = find_compiler("CC", ["cc", "gcc", "clang"])
+    if compiler is None:
+        raise SkippedError(
+            "no C compiler, so not run without Python (install gcc to have this check)"
+        )
     libraries = Path(tf.sysconfig.get_lib())
     command = [
         compiler,
@@ -86,40 +89,10 @@ def _program() -> Path:
     ]
     key = hashlib.sha256(SOURCE.read_bytes() + tf.__version__.encode())
     key.update("\0".join(command).encode())
-    program = _cache() / f"run_model-{key.hexdigest()[:24]}"
-    if program.exists():
-        return program
     try:
-        program.parent.mkdir(parents=True, exist_ok=True)
-        # Compiled beside its place and renamed into it: another process never sees half a file.
-        with tempfile.TemporaryDirectory(dir=program.parent) as folder:
-            built = Path(folder) / program.name
-            done = subprocess.run(
-                [*command, "-o", built], capture_output=True, text=True, timeout=COMPILE_SECONDS
-            )
-            if done.returncode:
-                raise SkippedError(f"{compiler} failed: {' '.join(done.stderr.split())[:200]}")
-            os.replace(built, program)
-    except (OSError, subprocess.SubprocessError) as error:
-        raise SkippedError(f"the C program cannot be compiled: {error}") from error
-    return program
-
-
-def _compiler() -> str:
-    wanted = os.environ.get("CC")
-    for name in [wanted] if wanted else ["cc", "gcc", "clang"]:
-        path = shutil.which(name)
-        if path:
-            return path
-    raise SkippedError("no C compiler, so not run without Python (install gcc to have this check)")
-
-
-def _cache() -> Path:
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    except RuntimeError as error:  # a container's user without a name
-        raise SkippedError("no home folder to compile in; set XDG_CACHE_HOME") from error
-    return Path(base) / "apps-lstm"
+        return compile_once(command, "run_model", lambda: key.hexdigest()[:24])
+    except CompilationError as error:
+        raise SkippedError(f"the C program is not there: {error}") from error
 
 
 def _write_requests(file: BinaryIO, requests: Sequence[Request]) -> None:

@@ -9,17 +9,16 @@ import functools
 import hashlib
 import os
 import platform
-import shutil
 import subprocess
-import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
 import tensorflow as tf
 
+from apps.compilation import CompilationError, compile_once, find_compiler
+
 SOURCES = Path(__file__).parent
 ENTRY = "register.cc"
-COMPILE_SECONDS = 120
 
 
 @dataclass(frozen=True)
@@ -49,16 +48,12 @@ def load() -> Status:
         return Status(False, "switched off by APPS_NATIVE_LSTM=0")
     try:
         library = ctypes.CDLL(str(_build()))
-    except (OSError, subprocess.SubprocessError, _UnavailableError) as error:
+    except (OSError, CompilationError) as error:
         return Status(False, " ".join(str(error).split()))
     library.RegisterLstmKernels.restype = ctypes.c_bool
     if not library.RegisterLstmKernels(_threads()):
         return Status(False, "TensorFlow refused to register the kernels")
     return Status(True)
-
-
-class _UnavailableError(Exception):
-    """The kernels cannot be compiled here."""
 
 
 def _threads() -> int:
@@ -68,31 +63,11 @@ def _threads() -> int:
 
 def _build() -> Path:
     """The compiled library, from the cache if the same sources were compiled before."""
-    compiler = _compiler()
+    compiler = find_compiler("CXX", ["g++", "clang++", "c++"])
+    if compiler is None:
+        raise CompilationError("no C++ compiler: install g++ to have the fast CPU kernel")
     command = [compiler, *_flags(), str(SOURCES / ENTRY), *tf.sysconfig.get_link_flags()]
-    library = _cache() / f"lstm-{_fingerprint(command)}.so"
-    if library.exists():
-        return library
-    library.parent.mkdir(parents=True, exist_ok=True)
-    # Compiled beside its place and renamed into it: another process never sees half a file.
-    with tempfile.TemporaryDirectory(dir=library.parent) as folder:
-        built = Path(folder) / library.name
-        result = subprocess.run(
-            [*command, "-o", str(built)], capture_output=True, text=True, timeout=COMPILE_SECONDS
-        )
-        if result.returncode:
-            raise _UnavailableError(f"{compiler} failed: {result.stderr[:300]}")
-        os.replace(built, library)
-    return library
-
-
-def _compiler() -> str:
-    wanted = os.environ.get("CXX")
-    for name in [wanted] if wanted else ["g++", "clang++", "c++"]:
-        path = shutil.which(name)
-        if path:
-            return path
-    raise _UnavailableError("no C++ compiler: install g++ to have the fast CPU kernel")
+    return compile_once(command, "lstm", lambda: _fingerprint(command), ".so")
 
 
 def _flags() -> list[str]:
@@ -100,14 +75,6 @@ def _flags() -> list[str]:
     if platform.machine() == "x86_64":
         flags.append("-mprefer-vector-width=512")
     return flags + tf.sysconfig.get_compile_flags()
-
-
-def _cache() -> Path:
-    try:
-        base = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    except RuntimeError as error:  # a container's user without a name
-        raise _UnavailableError("no home folder to compile in; set XDG_CACHE_HOME") from error
-    return Path(base) / "apps-lstm"
 
 
 def _fingerprint(command: list[str]) -> str:
