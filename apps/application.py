@@ -14,6 +14,8 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from apps.configuration import ApplicationConfig
+from apps.errors import UserError, nearest
+from apps.training.quantities import metric
 
 if TYPE_CHECKING:
     import keras
@@ -55,8 +57,9 @@ class Application(ABC):
         columns: what a row of a user's data holds.
         inputs: which of the columns an answer is given for.
         Config: the dataclass of its hyperparameters.
-        objective: the metric by which early stopping and tuning choose.
-        maximise: whether a larger value of the objective is the better one.
+        metrics: the names that `measure` gives.
+        objective: the one of them by which early stopping and tuning choose; of an instance, the
+            one that its config asks for.
         labels: the classes in the order of the outputs, where it answers with one of them.
         config: the hyperparameters of this instance.
         seed: seeds weights, dropout, data order and splits.
@@ -67,8 +70,8 @@ class Application(ABC):
     columns: ClassVar[Mapping[str, Column]]
     inputs: ClassVar[tuple[str, ...]]
     Config: ClassVar[type[ApplicationConfig]]
-    objective: ClassVar[str]
-    maximise: ClassVar[bool]
+    metrics: ClassVar[tuple[str, ...]]
+    objective: str
     stratify: ClassVar[str | None] = None
     labels: tuple[str, ...] = ()
 
@@ -76,6 +79,25 @@ class Application(ABC):
         self.config = config
         self.seed = seed
         self.model: keras.Model
+        if config.objective:
+            self.objective = self.checked_objective(config.objective)
+
+    @property
+    def maximise(self) -> bool:
+        """Whether a larger value of the objective is the better one."""
+        return metric(self.objective).better == "higher"
+
+    @classmethod
+    def checked_objective(cls, name: str) -> str:
+        """The name of a metric to choose by.
+
+        Raises:
+            UserError: the application has no such metric, or it has no better side.
+        """
+        directed = [known for known in cls.metrics if metric(known).better != "neither"]
+        if name not in directed:
+            raise UserError(f"objective {name}: not a metric to choose by{nearest(name, directed)}")
+        return name
 
     @classmethod
     @abstractmethod

@@ -84,8 +84,8 @@ class Majority(Baseline):
 class Classifier(Application):
     """An application whose model gives logits over labels found in the column `label`."""
 
+    metrics = ("accuracy", "f1", "cross_entropy", "calibration_error")
     objective = "accuracy"
-    maximise = True
     stratify = "label"
 
     def check_labels(self, examples: Examples, *, learning: bool) -> None:

@@ -23,7 +23,10 @@ class Range:
         log: whether a search samples on a logarithmic scale.
         choices: the admissible values, in place of bounds.
         searched: whether tuning varies it unless told otherwise.
-        per: name of the integer hyperparameter that says how many of this one are active.
+        per: name of the integer hyperparameter that says how many of this one there are: either
+            one value holds for all of them, or a tuple gives each its own.
+        span: the part of the bounds in which a search looks; all of them where it is None.
+        when: name and least value of another hyperparameter without which this one does nothing.
     """
 
     low: float | None = None
@@ -32,9 +35,15 @@ class Range:
     choices: tuple[Any, ...] | None = None
     searched: bool = False
     per: str | None = None
+    span: tuple[float, float] | None = None
+    when: tuple[str, int] | None = None
 
     def check(self, key: str, value: Any) -> None:
-        """Raise UserError unless the value lies in the range."""
+        """Raise UserError unless the value, or each value of a tuple, lies in the range."""
+        if isinstance(value, tuple):
+            for one in value:
+                self.check(key, one)
+            return
         if self.choices is not None:
             if value not in self.choices:
                 raise UserError(f"{key}={value}: choose one of {', '.join(map(str, self.choices))}")
@@ -55,10 +64,12 @@ def searched(
     log: bool = False,
     choices: tuple[Any, ...] | None = None,
     per: str | None = None,
+    span: tuple[float, float] | None = None,
+    when: tuple[str, int] | None = None,
 ) -> Any:
     """Dataclass field of a hyperparameter that tuning varies; arguments as in `Range`."""
-    span = Range(low, high, log, choices, searched=True, per=per)
-    return field(default=default, metadata={_RANGE: span})
+    extent = Range(low, high, log, choices, searched=True, per=per, span=span, when=when)
+    return field(default=default, metadata={_RANGE: extent})
 
 
 def fixed(
@@ -74,22 +85,34 @@ def fixed(
 
 @dataclass(frozen=True)
 class ApplicationConfig:
-    """Hyperparameters that every application has; subclasses add their own."""
+    """Hyperparameters that every application has; subclasses add their own.
 
-    learning_rate: float = searched(1e-3, low=1e-5, high=1e-1, log=True)
-    batch_size: int = searched(32, low=1, high=4096, log=True)
+    `parts` cuts each batch into so many pieces, whose gradients are added up: the same steps with
+    less memory. `objective` names the metric by which the best epoch is chosen; the application's
+    own where it is empty.
+    """
+
+    learning_rate: float = searched(1e-3, low=1e-5, high=1e-1, log=True, span=(3e-4, 1e-2))
+    batch_size: int = searched(32, low=1, high=4096, log=True, span=(16, 128))
     epochs: int = fixed(12, low=1, high=100_000)
     patience: int = fixed(5, low=1, high=100_000)
     warmup: float = fixed(0.05, low=0.0, high=0.5)
     weight_decay: float = fixed(0.0, low=0.0, high=1.0)
     clip_norm: float = fixed(1.0, low=1e-6, high=1e6)
     validation_fraction: float = fixed(0.1, low=0.001, high=0.5)
+    parts: int = fixed(1, low=1, high=64)
+    objective: str = fixed("")
 
     def __post_init__(self) -> None:
-        for key, span in self.ranges().items():
+        for key, extent in self.ranges().items():
             value = getattr(self, key)
             if value is not None:
-                span.check(key, value)
+                extent.check(key, value)
+            if isinstance(value, tuple) and len(value) != getattr(self, extent.per or ""):
+                raise UserError(
+                    f"{key}={_written(value)}: gives {len(value)} values, but {extent.per} is "
+                    f"{getattr(self, extent.per or '')}; make them equal, or give one for all"
+                )
 
     @classmethod
     def ranges(cls) -> dict[str, Range]:
@@ -125,12 +148,15 @@ class ApplicationConfig:
 
     def to_dict(self) -> dict[str, Any]:
         """The values by name, ready for JSON."""
-        return dataclasses.asdict(self)
+        values = dataclasses.asdict(self)
+        return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
 
 
 def _read(key: str, value: Any, kind: Any) -> Any:
     """One value as the field's type; texts are parsed, numbers widened."""
     options = typing.get_args(kind) or (kind,)
+    if any(typing.get_origin(option) is tuple for option in options):
+        return _one_or_several(key, value, options[0])
     if value is None or (isinstance(value, str) and value.lower() == "none"):
         if type(None) in options:
             return None
@@ -144,6 +170,20 @@ def _read(key: str, value: Any, kind: Any) -> Any:
         return target(value)
     except (ValueError, TypeError):
         raise UserError(f"{key}={value}: give {_article(target)}") from None
+
+
+def _one_or_several(key: str, value: Any, kind: Any) -> Any:
+    """A value, or a tuple of them from a sequence or a text such as `128,64`."""
+    if isinstance(value, str):
+        value = value.strip().strip("[]()").split(",")
+    if not isinstance(value, (list, tuple)):
+        return _read(key, value, kind)
+    several = tuple(_read(key, one, kind) for one in value)
+    return several[0] if len(several) == 1 else several
+
+
+def _written(value: tuple[Any, ...]) -> str:
+    return ",".join(map(str, value))
 
 
 def _boolean(value: Any) -> bool:

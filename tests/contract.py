@@ -136,13 +136,15 @@ class ApplicationContract:
             else:
                 assert span.low is not None, key
                 assert span.high is not None, key
-                assert span.low <= defaults[key] <= span.high, key
+                low, high = span.span or (span.low, span.high)
+                assert span.low <= low <= defaults[key] <= high <= span.high, key
                 assert not span.log or span.low > 0, key
             if span.per is not None:
                 assert isinstance(defaults[span.per], int), key
 
-    def test_objective_is_a_metric_of_every_baseline_too(self, run: Run) -> None:
-        names = set(run.metrics["metrics"])
+    def test_metrics_are_those_it_names_for_every_baseline_too(self, run: Run) -> None:
+        names = set(run.application.metrics)
+        assert set(run.metrics["metrics"]) == names
         assert run.application.objective in names
         assert run.metrics["baselines"]
         for metrics in run.metrics["baselines"].values():

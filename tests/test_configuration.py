@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,7 +15,8 @@ from apps.errors import UserError, nearest
 @dataclass(frozen=True)
 class Config(ApplicationConfig):
     depth: int = searched(2, low=1, high=4)
-    rate: float = searched(0.5, low=0.1, high=0.9, log=True, per="depth")
+    rate: float = searched(0.5, low=0.1, high=0.9, log=True)
+    units: int | tuple[int, ...] = searched(8, low=1, high=64, log=True, per="depth", span=(4, 16))
     fast: bool = searched(True, choices=(False, True))
     mode: str = fixed("mean", choices=("mean", "max"))
     file: str | None = fixed(None)
@@ -33,6 +35,12 @@ class Config(ApplicationConfig):
         ("mode", "max", "max"),
         ("file", "none", None),
         ("file", "a.vec", "a.vec"),
+        ("units", "9", 9),
+        ("units", 9, 9),
+        ("units", "16,32", (16, 32)),
+        ("units", "[16, 32]", (16, 32)),
+        ("units", [16, 32.0], (16, 32)),
+        ("units", (16,), 16),
     ],
 )
 def test_values_are_read_as_the_type_of_the_field(key: str, given: Any, read: Any) -> None:
@@ -56,6 +64,10 @@ def test_values_are_read_as_the_type_of_the_field(key: str, given: Any, read: An
         ("mode", "min", "mean, max"),
         ("deph", 1, "did you mean 'depth'"),
         ("zzz", 1, "known: .*depth"),
+        ("units", "16,", "whole number"),
+        ("units", "16,x", "units=x: give a whole number"),
+        ("units", [16, 65], "units=65: must be at most 64"),
+        ("units", [16, 32, 8], "units=16,32,8: gives 3 values, but depth is 2"),
     ],
 )
 def test_what_cannot_be_is_refused(key: str, given: Any, words: str) -> None:
@@ -71,12 +83,14 @@ def test_ranges_hold_in_python_too() -> None:
 
 def test_only_searched_fields_are_marked() -> None:
     searched_names = {name for name, span in Config.ranges().items() if span.searched}
-    assert {"depth", "rate", "fast", "learning_rate", "batch_size"} == searched_names
-    assert Config.ranges()["rate"].per == "depth"
+    expected = {"depth", "rate", "units", "fast", "learning_rate", "batch_size"}
+    assert searched_names == expected
+    assert Config.ranges()["units"].per == "depth"
 
 
 def test_dictionary_restores_the_config() -> None:
-    config = Config(depth=4, file="a.vec")
+    config = Config(depth=4, units=(4, 5, 6, 7), file="a.vec")
+    assert json.loads(json.dumps(config.to_dict())) == config.to_dict()
     assert Config.from_values(config.to_dict()) == config
 
 

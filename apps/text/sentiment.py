@@ -29,16 +29,18 @@ from apps.text.word_vectors import read_word_vectors
 class SentimentConfig(ApplicationConfig):
     """Hyperparameters of the sentiment model; `searched` ones are what tuning varies."""
 
-    learning_rate: float = searched(3e-3, low=1e-5, high=1e-1, log=True)
-    depth: int = searched(1, low=1, high=4)
-    units: int = searched(128, low=1, high=4096, log=True, per="depth")
+    learning_rate: float = searched(3e-3, low=1e-5, high=1e-1, log=True, span=(3e-4, 1e-2))
+    depth: int = searched(1, low=1, high=4, span=(1, 3))
+    units: int | tuple[int, ...] = searched(
+        128, low=1, high=4096, log=True, per="depth", span=(32, 256)
+    )
     bidirectional: bool = searched(True, choices=(False, True))
-    embedding: int = searched(128, low=1, high=4096, log=True)
-    word_dropout: float = searched(0.1, low=0.0, high=0.9)
-    input_dropout: float = searched(0.2, low=0.0, high=0.9)
-    layer_dropout: float = searched(0.2, low=0.0, high=0.9)
-    weight_dropout: float = searched(0.2, low=0.0, high=0.9)
-    output_dropout: float = searched(0.4, low=0.0, high=0.9)
+    embedding: int = searched(128, low=1, high=4096, log=True, span=(32, 256))
+    word_dropout: float = searched(0.1, low=0.0, high=0.9, span=(0.0, 0.4))
+    input_dropout: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.6))
+    layer_dropout: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.6), when=("depth", 2))
+    weight_dropout: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.6))
+    output_dropout: float = searched(0.4, low=0.0, high=0.9, span=(0.0, 0.7))
     ngrams: int = fixed(3, low=0, high=5)
     ngram_weights: int = fixed(2**23, low=1, high=2**30)
     vocabulary: int = fixed(50_000, low=1, high=10_000_000)

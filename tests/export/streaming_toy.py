@@ -20,6 +20,7 @@ class Stream(Sentiment):
 
     def build(self) -> keras.Model:
         units = self.config.units
+        assert isinstance(units, int)
         ids = keras.Input((None,), dtype="int32", name="ids")
         lengths = keras.Input((), dtype="int32", name="lengths")
         self.embedding = keras.layers.Embedding(self.words.size, 4, name="embedding")
