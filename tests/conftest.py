@@ -1,9 +1,10 @@
-"""What several test folders share: small data, small settings, one trained run."""
+"""What several test folders share: small data, small settings, one trained run, a browser."""
 
 from __future__ import annotations
 
 import csv
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import apps
 from apps.__main__ import main
 from apps.text.sample_reviews import sample_reviews
 
-pytest.register_assert_rewrite("contract")
+pytest.register_assert_rewrite("contract", "browser")
 
 Rows = list[dict[str, str]]
 
@@ -89,3 +90,16 @@ def answered(capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
         return capsys.readouterr().out
 
     return run
+
+
+@pytest.fixture(scope="session")
+def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+    """Headless Chromium; tests that need it are skipped where there is none."""
+    from browser import Browser
+
+    executable = shutil.which("chromium") or shutil.which("chromium-browser")
+    if executable is None:
+        pytest.skip("Chromium is not installed (apt-get install chromium)")
+    page = Browser(executable, tmp_path_factory.mktemp("profile"))
+    yield page
+    page.close()

@@ -42,6 +42,12 @@ def add_to(commands: Any) -> None:
     train.add_argument("--seed", type=int, default=0, metavar="S")
     train.add_argument("--run", metavar="DIR", help="the run folder; runs/APP-TIME unless given")
     train.add_argument("--resume", action="store_true", help="go on with the run in --run")
+    train.add_argument(
+        "--strategy",
+        action=_Strategy,
+        metavar="STRATEGY",
+        help="mirrored: all devices of this machine; multiworker: all processes of TF_CONFIG",
+    )
     train.set_defaults(run_command=_train)
 
     evaluate = commands.add_parser("evaluate", help="measure a run and its baselines on other data")
@@ -68,6 +74,14 @@ def add_to(commands: Any) -> None:
     doctor.add_argument("target", metavar="APP|RUN|SAVED_MODEL")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.set_defaults(run_command=_doctor)
+
+
+class _Strategy(argparse.Action):
+    """Takes the name, and leaves opening the devices to a strategy that has to come before it."""
+
+    def __call__(self, parser: Any, options: Any, value: Any, option: Any = None) -> None:
+        options.strategy = value
+        options.needs_tensorflow = value != "multiworker"
 
 
 def _list(options: argparse.Namespace) -> None:
@@ -102,6 +116,7 @@ def _train(options: argparse.Namespace) -> None:
         seed=options.seed,
         run=run,
         resume=options.resume,
+        strategy=options.strategy,
         **settings,
     )
     print(run)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 
 from apps.errors import UserError
+from apps.training.distribution import Distribution
 from apps.training.run_folder import RunFolder
 
 
@@ -49,18 +52,26 @@ class Checkpoints:
         folder: the run.
         model: the model in training.
         optimizer: its optimiser, already built for the model's variables.
+        distribution: the processes that train together, of which the first one reads and writes.
     """
 
     def __init__(
-        self, folder: RunFolder, model: keras.Model, optimizer: keras.optimizers.Optimizer
+        self,
+        folder: RunFolder,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        distribution: Distribution | None = None,
     ) -> None:
         self._folder = folder
         self._model = model
         self._optimizer = optimizer
+        self._distribution = distribution or Distribution()
         self._last = folder.checkpoints / "last.npz"
 
     def save(self, position: Position) -> None:
         """Write the state that training would go on from."""
+        if not self._distribution.chief:
+            return
         arrays = _arrays([*self._model.variables, *self._optimizer.variables])
         arrays["position"] = np.frombuffer(json.dumps(asdict(position)).encode(), np.uint8)
         self._folder.write_arrays(self._last, arrays)
@@ -71,9 +82,9 @@ class Checkpoints:
 
     def restore(self) -> Position:
         """Load the last state into model and optimiser; a fresh position where there is none."""
-        if not self._last.exists():
+        arrays = self._read(self._last)
+        if not arrays:
             return Position()
-        arrays = self._folder.read_arrays(self._last)
         position = Position(**json.loads(arrays.pop("position").tobytes()))
         variables = [*self._model.variables, *self._optimizer.variables]
         _assign(variables, arrays, str(self._last))
@@ -81,14 +92,33 @@ class Checkpoints:
 
     def save_best(self, position: Position) -> None:
         """Write the weights that the position calls the best."""
-        self._folder.write_arrays(self._best_file(position), _arrays(self._model.variables))
+        if self._distribution.chief:
+            self._folder.write_arrays(self._best_file(position), _arrays(self._model.variables))
 
     def restore_best(self, position: Position) -> None:
         """Load the best weights into the model."""
         file = self._best_file(position)
-        _assign(self._model.variables, self._folder.read_arrays(file), str(file))
+        arrays = self._read(file)
+        if not arrays:
+            raise UserError(f"{file}: missing; train the run again")
+        _assign(self._model.variables, arrays, str(file))
 
-    def _best_file(self, position: Position) -> Any:
+    def _read(self, file: Path) -> dict[str, np.ndarray]:
+        """The arrays of the first process's file, nothing where it has none."""
+
+        def contents() -> bytes:
+            if not file.exists():
+                return b""
+            self._folder.read_arrays(file)
+            return file.read_bytes()
+
+        if self._distribution.alone:
+            return self._folder.read_arrays(file) if file.exists() else {}
+        read = self._distribution.from_chief(contents)
+        with io.BytesIO(read) as stream:
+            return dict(np.load(stream, allow_pickle=False)) if read else {}
+
+    def _best_file(self, position: Position) -> Path:
         assert position.best is not None
         return self._folder.checkpoints / f"best-{position.best['total']}.npz"
 

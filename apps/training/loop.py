@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import math
 import sys
 import time
@@ -18,6 +19,8 @@ from apps.application import Application
 from apps.data import Prepared, dataset, epoch_batches, in_order, sorted_batches
 from apps.errors import UserError
 from apps.training.checkpoints import Checkpoints, Position
+from apps.training.distribution import Distribution
+from apps.training.gradients import batch_gradients
 from apps.training.interrupt import interrupt_between_steps
 from apps.training.optimizer import LazyAdam
 from apps.training.run_folder import RunFolder
@@ -65,6 +68,8 @@ class Training:
         folder: the run folder, for checkpoints and history.
         budget: how long it may take.
         log: takes a line for the user.
+        distribution: where it runs, the application's model made in its scope; one device unless
+            given.
     """
 
     def __init__(
@@ -76,45 +81,68 @@ class Training:
         folder: RunFolder,
         budget: Budget,
         log: Callable[[str], None],
+        distribution: Distribution | None = None,
     ) -> None:
         config = application.config
         self.application = application
         self.train, self.validation, self.truth = train, validation, truth
         self.folder, self.budget, self.log = folder, budget, log
         self.model = application.model
-        self.optimizer = LazyAdam(
-            config.learning_rate, weight_decay=config.weight_decay, epsilon=1e-8
-        )
-        self.optimizer.exclude_from_weight_decay(var_names=["embedding", "bias"])
-        self.optimizer.build(self.model.trainable_variables)
-        self.checkpoints = Checkpoints(folder, self.model, self.optimizer)
+        self.distribution = distribution or Distribution()
+        with self.distribution.scope():
+            self.optimizer = LazyAdam(
+                config.learning_rate, weight_decay=config.weight_decay, epsilon=1e-8
+            )
+            self.optimizer.exclude_from_weight_decay(var_names=["embedding", "bias"])
+            self.optimizer.build(self.model.trainable_variables)
+        self.checkpoints = Checkpoints(folder, self.model, self.optimizer, self.distribution)
         self.steps = math.ceil(len(train.lengths) / config.batch_size)
         self._earlier = 0.0
+        self._position: Position | None = None
+        self._ended = False
         self._step: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None = None
         self._paced: tuple[float, int] | None = None
 
-    def run(self) -> Position:
+    def run(
+        self,
+        epochs: int | None = None,
+        on_epoch: Callable[[Position], None] | None = None,
+        on_step: Callable[[Position], None] | None = None,
+    ) -> Position:
         """Train to the end, from the last checkpoint if there is one, and load the best weights.
 
+        Args:
+            epochs: return once so many epochs in all are complete, with the weights of the last.
+            on_epoch: is called after each epoch, its checkpoint written.
+            on_step: is called after each step.
+
         Returns:
-            The final position; its history has a row for each epoch.
+            The position reached; its history has a row for each epoch.
 
         Raises:
             UserError: the loss is not finite.
             KeyboardInterrupt: after a checkpoint was written.
         """
-        position = self.checkpoints.restore()
-        self._earlier = position.seconds
-        while not position.stopped:
-            self._run_epoch(position)
-            self._close_epoch(position)
-        self.checkpoints.restore_best(position)
-        self.folder.write_history(position.history)
-        best = position.best or {}
-        self.log(f"{_ENDS[position.stopped]}; the weights of epoch {best.get('epoch')} are kept")
+        with self.distribution.together():
+            position = self._position
+            if position is None:
+                position = self._position = self.checkpoints.restore()
+                self._earlier = position.seconds
+            while not position.stopped and (epochs is None or position.epoch < epochs):
+                self._run_epoch(position, on_step)
+                self._close_epoch(position)
+                if on_epoch:
+                    on_epoch(position)
+            self.folder.write_history(position.history)
+            if position.stopped and not self._ended:
+                self._ended = True
+                self.checkpoints.restore_best(position)
+                best = position.best or {}
+                end = _ENDS[position.stopped]
+                self.log(f"{end}; the weights of epoch {best.get('epoch')} are kept")
         return position
 
-    def _run_epoch(self, position: Position) -> None:
+    def _run_epoch(self, position: Position, on_step: Callable[[Position], None] | None) -> None:
         config = self.application.config
         batches = epoch_batches(
             self.train.lengths, config.batch_size, seed=self.application.seed, epoch=position.epoch
@@ -132,33 +160,44 @@ class Training:
             file=sys.stderr,
             mininterval=0.5 if sys.stderr.isatty() else 20.0,
             dynamic_ncols=True,
+            disable=not self.distribution.chief,
         )
         with progress as bar, interrupt_between_steps() as interrupted:
             for batch in data:
-                self.optimizer.learning_rate.assign(self._learning_rate(position))
+                rate = self._learning_rate(position)
+                if self.budget.minutes is not None:
+                    rate = self.distribution.rate(rate)
+                self.optimizer.learning_rate.assign(rate)
                 losses.append(step(batch))
                 position.step += 1
                 position.total += 1
                 bar.update()
+                if on_step:
+                    on_step(position)
                 if len(losses) >= 10:
                     self._count(losses, position)
                     bar.set_postfix_str(
                         f"loss {position.loss_sum / position.loss_steps:.4f}", refresh=False
                     )
-                if interrupted() or time.monotonic() - saved > self.budget.checkpoint_seconds:
+                stopping, saving, late = self.distribution.agreed(
+                    interrupted(),
+                    time.monotonic() - saved > self.budget.checkpoint_seconds,
+                    self._out_of_time(position),
+                )
+                if stopping or saving:
                     self._count(losses, position)
                     self._save(position)
                     saved = time.monotonic()
-                if interrupted():
+                if stopping:
                     raise KeyboardInterrupt
-                if self._out_of_time(position):
+                if late:
                     position.stopped = "minutes"
                     break
             self._count(losses, position)
 
     def _close_epoch(self, position: Position) -> None:
         application, config = self.application, self.application.config
-        metrics = application.measure(self.truth, predict(self.model, self.validation))
+        metrics = self._validated()
         loss = position.loss_sum / max(position.loss_steps, 1)
         position.epoch += 1
         position.history.append(
@@ -188,15 +227,25 @@ class Training:
         self.log(f"epoch {position.epoch}: loss {loss:.4f}  validation:{shown}")
         self.folder.write_history(position.history)
 
+    def _validated(self) -> dict[str, float]:
+        """Validation metrics, measured once for all processes, which must not differ over them."""
+
+        def measure() -> bytes:
+            outputs = predict(self.model, self.validation)
+            return json.dumps(self.application.measure(self.truth, outputs)).encode()
+
+        return json.loads(self.distribution.from_chief(measure))
+
     def _train_step(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        with tf.GradientTape() as tape:
-            inputs = {tensor.name: batch[tensor.name] for tensor in self.model.inputs}
-            loss = self.application.loss(batch, self.model(inputs, training=True))
-            total = loss + tf.add_n(self.model.losses) if self.model.losses else loss
-        variables = self.model.trainable_variables
-        gradients = tape.gradient(total, [variable.value for variable in variables])
-        gradients, _ = tf.clip_by_global_norm(gradients, self.application.config.clip_norm)
-        self.optimizer.apply(gradients, variables)
+        return self.distribution.run(self._replica_step, batch)
+
+    def _replica_step(self, batch: Mapping[str, tf.Tensor], weight: Any) -> tf.Tensor:
+        """A device's own share of a step; every device ends with the same weights."""
+        config = self.application.config
+        own = batch_gradients(self.application, batch, weight, config.parts)
+        loss, gradients = self.distribution.summed(own)
+        gradients, _ = tf.clip_by_global_norm(gradients, config.clip_norm)
+        self.optimizer.apply(gradients, self.model.trainable_variables)
         return loss
 
     def _learning_rate(self, position: Position) -> float:

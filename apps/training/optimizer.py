@@ -18,6 +18,10 @@ class LazyAdam(keras.optimizers.AdamW):
     algorithm 2; sparse ones the same formulas row by row, bias correction counted in steps.
     """
 
+    def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
+        """The gradients as they are: training has summed them over devices before it clips them."""
+        return grads_and_vars
+
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if not isinstance(gradient, tf.IndexedSlices):
             super().update_step(gradient, variable, learning_rate)

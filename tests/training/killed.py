@@ -12,7 +12,7 @@ from collections.abc import Callable
 from killing import kill_before
 
 import apps
-from apps.training import checkpoints, loop, run_folder, train
+from apps.training import checkpoints, loop, run_folder, session
 
 # Of the saves of a session: one after each step, one at the end of an epoch of seven steps.
 MID_EPOCH = 6
@@ -29,13 +29,13 @@ MOMENTS: dict[str, Callable[[], None]] = {
     ),
     "mid next epoch": lambda: kill_before(checkpoints.Checkpoints, "save", 1 + MID_NEXT_EPOCH),
     "last phase": lambda: kill_before(run_folder.RunFolder, "write_model"),
-    "before the report": lambda: kill_before(train.Run, "report"),
+    "before the report": lambda: kill_before(session.Run, "report"),
 }
 
 if __name__ == "__main__":
     moment, run, rows, settings = sys.argv[1:]
     MOMENTS[moment]()
-    vars(train)["Budget"] = functools.partial(loop.Budget, checkpoint_seconds=0.0)
+    vars(session)["Budget"] = functools.partial(loop.Budget, checkpoint_seconds=0.0)
     with open(rows) as r, open(settings) as s:
         apps.train("sentiment", json.load(r), run=run, resume=True, **json.load(s))
     sys.exit("the training came to its end")

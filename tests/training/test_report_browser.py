@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from browser import contrast, luminance
 
 from apps.training.report import write_report
 from apps.training.sections import Section, calibration, confusion, examples_table
@@ -37,11 +37,6 @@ def classifier_sections(classes: int) -> list[Section]:
         calibration(probabilities, truth),
         examples_table(rows),
     ]
-
-
-def prefer(browser: Any, scheme: str) -> None:
-    feature = {"name": "prefers-color-scheme", "value": scheme}
-    browser.call("Emulation.setEmulatedMedia", media="", features=[feature])
 
 
 @pytest.mark.parametrize("classes", [2, 50])
@@ -89,7 +84,7 @@ def test_the_page_fits_a_phone(browser: Any, run_folder: Path, classes: int) -> 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_colours_are_readable(browser: Any, run_folder: Path, scheme: str) -> None:
     """At least 4.5 to 1 for text, as WCAG 2.2 asks in criterion 1.4.3."""
-    prefer(browser, scheme)
+    browser.prefer(scheme)
     browser.open(write_report(run_folder, []))
     names = ["surface", "raised", "ink", "muted", "model", "other", "good", "bad"]
     colors = browser.evaluate(
@@ -101,15 +96,3 @@ def test_colours_are_readable(browser: Any, run_folder: Path, scheme: str) -> No
     for name in names[2:]:
         assert contrast(colors[name], colors["surface"]) >= 4.5, name
     assert contrast(colors["ink"], colors["raised"]) >= 4.5
-
-
-def contrast(one: str, other: str) -> float:
-    low, high = sorted((luminance(one), luminance(other)))
-    return (high + 0.05) / (low + 0.05)
-
-
-def luminance(color: str) -> float:
-    """Relative luminance of `#rrggbb` (WCAG 2.2, definitions)."""
-    channels = [int(part, 16) / 255 for part in re.findall(r"[0-9a-f]{2}", color)]
-    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in channels]
-    return float(np.dot([0.2126, 0.7152, 0.0722], linear))

@@ -16,6 +16,7 @@ from apps.classification import Classifier
 from apps.configuration import ApplicationConfig
 from apps.data import Prepared, RaggedRows
 from apps.layers.pooling import LengthMask, MaxMeanPooling
+from apps.training.distribution import Distribution
 from apps.training.loop import Budget, Training
 from apps.training.run_folder import RunFolder
 
@@ -27,18 +28,21 @@ class Toy:
         config: settings of the training.
         seed: of weights, dropout and order.
         loss_factor: what the loss is multiplied by.
+        dropout: share of the embedding's outputs dropped.
     """
 
     objective, maximise = "accuracy", True
     better, measure = Application.better, Classifier.measure
 
-    def __init__(self, config: ApplicationConfig, seed: int, loss_factor: float) -> None:
+    def __init__(
+        self, config: ApplicationConfig, seed: int, loss_factor: float, dropout: float
+    ) -> None:
         self.config, self.seed, self.loss_factor = config, seed, loss_factor
         keras.utils.set_random_seed(seed)
         ids = keras.Input((None,), dtype="int32", name="ids")
         lengths = keras.Input((), dtype="int32", name="lengths")
         x = keras.layers.Embedding(3, 4, name="embedding")(ids)
-        x = keras.layers.Dropout(0.2, seed=seed)(x)
+        x = keras.layers.Dropout(dropout, seed=seed)(x)
         x = MaxMeanPooling()(x, mask=LengthMask()(ids, lengths))
         self.model = keras.Model({"ids": ids, "lengths": lengths}, keras.layers.Dense(2)(x))
 
@@ -62,21 +66,27 @@ def training(
     minutes: float | None = None,
     checkpoint_seconds: float = 30.0,
     loss_factor: float = 1.0,
+    dropout: float = 0.2,
+    number: int = 96,
+    distribution: Distribution | None = None,
     **settings: Any,
 ) -> Training:
-    """A training of the toy on 96 rows, in steps of 8."""
+    """A training of the toy, in steps of 8 rows."""
     config = ApplicationConfig.from_values({"batch_size": 8, "epochs": 2, **settings})
-    toy: Any = Toy(config, seed, loss_factor)
+    distribution = distribution or Distribution()
+    with distribution.scope():
+        toy: Any = Toy(config, seed, loss_factor, dropout)
     files = RunFolder(folder)
     if not files.config.exists():
         files.create({"application": "toy"}, {})
     held_out = rows(40, seed=1)
     return Training(
         toy,
-        rows(96, seed=0),
+        rows(number, seed=0),
         held_out,
         held_out.values["target"],
         files,
         Budget(time.monotonic(), minutes, checkpoint_seconds=checkpoint_seconds),
         lambda line: None,
+        distribution,
     )

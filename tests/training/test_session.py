@@ -1,0 +1,95 @@
+"""A session that is stopped between epochs, moved, and gone on with."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from apps.errors import UserError
+from apps.training.run import Run
+from apps.training.run_folder import RunFolder
+from apps.training.session import Session, check_same
+
+SEED = 5  # of the fixture's run
+Rows = list[dict[str, str]]
+
+
+def quiet(reviews: Rows, small: dict[str, Any], run: Path, **changes: Any) -> Session:
+    given = {"seed": SEED, "log": lambda line: None, **small, **changes}
+    return Session("sentiment", reviews, run=run, resume=True, **given)
+
+
+def state(files: RunFolder) -> dict[str, np.ndarray]:
+    arrays = files.read_arrays(files.checkpoints / "last.npz")
+    position = json.loads(arrays.pop("position").tobytes())
+    for row in position["history"]:
+        del row["seconds"]
+    del position["seconds"]
+    return {**arrays, "position": np.array(json.dumps(position))}
+
+
+def assert_same(one: dict[str, np.ndarray], other: dict[str, np.ndarray]) -> None:
+    assert one.keys() == other.keys()
+    for name, array in one.items():
+        np.testing.assert_array_equal(array, other[name])
+
+
+def test_stopped_between_epochs_copied_and_gone_on_with_it_ends_where_it_would_have(
+    run_of_reviews: Path, reviews: Rows, small: dict[str, Any], tmp_path: Path
+) -> None:
+    session = quiet(reviews, small, tmp_path / "first")
+    before = session.cost()
+    assert before["latency_ms"] > 0
+    assert before["parameters"] == session.learner.model.count_params()
+    assert 4e-6 * before["parameters"] <= before["size_mb"] < 4.1e-6 * before["parameters"]
+    checkpoint = session.folder.checkpoints / "last.npz"
+    epochs: list[tuple[int, bool]] = []
+    steps: list[int] = []
+    position = session.fit(
+        1,
+        on_epoch=lambda p: epochs.append((p.epoch, checkpoint.is_file())),
+        on_step=lambda p: steps.append(p.total),
+    )
+    assert (position.epoch, position.step, position.stopped) == (1, 0, "")
+    assert epochs == [(1, True)]
+    assert steps == list(range(1, position.total + 1))
+    assert position.best is not None
+    assert position.best["value"] == position.history[0][f"val_{session.learner.objective}"]
+    assert session.fit(1).total == len(steps), "what is complete is not done again"
+
+    shutil.copytree(tmp_path / "first", tmp_path / "second")
+    promoted = quiet(reviews, small, tmp_path / "second")
+    assert promoted.fit(2).stopped == ""
+    assert promoted.fit().stopped == "epochs"
+    assert promoted.cost() | {"latency_ms": 0} == before | {"latency_ms": 0}
+    reference = Run(run_of_reviews)
+    assert_same(state(promoted.folder), state(reference.files))
+    for ours, theirs in zip(promoted.learner.model.weights, reference.model.weights, strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+    # Within the same session, too, a stop leaves no trace.
+    session.fit()
+    assert_same(state(session.folder), state(reference.files))
+
+
+def test_parts_may_change_under_way_and_other_settings_may_not(
+    run_of_reviews: Path, reviews: Rows, small: dict[str, Any], tmp_path: Path
+) -> None:
+    about = json.loads((run_of_reviews / "config.json").read_text())
+    folder = RunFolder(run_of_reviews)
+    check_same(folder, {**about, "config": {**about["config"], "parts": 2}})
+    with pytest.raises(UserError, match="started with units=8, not 9"):
+        check_same(folder, {**about, "config": {**about["config"], "units": 9}})
+    # A run from before a setting existed was made with what is its default now.
+    older = tmp_path / "older"
+    older.mkdir()
+    lacking = {key: value for key, value in about["config"].items() if key != "patience"}
+    (older / "config.json").write_text(json.dumps({**about, "config": lacking}))
+    check_same(RunFolder(older), about)
+    with pytest.raises(UserError, match="started with patience=5, not 6"):
+        check_same(RunFolder(older), {**about, "config": {**about["config"], "patience": 6}})
