@@ -1,0 +1,260 @@
+"""A search from the command line and from Python: found, shown, killed, resumed, refused."""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import apps
+import tuning
+
+ROOT = Path(apps.__file__).parents[1]
+TINY = {
+    "ngrams": "0",
+    "embeddings": "random",
+    "vocabulary": "100",
+    "max_tokens": "12",
+    "epochs": "2",
+    "batch_size": "16",
+}
+NARROW = {"units": "2:6", "embedding": "2:6", "depth": "1:2"}
+
+
+def arguments(data: Path, run: Path, **more: Any) -> list[str]:
+    """The command of a small random search."""
+    words = ["sentiment", "--data", str(data), "--run", str(run), "--algorithm", "random"]
+    for option, pairs in (("--fix", TINY), ("--space", NARROW)):
+        words += [word for key, value in pairs.items() for word in (option, f"{key}={value}")]
+    values = {"trials": 3, "finalists": 0, **more}
+    for key, value in values.items():
+        words += [f"--{key}"] if value is True else [f"--{key}", str(value)]
+    return words
+
+
+def start(words: list[str], said: Path) -> subprocess.Popen[str]:
+    with said.open("a") as stream:
+        return subprocess.Popen(
+            [sys.executable, "-m", "tuning", *words], cwd=ROOT, text=True,
+            stdout=subprocess.DEVNULL, stderr=stream,
+        )  # fmt: skip
+
+
+def shown(run: Path) -> dict[str, Any]:
+    found = tuning.load(run).to_dict()
+    return json.loads(json.dumps(found, allow_nan=False))
+
+
+def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    from apps.text.sentiment import Sentiment
+
+    examples = Sentiment.sample(0).select(range(160))
+    file = tmp_path_factory.mktemp("data") / "reviews.csv"
+    with file.open("w", newline="", encoding="utf-8") as lines:
+        rows = csv.writer(lines)
+        rows.writerow(["text", "label"])
+        rows.writerows(zip(examples["text"], examples["label"], strict=True))
+    return file
+
+
+@pytest.fixture(scope="module")
+def whole(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A search that nothing has disturbed."""
+    run = tmp_path_factory.mktemp("whole") / "search"
+    said = run.parent / "said.txt"
+    assert start(arguments(data, run, finalists=1, seeds=2, test=data), said).wait(300) == 0, (
+        said.read_text()
+    )
+    return run
+
+
+def scores(found: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """What two searches with one seed have in common, to the last bit."""
+    return [(row["id"], row["status"], row["score"], row["values"]) for row in found["trials"]]
+
+
+def test_it_finds_retrains_measures_and_reports(whole: Path, data: Path) -> None:
+    found = tuning.load(whole)
+    result = shown(whole)
+    assert result["phase"] == "done"
+    assert [row["id"] for row in result["trials"]] == ["0000", "0001", "0002"]
+    assert all(row["status"] == "COMPLETED" for row in result["trials"])
+    best = result["best"]
+    assert best["seeds"] == 2
+    winner = next(final for final in result["finals"] if final["trial"] == best["id"])
+    assert best["score"] == pytest.approx(sum(winner["scores"]) / 2)
+    assert best["score"] == max(final["mean"] for final in result["finals"])
+    assert result["test"]["accuracy"] == found.run.evaluate(str(data))["accuracy"]
+    for key, value in best["values"].items():
+        assert getattr(found.run.application.config, key) == (
+            tuple(value) if isinstance(value, list) else value
+        )
+    page = (whole / "tuning.html").read_text()
+    assert f"{best['id']}" in page
+    assert (whole / "final" / "report.html").is_file()
+    assert list((whole / "tensorboard").rglob("events*"))
+
+
+def test_the_leaderboard_is_what_the_trials_own_files_say(whole: Path) -> None:
+    for row in shown(whole)["trials"]:
+        folder = whole / f"trial_{row['id']}"
+        with (folder / "run" / "history.csv").open() as lines:
+            history = list(csv.DictReader(lines))
+        assert max(float(epoch["val_accuracy"]) for epoch in history) == row["score"]
+        config = json.loads((folder / "run" / "config.json").read_text())["config"]
+        assert {key: config[key] for key in row["values"]} == row["values"]
+        assert f"{row['score']:.4f}" in (folder / "trial.log").read_text()
+        assert json.loads((folder / "trial.json").read_text())["score"] == row["score"]
+
+
+def test_killed_three_times_it_ends_as_if_nothing_had_happened(
+    whole: Path, data: Path, tmp_path: Path
+) -> None:
+    run, said = tmp_path / "search", tmp_path / "said.txt"
+    words = arguments(data, run, finalists=1, seeds=2, test=data)
+
+    def trains(trial: str) -> bool:
+        return any(run.glob(f"trial_{trial}/run/checkpoints/last.npz"))
+
+    for moment in ("0000", "0001", "final-*-2"):
+        child = start([*words, "--resume"], said)
+        wait_for(functools.partial(trains, moment))
+        child.send_signal(signal.SIGKILL)
+        child.wait()
+    assert start([*words, "--resume"], said).wait(300) == 0, said.read_text()
+    assert scores(shown(run)) == scores(shown(whole))
+    assert shown(run)["finals"] == shown(whole)["finals"]
+    assert shown(run)["test"]["accuracy"] == shown(whole)["test"]["accuracy"]
+    for trial in ("0000", "0001", "0002"):
+        log = (run / f"trial_{trial}" / "trial.log").read_text()
+        assert log.count("all epochs are done") + log.count("stopped improving") == 1, log
+    assert "Traceback" not in said.read_text()
+
+
+def test_interrupted_it_prints_what_there_is_and_goes_on_later(
+    whole: Path, data: Path, tmp_path: Path
+) -> None:
+    run, said = tmp_path / "search", tmp_path / "said.txt"
+    words = arguments(data, run)
+    child = start(words, said)
+    wait_for(lambda: (run / "trial_0001" / "run").is_dir())
+    second = subprocess.run(
+        [sys.executable, "-m", "tuning", *words, "--resume"],
+        cwd=ROOT, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert second.returncode == 2
+    assert second.stderr.splitlines()[-1].endswith(
+        "another search runs in this folder; wait for it, or name another folder with --run"
+    )
+    child.send_signal(signal.SIGINT)
+    assert child.wait(60) == 130
+    lines = said.read_text().splitlines()
+    assert lines[-1].endswith(f"--run {run} --resume")
+    assert any("0000" in line and "%" in line for line in lines), lines
+    assert "Traceback" not in said.read_text()
+    status = {row["id"]: row["status"] for row in shown(run)["trials"]}
+    assert status["0000"] == "COMPLETED"
+    assert status["0001"] == "RUNNING"
+
+    for change, message in (
+        ({"space": {**NARROW, "units": "2:7"}}, "other space: units was 2:6, is 2:7"),
+        ({"fix": {**TINY, "max_tokens": "13"}}, "other fixed values: max_tokens was 12, is 13"),
+        ({"algorithm": "bayesian"}, "algorithm random, not bayesian"),
+        ({"seed": 1}, "seed 0, not 1"),
+        ({"objective": "f1"}, "objective accuracy, not f1"),
+    ):
+        given: dict[str, Any] = {"fix": TINY, "space": NARROW, "algorithm": "random", **change}
+        with pytest.raises(apps.UserError, match=message):
+            tuning.search("sentiment", str(data), run=run, resume=True, **given)
+    other = tmp_path / "other.csv"
+    other.write_text("".join(data.read_text().splitlines(keepends=True)[:-1]))
+    with pytest.raises(apps.UserError, match="began with other data"):
+        tuning.search(
+            "sentiment", str(other), algorithm="random", fix=TINY, space=NARROW, run=run,
+            resume=True,
+        )  # fmt: skip
+    with pytest.raises(apps.UserError, match="holds a search; continue it with --resume"):
+        tuning.search("sentiment", str(data), fix=TINY, space=NARROW, run=run)
+
+    assert start([*words, "--resume"], said).wait(300) == 0, said.read_text()
+    assert scores(shown(run)) == scores(shown(whole))
+
+
+def test_rows_in_memory_over_the_budget_and_no_way_to_win(tmp_path: Path) -> None:
+    from apps.text.sentiment import Sentiment
+
+    examples = Sentiment.sample(0).select(range(80))
+    rows = [
+        {"body": text, "stars": label}
+        for text, label in zip(examples["text"], examples["label"], strict=True)
+    ]
+    with pytest.raises(apps.UserError, match=r"none of \d+ trials completed.*parameters .* > 1"):
+        tuning.search(
+            "sentiment", rows, columns={"text": "body", "label": "stars"}, fix=TINY, space=NARROW,
+            algorithm="random", trials=1, budget={"parameters": 1}, run=tmp_path / "search",
+            log=lambda line: None,
+        )  # fmt: skip
+    found = shown(tmp_path / "search")
+    assert found["best"] is None
+    assert {row["status"] for row in found["trials"]} == {"FAILED"}
+    assert all(row["cost"]["parameters"] > 1 for row in found["trials"])
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["sentimant"], "did you mean 'sentiment'"),
+        (["sentiment", "--algorithm", "hyperbend"], "did you mean 'hyperband'"),
+        (["sentiment", "--objective", "acuracy"], "did you mean 'accuracy'"),
+        (["sentiment", "--budget", "latency=5"], "did you mean 'latency_ms'"),
+        (["sentiment", "--fix", "unit=5"], "did you mean 'units'"),
+        (["sentiment", "--fix", "units"], "write KEY=VALUE"),
+        (["sentiment", "--space", "units=5"], "--fix units=5"),
+        (["sentiment", "--trials", "0"], "trials=0: give a whole number from 1"),
+        (["sentiment", "--minutes", "0"], "minutes=0.0: give a positive number"),
+        (["sentiment", "--strategy", "mirored"], "did you mean 'mirrored'"),
+        (["sentiment", "--data", "nowhere.csv"], "nowhere.csv"),
+        (["sentiment", "--resume"], "name the folder of the search with --run"),
+        (["show", "nowhere"], "nowhere: no such folder"),
+        (["show", "apps"], "holds no search"),
+        (["worker", "--id", "1"], "--chief"),
+    ],
+)
+def test_bad_input_gets_one_line_and_leaves_nothing(
+    words: list[str],
+    message: str,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
+) -> None:
+    from tuning.__main__ import main
+
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "apps").mkdir()
+    try:
+        code = main(words)
+    except SystemExit as ended:
+        code = int(ended.code or 0)
+    said = capsys.readouterr().err.strip()
+    assert code == 2
+    assert message in said.splitlines()[-1]
+    assert "Traceback" not in said
+    assert os.listdir(tmp_path) == ["apps"]

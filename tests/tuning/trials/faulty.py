@@ -1,0 +1,192 @@
+"""An application so small that a trial of it takes a second, and every way in which one can fail.
+
+Loading this module adds it to the catalogue, as a user's own module would.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps import catalogue
+from apps.classification import ClassAnswers, Classifier
+from apps.configuration import ApplicationConfig, fixed, searched
+from apps.data import Column, Examples, Prepared, RaggedRows
+from apps.layers.pooling import LengthMask, MaxMeanPooling
+
+
+@dataclass(frozen=True)
+class FaultyConfig(ApplicationConfig):
+    """Settings; `fault` names what goes wrong, `flag` a file that tells that it did."""
+
+    units: int = searched(4, low=1, high=1000)
+    fault: str = fixed("")
+    flag: str = fixed("")
+
+
+class Letters(keras.layers.Layer):
+    """Texts `(batch,)` to ids `(batch, letters)` and lengths `(batch,)`, int32."""
+
+    def call(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        letters = tf.strings.bytes_split(text)
+        ids = 1 + tf.cast(letters == "b", tf.int32)
+        return {"ids": ids.to_tensor(), "lengths": tf.cast(letters.row_lengths(), tf.int32)}
+
+    def compute_output_spec(self, text: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
+        return {
+            "ids": keras.KerasTensor((None, None), dtype="int32"),
+            "lengths": keras.KerasTensor((None,), dtype="int32"),
+        }
+
+
+class Faulty(Classifier):
+    """Tells rows with more a's than b's."""
+
+    name = "faulty"
+    columns: ClassVar = {"text": Column.text(), "label": Column.label()}
+    inputs = ("text",)
+    Config = FaultyConfig
+    config: FaultyConfig
+    _measured = 0
+
+    @classmethod
+    def sample(cls, seed: int) -> Examples:
+        draw = np.random.default_rng(7)
+        texts = ["".join(draw.choice(["a", "b"], draw.integers(3, 20))) for _ in range(96)]
+        labels = ["a" if text.count("a") > len(text) / 2 else "b" for text in texts]
+        return Examples(
+            {"text": texts, "label": labels}, [f"row {n}" for n in range(len(texts))], "sample"
+        )
+
+    def check(self, examples: Examples, *, learning: bool) -> Examples:
+        self.check_labels(examples, learning=learning)
+        return examples
+
+    def learn(self, examples: Examples) -> None:
+        self.learn_labels(examples)
+
+    def prepare(self, examples: Examples, *, targets: bool = True) -> Prepared:
+        rows = [[1 + (letter == "b") for letter in text] for text in examples["text"]]
+        values = {"target": self.truth(examples)} if targets else {}
+        return Prepared.of({"ids": RaggedRows.from_rows([np.array(r) for r in rows])}, **values)
+
+    def build(self) -> keras.Model:
+        FAULTS.get(self.config.fault, lambda config: None)(self.config)
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        lengths = keras.Input((), dtype="int32", name="lengths")
+        x = keras.layers.Embedding(3, self.config.units, name="embedding")(ids)
+        x = keras.layers.Dropout(0.2, seed=self.seed)(x)
+        x = MaxMeanPooling()(x, mask=LengthMask()(ids, lengths))
+        logits = keras.layers.Dense(len(self.labels))(x)
+        self.model = keras.Model({"ids": ids, "lengths": lengths}, logits, name="tensors")
+        return self.model
+
+    def loss(self, batch: Mapping[str, tf.Tensor], outputs: tf.Tensor) -> tf.Tensor:
+        factors = {"nan loss": float("nan"), "inf loss": float("inf")}
+        return super().loss(batch, outputs) * factors.get(self.config.fault, 1.0)
+
+    def measure(self, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
+        found = super().measure(truth, outputs)
+        if self.config.fault == "slow":
+            time.sleep(0.5)
+        self._measured += 1
+        if self.config.fault == "killed once" and self._measured == 2:
+            _be_killed_once(self.config)
+        if self.config.fault == "inf metric":
+            found["cross_entropy"] = float("inf")
+        return found
+
+    def raw_inputs(self) -> dict[str, Any]:
+        return {"text": keras.Input((), dtype="string", name="text")}
+
+    def unusual(self) -> dict[str, np.ndarray]:
+        return {"text": np.array([""], object)}
+
+    def serve(self, *, text: Any) -> dict[str, Any]:
+        return ClassAnswers(self.labels, name="answers")(self.model(Letters()(text)))
+
+    def adopt(self, served: keras.Model) -> None:
+        self.model = served.get_layer("tensors")
+
+
+def _raise(config: FaultyConfig) -> None:
+    raise RuntimeError("no such\nlayer")
+
+
+def _hang(config: FaultyConfig) -> None:
+    time.sleep(600)
+
+
+def _allocate(config: FaultyConfig) -> None:
+    if config.flag:
+        # A helper of its own, such as a compiler, that must not outlive it.
+        helper = subprocess.Popen(["sleep", "600"])
+        Path(config.flag).write_text(str(helper.pid))
+    taken = []
+    while True:
+        taken.append(np.ones(2**21))
+        time.sleep(0.002)
+
+
+def _allocate_whole_batches(config: FaultyConfig) -> None:
+    if config.parts == 1:
+        _allocate(config)
+
+
+def _exhaust(config: FaultyConfig) -> None:
+    raise tf.errors.ResourceExhaustedError(None, None, "OOM when allocating tensor")
+
+
+def _be_killed(config: FaultyConfig) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _be_killed_once(config: FaultyConfig) -> None:
+    if not Path(config.flag).exists():
+        Path(config.flag).touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+
+
+def _be_deaf(config: FaultyConfig) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    print("deaf", flush=True)
+    time.sleep(600)
+
+
+def _tell_threads(config: FaultyConfig) -> None:
+    raise RuntimeError(f"{tf.config.threading.get_intra_op_parallelism_threads()} threads")
+
+
+def _fill_the_disk(config: FaultyConfig) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), "last.npz")
+
+
+def _leave(config: FaultyConfig) -> None:
+    os._exit(3)
+
+
+FAULTS = {
+    "raises": _raise,
+    "hangs": _hang,
+    "allocates": _allocate,
+    "allocates for whole batches": _allocate_whole_batches,
+    "exhausted": _exhaust,
+    "killed": _be_killed,
+    "deaf": _be_deaf,
+    "threads": _tell_threads,
+    "disk": _fill_the_disk,
+    "leaves": _leave,
+}
+
+catalogue.APPLICATIONS["faulty"] = catalogue.Entry("faulty:Faulty", "whether there are more a's")

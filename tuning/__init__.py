@@ -1,0 +1,44 @@
+"""Hyperparameter search over any application, on KerasTuner's oracles.
+
+    import tuning
+
+    found = tuning.search("sentiment", data="reviews.csv", minutes=30)
+    found.best           # {"id": "0007", "score": 0.91, "spread": 0.004, "values": {…}, …}
+    found.run.predict(["not bad at all"])
+    tuning.load("searches/sentiment-…")
+
+TensorFlow is imported when something is searched, not before.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+from apps import environment
+from apps.errors import UserError
+
+if TYPE_CHECKING:
+    from tuning.found import Found
+
+environment.prepare()
+
+__all__ = ["UserError", "load", "search"]
+
+
+def search(application: str, data: Any = "sample", **arguments: Any) -> Found:
+    """Search an application's hyperparameters; all arguments: `tuning.searching.search`."""
+    from tuning.searching import search as run_search
+
+    return run_search(application, data, **arguments)
+
+
+def load(folder: str | os.PathLike[str]) -> Found:
+    """What the search in a folder has found so far.
+
+    Raises:
+        UserError: there is no search in it, or a file of it is damaged.
+    """
+    from tuning.found import Found
+
+    return Found(folder)

@@ -1,0 +1,120 @@
+"""A trial on several processes: the tasks of a worker beyond the first do what that one does.
+
+`TF_CONFIG` says which task a process is. The first one asks for trials and reports them. The others
+ask the chief what it is at, and the first one waits until they have all joined: so no two tasks
+ever train different trials with each other, whichever of them is killed and started again.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from dataclasses import dataclass
+from typing import Self
+
+import grpc
+
+from apps.errors import UserError
+from tuning.distributed.connection import Connection
+from tuning.distributed.paths import Paths
+from tuning.scheduler import Scheduler, Wait
+from tuning.trials.job import COMPLETED, Job, Outcome, Progress
+
+_POLL_S = 0.5
+_CALL_S = 2.0
+
+
+@dataclass(frozen=True)
+class Task:
+    """A process's place among those that train one model.
+
+    Attributes:
+        index: 0 is the one that reports.
+        count: of all tasks.
+    """
+
+    index: int = 0
+    count: int = 1
+
+    @classmethod
+    def from_environment(cls) -> Self:
+        """What `TF_CONFIG` says; the only task where it is not set.
+
+        Raises:
+            UserError: it is malformed.
+        """
+        text = os.environ.get("TF_CONFIG")
+        if not text:
+            return cls()
+        try:
+            config = json.loads(text)
+            cluster, own = config["cluster"], config["task"]
+            chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
+            index = {"chief": 0, "worker": len(chiefs)}[own["type"]] + int(own["index"])
+            count = len(chiefs) + len(workers)
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            raise UserError(
+                f"TF_CONFIG: cannot be read ({type(error).__name__} {error}); give "
+                '{"cluster": {"worker": ["HOST:PORT", …]}, "task": {"type": "worker", "index": 0}}'
+            ) from None
+        if not 0 <= index < count:
+            raise UserError(f"TF_CONFIG: task {index} is not one of the cluster's {count}")
+        return cls(index, count)
+
+
+class FollowingScheduler(Scheduler):
+    """What a task beyond the first is given to do; it reports nothing.
+
+    Args:
+        connection: to the chief.
+        paths: of this machine.
+        task: the task's index.
+    """
+
+    def __init__(self, connection: Connection, paths: Paths, task: int) -> None:
+        self._connection = connection
+        self._paths = paths
+        self._task = task
+        self._turn = self._completed = ""
+
+    def next(self, worker: str) -> Job | Wait | None:
+        """The trial that the first task is at, again until this task has completed it.
+
+        Raises:
+            UserError: no answer within the patience.
+        """
+        answer = self._connection.ask("Follow", worker=worker, task=self._task, turn="")
+        if answer["over"]:
+            return None
+        if answer["job"] is None or answer["turn"] == self._completed:
+            return Wait(_POLL_S)
+        # Nothing of an earlier trial runs here any more: from now on the first task may begin.
+        self._turn = answer["turn"]
+        joined = self._connection.ask("Follow", worker=worker, task=self._task, turn=self._turn)
+        if joined["turn"] != self._turn:
+            return Wait(0.0)
+        return self._paths.localized(Job.from_json(answer["job"]))
+
+    def beat(self, worker: str, trial: str, progress: Progress) -> bool:
+        """Whether the first task is still at what this one joined; True while it cannot be told."""
+        try:
+            answer = self._connection.ask_once(
+                "Follow", _CALL_S, worker=worker, task=self._task, turn=self._turn
+            )
+        except grpc.RpcError:
+            return True
+        unknown = answer["turn"] is None
+        same = answer["turn"] == self._turn and answer["job"] is not None
+        return not answer["over"] and (unknown or same)
+
+    def end(self, worker: str, trial: str, outcome: Outcome) -> None:
+        """Note that this task's part is done; what ended otherwise is joined again."""
+        if outcome.status == COMPLETED:
+            self._completed = self._turn
+
+    def release(self, worker: str) -> None:
+        """Nothing: the trial is the first task's."""
+
+    def close(self) -> None:
+        """Hang up."""
+        self._connection.close()

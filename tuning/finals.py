@@ -1,0 +1,137 @@
+"""The best retrained with fresh seeds, and the time that has to be kept for it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+from tuning.clock import Clock
+from tuning.record import DEFAULT, TrialRow, ranked
+from tuning.settings import SearchSettings
+
+# Of all minutes: the most that is kept for retraining, for one trial, and for the winner's report.
+_MOST_FOR_FINALS = 0.5
+_MOST_FOR_A_TRIAL = 0.25
+_FOR_THE_REPORT = 0.05
+_LONGEST_REPORT = 60.0
+
+
+def final_id(trial: str, number: int) -> str:
+    """The id under which a trial is retrained for the n-th time, from 1."""
+    return f"final-{trial}-{number}"
+
+
+class Finals:
+    """Plans the retraining, seed by seed, so that all finalists have met the same seeds.
+
+    A single score chooses the luckiest of many; the mean over fresh seeds does not. The default
+    configuration always takes part: what wins is no worse than no search.
+
+    Args:
+        settings: how many finalists and seeds, and how many minutes.
+        clock: of the search.
+    """
+
+    def __init__(self, settings: SearchSettings, clock: Clock) -> None:
+        self._settings, self._clock = settings, clock
+        self.chosen: list[str] = []
+        self.workers = 1
+
+    def choose(self, rows: Mapping[str, TrialRow]) -> None:
+        """Fix the finalists: the best trials, and the default; fewer where time is short."""
+        self.chosen, _ = self._affordable(rows, self._left())
+
+    def next(self, rows: Mapping[str, TrialRow]) -> tuple[str, str] | None:
+        """Id of the next retraining and of the trial that it repeats; None when all are done."""
+        for number in range(1, self._settings.seeds + 1):
+            names = {trial: final_id(trial, number) for trial in self.chosen}
+            left = {trial: name for trial, name in names.items() if name not in rows}
+            # A round of which only a part is trained compares nothing.
+            if len(left) == len(names) and not self._time_for_round(rows, self.chosen):
+                return None
+            for trial, name in left.items():
+                return name, trial
+        return None
+
+    def time_for_another(self, rows: Mapping[str, TrialRow]) -> bool:
+        """Whether the search may begin one more trial and still hold its finals."""
+        if self._settings.minutes is None:
+            return True
+        ended = [row.seconds for row in _searched(rows) if row.status != "RUNNING" and row.seconds]
+        return self._left_for_search(rows) > max(3.0, 0.5 * min(ended, default=0.0))
+
+    def limit(self, rows: Mapping[str, TrialRow], trial: str) -> float:
+        """Seconds that a trial may take, those of the trials that it continues not counted."""
+        most = 60.0 * self._settings.trial_minutes
+        if self._settings.minutes is None:
+            return most
+        everything = 60.0 * self._settings.minutes
+        left = self._left() if trial.startswith("final-") else self._left_for_search(rows)
+        return max(5.0, min(most, _MOST_FOR_A_TRIAL * everything, left))
+
+    def _left_for_search(self, rows: Mapping[str, TrialRow]) -> float:
+        everything = 60.0 * (self._settings.minutes or 0.0)
+        kept = _MOST_FOR_FINALS * everything
+        if not self._settings.seeds or not self._settings.finalists:
+            kept = 0.0
+        elif any(row.status == "COMPLETED" for row in rows.values()):
+            names, seeds = self._affordable(rows, kept)
+            kept = seeds * self._round(rows, names)
+        return self._left() - kept
+
+    def _left(self) -> float:
+        if self._settings.minutes is None:
+            return math.inf
+        return 60.0 * self._settings.minutes - self._closing() - self._clock.elapsed()
+
+    def _affordable(self, rows: Mapping[str, TrialRow], seconds: float) -> tuple[list[str], int]:
+        """As many finalists as can meet two seeds, and then as many seeds, as the time allows."""
+        best = self._best(rows)
+        settings = self._settings
+        for count in range(min(settings.finalists, len(best)), 0, -1):
+            names = best[:count] + [DEFAULT] * (DEFAULT in best[count:])
+            taken = max(self._round(rows, names), 1e-3)
+            seeds = int(min(settings.seeds, seconds / taken))
+            if seeds >= min(2, settings.seeds):
+                return names, seeds
+        return [], 0
+
+    def _time_for_round(self, rows: Mapping[str, TrialRow], trials: Iterable[str]) -> bool:
+        return self._left() > 0.9 * self._round(rows, trials)
+
+    def _round(self, rows: Mapping[str, TrialRow], trials: Iterable[str]) -> float:
+        """Seconds that one retraining of each is expected to take."""
+        default = rows.get(DEFAULT)
+        whole = max((row.epochs for row in rows.values()), default=1)
+        total = 0.0
+        for trial in trials:
+            taken = chain_seconds(rows, trial)
+            # A trial that Hyperband has cut short is retrained in full length.
+            total += taken * max(1.0, whole / max(rows[trial].epochs, 1))
+        if not total and default is not None:
+            total = default.seconds
+        return total / max(self.workers, 1)
+
+    def _closing(self) -> float:
+        return min(_LONGEST_REPORT, _FOR_THE_REPORT * 60.0 * (self._settings.minutes or 0.0))
+
+    def _best(self, rows: Mapping[str, TrialRow]) -> list[str]:
+        """The best trials, and the default behind them where it is not among them."""
+        best = ranked(_searched(rows), self._settings.maximise)
+        went_on = {row.continues for row in rows.values() if row.status == "COMPLETED"}
+        names = [row.id for row in best if row.id not in went_on]
+        first = names[: self._settings.finalists]
+        return first + [DEFAULT] * (DEFAULT in names and DEFAULT not in first)
+
+
+def chain_seconds(rows: Mapping[str, TrialRow], trial: str | None) -> float:
+    """Seconds of a trial and of those that it went on from."""
+    total = 0.0
+    while trial is not None:
+        total += rows[trial].seconds
+        trial = rows[trial].continues
+    return total
+
+
+def _searched(rows: Mapping[str, TrialRow]) -> list[TrialRow]:
+    return [row for row in rows.values() if row.id.isdigit()]

@@ -1,0 +1,126 @@
+"""What happens beside the trials: leaderboard, report, TensorBoard, files that nobody needs."""
+
+from __future__ import annotations
+
+import contextlib
+import csv
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Self
+
+from tuning.clock import Clock
+from tuning.folder import SearchFolder
+from tuning.record import SearchRecord, record_of
+from tuning.report import Leaderboard, write_page, write_trial
+from tuning.scheduler import LocalScheduler
+from tuning.trials.folder import prune
+
+_EVERY_SECONDS = 1.0
+# Of the time of the search, the most that writing the report may take while it runs.
+_REPORT_SHARE = 0.01
+
+
+class Oversight:
+    """Watches a search from a thread of its own while it runs.
+
+    Args:
+        folder: of the search.
+        scheduler: of the search.
+        clock: counts its seconds.
+        log: takes a line for each trial that ends; the leaderboard on standard error unless given.
+    """
+
+    def __init__(
+        self,
+        folder: SearchFolder,
+        scheduler: LocalScheduler,
+        clock: Clock,
+        log: Callable[[str], None] | None,
+    ) -> None:
+        self._folder, self._scheduler, self._clock = folder, scheduler, clock
+        self._board = Leaderboard(scheduler.settings, log=log)
+        self._seen = {
+            name for name, row in scheduler.oracle.rows.items() if row.status != "RUNNING"
+        }
+        self._page_at = 0.0
+        self._error: BaseException | None = None
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._watch, name="oversight", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._board.__enter__()
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        self._stop.set()
+        self._thread.join()
+        # An end that was written down a moment ago still belongs on the board.
+        with contextlib.suppress(OSError):
+            self.look()
+        self._board.__exit__(*error)
+
+    def say(self, line: str) -> None:
+        """Print a line beside the leaderboard."""
+        self._board.line(line)
+
+    def record(self) -> SearchRecord:
+        """The search as it stands."""
+        oracle = self._scheduler.oracle
+        with oracle.lock:
+            return record_of(
+                self._scheduler.settings,
+                dict(oracle.rows),
+                list(oracle.finals.chosen),
+                elapsed=self._clock.elapsed(),
+                phase="finals" if oracle.finals.chosen else "searching",
+            )
+
+    def _watch(self) -> None:
+        while not self._stop.wait(_EVERY_SECONDS):
+            try:
+                self.look()
+            except OSError as error:
+                # A full disk ends the search where the oracle meets it; here it may pass.
+                self._board.line(f"{error.filename or self._folder.path}: {error.strerror}")
+
+    def look(self) -> None:
+        """Show and write down what has changed."""
+        record = self.record()
+        self._board.update(record, self._scheduler.running)
+        rows = self._scheduler.oracle.rows
+        ended = [r for n, r in list(rows.items()) if r.status != "RUNNING" and n not in self._seen]
+        for row in ended:
+            self._seen.add(row.id)
+            if row.id.isdigit():
+                write_trial(
+                    self._folder.tensorboard, row, read_history(self._folder.run(row.id)), record
+                )
+        if ended:
+            self._prune()
+            self._write_page(record)
+
+    def _prune(self) -> None:
+        """Remove the checkpoints of trials that nobody will go on with."""
+        for name in self._scheduler.oracle.superfluous():
+            prune(self._folder.trial(name))
+
+    def _write_page(self, record: SearchRecord) -> None:
+        now = time.monotonic()
+        if now < self._page_at:
+            return
+        write_page(record, self._folder.page)
+        self._page_at = now + (time.monotonic() - now) / _REPORT_SHARE
+
+
+def read_history(run: Path) -> list[dict[str, float]]:
+    """The rows of a run's `history.csv`; none where there is no epoch yet."""
+    try:
+        with (run / "history.csv").open(encoding="utf-8", newline="") as lines:
+            return [
+                {key: float(value) for key, value in row.items()} for row in csv.DictReader(lines)
+            ]
+    except (FileNotFoundError, ValueError):
+        return []

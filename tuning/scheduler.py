@@ -1,0 +1,160 @@
+"""Who runs which trial: what workers ask for and report, over KerasTuner's oracle."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from keras_tuner.engine.trial import Trial, TrialStatus
+
+from tuning.finals import chain_seconds
+from tuning.oracles import DurableOracle
+from tuning.settings import SearchSettings
+from tuning.space import Space
+from tuning.trials.job import Job, Outcome, Progress
+
+
+@dataclass(frozen=True)
+class Wait:
+    """Nothing to do now, since the oracle waits for running trials: ask again later."""
+
+    seconds: float = 1.0
+
+
+class Scheduler(Protocol):
+    """What a worker needs of the search it works for."""
+
+    def next(self, worker: str) -> Job | Wait | None:
+        """The worker's next trial; the one it has, if it has one; None when the search is over."""
+
+    def beat(self, worker: str, trial: str, progress: Progress) -> bool:
+        """Tell that the worker lives; False where the trial is no longer its own."""
+
+    def end(self, worker: str, trial: str, outcome: Outcome) -> None:
+        """Report the end of a trial; again is harmless, and late is ignored."""
+
+    def release(self, worker: str) -> None:
+        """The worker goes; its trial is handed out again."""
+
+
+class LocalScheduler:
+    """A scheduler in the process that holds the oracle; its methods may be called by any thread.
+
+    Args:
+        oracle: of the search.
+        folder: of the search.
+        settings: what the search was asked for.
+        space: what it varies.
+    """
+
+    def __init__(
+        self, oracle: DurableOracle, folder: Path, settings: SearchSettings, space: Space
+    ) -> None:
+        self.oracle, self.settings = oracle, settings
+        self._folder, self._space = folder, space
+        self._lock = threading.RLock()
+        self._heard: dict[str, float] = {}
+        self._running: dict[str, tuple[str, Progress]] = {}
+        now = time.monotonic()
+        for worker in oracle.ongoing_trials:
+            self._heard[worker] = now
+
+    def next(self, worker: str) -> Job | Wait | None:
+        with self._lock:
+            self._heard[worker] = time.monotonic()
+            trial = self.oracle.create_trial(worker)
+            if trial.status == TrialStatus.STOPPED:
+                self._heard.pop(worker, None)
+                return None
+            if trial.status == TrialStatus.IDLE:
+                return Wait()
+            self._running.setdefault(trial.trial_id, (worker, Progress()))
+            return self.job_of(trial)
+
+    def beat(self, worker: str, trial: str, progress: Progress) -> bool:
+        with self._lock:
+            self._heard[worker] = time.monotonic()
+            if self.oracle.owner(trial) != worker:
+                return False
+            self._running[trial] = (worker, progress)
+            return True
+
+    def end(self, worker: str, trial: str, outcome: Outcome) -> None:
+        with self._lock:
+            self._heard[worker] = time.monotonic()
+            if self.oracle.owner(trial) == worker:
+                self._running.pop(trial, None)
+                self.oracle.end(trial, outcome)
+
+    def release(self, worker: str) -> None:
+        with self._lock:
+            self._heard.pop(worker, None)
+            self._drop(worker)
+
+    def expire(self, older_than_seconds: float) -> list[str]:
+        """Take trials back from workers that have not been heard of for so long.
+
+        Returns:
+            The trials that will be handed out again.
+        """
+        with self._lock:
+            limit = time.monotonic() - older_than_seconds
+            gone = [worker for worker, heard in self._heard.items() if heard < limit]
+            lost = []
+            for worker in gone:
+                del self._heard[worker]
+                lost += self._drop(worker)
+            return lost
+
+    def _drop(self, worker: str) -> list[str]:
+        lost = [name for name, (owner, _) in self._running.items() if owner == worker]
+        for name in lost:
+            del self._running[name]
+        self.oracle.release(worker)
+        return lost
+
+    @property
+    def finished(self) -> bool:
+        """Whether there is nothing left to hand out or to wait for."""
+        return self.oracle.over
+
+    @property
+    def workers(self) -> dict[str, float]:
+        """Seconds since each worker was heard of; those that were told of the end are left out."""
+        with self._lock:
+            now = time.monotonic()
+            return {worker: now - heard for worker, heard in self._heard.items()}
+
+    @property
+    def running(self) -> dict[str, tuple[str, Progress]]:
+        """Worker and progress of every trial that runs."""
+        with self._lock:
+            return dict(self._running)
+
+    def job_of(self, trial: Trial) -> Job:
+        """What has to be done for a trial."""
+        settings, oracle = self.settings, self.oracle
+        name, values = trial.trial_id, trial.hyperparameters.values
+        earlier = values.get("tuner/trial_id")
+        number = int(name.rpartition("-")[2]) if name.startswith("final-") else 0
+        seconds = oracle.finals.limit(oracle.rows, name) + chain_seconds(oracle.rows, earlier)
+        return Job(
+            id=name,
+            application=settings.application,
+            data=settings.data,
+            validation=settings.validation,
+            columns=dict(settings.columns),
+            settings={**self._space.settings(values), "objective": settings.objective},
+            seed=settings.seed + number,
+            folder=str(self._folder / f"trial_{name}"),
+            epochs=values.get("tuner/epochs"),
+            minutes=seconds / 60.0,
+            objective=settings.objective,
+            maximise=settings.maximise,
+            budget=dict(settings.budget),
+            continues=None if earlier is None else str(self._folder / f"trial_{earlier}"),
+            strategy=settings.strategy,
+        )

@@ -1,0 +1,116 @@
+"""What a trial is given, what it tells on the way, and what it ends with: plain JSON values."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from dataclasses import dataclass, field
+from typing import Any, Literal, Self
+
+from apps.errors import UserError
+
+COMPLETED, FAILED, INTERRUPTED = "COMPLETED", "FAILED", "INTERRUPTED"
+Status = Literal["COMPLETED", "FAILED", "INTERRUPTED"]
+
+
+class _Message:
+    """A dataclass that travels between processes as one JSON object."""
+
+    def to_json(self) -> str:
+        """The fields as one line of JSON; NaN and infinities as Python writes them."""
+        return json.dumps(dataclasses.asdict(self))  # type: ignore[call-overload]
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Self:
+        """What `to_json` gave.
+
+        Raises:
+            UserError: the text is not that.
+        """
+        try:
+            return cls(**json.loads(text))
+        except (ValueError, TypeError) as error:
+            raise UserError(f"{cls.__name__.lower()} cannot be read: {error}") from None
+
+
+@dataclass(frozen=True)
+class Job(_Message):
+    """One training to be done, wherever.
+
+    Attributes:
+        id: of the trial.
+        application: a name of the catalogue.
+        data, validation: sources.
+        columns: the application's column names to the source's.
+        settings: complete values of the application's Config.
+        seed: of weights, dropout, order and split.
+        folder: of the trial; its run folder is `run` inside.
+        epochs: stop after so many epochs of the schedule; None for as long as it takes.
+        minutes: wall-clock limit, within which the learning rate falls to zero.
+        objective: the metric that scores.
+        maximise: whether a larger one is better.
+        budget: upper bounds of `latency_ms`, `parameters` and `size_mb`.
+        continues: folder of the trial whose training this one goes on with.
+        strategy: of `tf.distribute`: `mirrored`, `multiworker` or None.
+    """
+
+    id: str
+    application: str
+    data: str
+    settings: dict[str, Any]
+    seed: int
+    folder: str
+    minutes: float
+    objective: str
+    maximise: bool
+    validation: str | None = None
+    columns: dict[str, str] = field(default_factory=dict)
+    epochs: int | None = None
+    budget: dict[str, float] = field(default_factory=dict)
+    continues: str | None = None
+    strategy: str | None = None
+
+
+@dataclass(frozen=True)
+class Progress(_Message):
+    """How far a trial has come.
+
+    Attributes:
+        epoch: epochs completed.
+        step: steps completed in all.
+        score: best so far; None before the first validation.
+        seconds: since the trial began, earlier attempts included.
+    """
+
+    epoch: int = 0
+    step: int = 0
+    score: float | None = None
+    seconds: float = 0.0
+
+
+@dataclass(frozen=True)
+class Outcome(_Message):
+    """What became of a trial.
+
+    Attributes:
+        status: `INTERRUPTED` is not an end: the trial is taken up again from its checkpoint.
+        reason: one line, empty where it completed.
+        score: the objective at the best epoch.
+        metrics: validation metrics of that epoch.
+        cost: `parameters`, `latency_ms` (one example in a batch of its own), `size_mb` (weights),
+            `memory_mb` (peak).
+        seconds: whole trial, earlier attempts included.
+        fit_seconds: the part of it spent in training and validation.
+        epochs: epochs completed.
+        parts: 2 where every batch went through in halves, after running out of memory; else 1.
+    """
+
+    status: Status
+    reason: str = ""
+    score: float | None = None
+    metrics: dict[str, float] = field(default_factory=dict)
+    cost: dict[str, float] = field(default_factory=dict)
+    seconds: float = 0.0
+    fit_seconds: float = 0.0
+    epochs: int = 0
+    parts: int = 1
