@@ -22,7 +22,7 @@ from apps.application import Application
 from apps.data import Examples
 from apps.layers.doctor import diagnose_file, diagnose_model
 from apps.serving.local import LocalModel
-from apps.training.loop import predict
+from apps.training.prediction import predict
 from apps.training.run import Run
 
 ROWS = 120

@@ -6,15 +6,18 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
-
-from keras_tuner.engine.trial import Trial, TrialStatus
+from typing import TYPE_CHECKING, Protocol
 
 from tuning.finals import chain_seconds
-from tuning.oracles import DurableOracle
 from tuning.settings import SearchSettings
-from tuning.space import Space
 from tuning.trials.job import Job, Outcome, Progress
+
+# A worker needs the protocol alone, and not the 700 MB of KerasTuner and TensorFlow.
+if TYPE_CHECKING:
+    from keras_tuner.engine.trial import Trial
+
+    from tuning.oracles import DurableOracle
+    from tuning.space import Space
 
 
 @dataclass(frozen=True)
@@ -66,10 +69,10 @@ class LocalScheduler:
         with self._lock:
             self._heard[worker] = time.monotonic()
             trial = self.oracle.create_trial(worker)
-            if trial.status == TrialStatus.STOPPED:
+            if trial.status == "STOPPED":
                 self._heard.pop(worker, None)
                 return None
-            if trial.status == TrialStatus.IDLE:
+            if trial.status == "IDLE":
                 return Wait()
             self._running.setdefault(trial.trial_id, (worker, Progress()))
             return self.job_of(trial)
@@ -110,11 +113,12 @@ class LocalScheduler:
             return lost
 
     def _drop(self, worker: str) -> list[str]:
-        lost = [name for name, (owner, _) in self._running.items() if owner == worker]
-        for name in lost:
-            del self._running[name]
+        trial = self.oracle.ongoing_trials.get(worker)
+        if trial is None:
+            return []
+        self._running.pop(trial.trial_id, None)
         self.oracle.release(worker)
-        return lost
+        return [trial.trial_id]
 
     @property
     def finished(self) -> bool:

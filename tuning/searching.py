@@ -200,7 +200,7 @@ def _run_as_chief(
     try:
         if listen is not None:
             oversight.say(
-                f"workers may join: python -m tuning worker --chief {chief.address} --id K"
+                f"workers may join: python -m tuning worker --chief {chief.public_address} --id K"
             )
         if not workers:
             chief.wait()

@@ -10,19 +10,19 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import keras
 import numpy as np
 import tensorflow as tf
 from tqdm import tqdm
 
 from apps.application import Application
-from apps.data import Prepared, dataset, epoch_batches, in_order, sorted_batches
+from apps.data import Prepared, dataset, epoch_batches
 from apps.errors import UserError
 from apps.training.checkpoints import Checkpoints, Position
 from apps.training.distribution import Distribution
 from apps.training.gradients import batch_gradients
 from apps.training.interrupt import interrupt_between_steps
 from apps.training.optimizer import LazyAdam
+from apps.training.prediction import Predictor
 from apps.training.run_folder import RunFolder
 
 _ENDS = {
@@ -88,6 +88,7 @@ class Training:
         self.train, self.validation, self.truth = train, validation, truth
         self.folder, self.budget, self.log = folder, budget, log
         self.model = application.model
+        self.predictor = Predictor(self.model)
         self.distribution = distribution or Distribution()
         with self.distribution.scope():
             self.optimizer = LazyAdam(
@@ -231,7 +232,7 @@ class Training:
         """Validation metrics, measured once for all processes, which must not differ over them."""
 
         def measure() -> bytes:
-            outputs = predict(self.model, self.validation)
+            outputs = self.predictor(self.validation)
             return json.dumps(self.application.measure(self.truth, outputs)).encode()
 
         return json.loads(self.distribution.from_chief(measure))
@@ -287,29 +288,6 @@ class Training:
     def _save(self, position: Position) -> None:
         position.seconds = self._seconds()
         self.checkpoints.save(position)
-
-
-def predict(model: keras.Model, prepared: Prepared, batch_size: int = 64) -> np.ndarray:
-    """The model's outputs of all prepared rows, in their order.
-
-    Args:
-        model: from prepared tensors to one output tensor `(batch, …)` of fixed shape.
-        prepared: the rows.
-        batch_size: rows at a time, of like length.
-
-    Returns:
-        Array `(rows, …)` float32.
-    """
-    inputs = [tensor.name for tensor in model.inputs]
-    batches = sorted_batches(prepared.lengths, batch_size)
-    data = dataset(prepared, batches)
-    call = _traced(
-        lambda batch: model({name: batch[name] for name in inputs}, training=False), data
-    )
-    outputs: list[np.ndarray] = []
-    for batch in data:
-        outputs.append(tf.cast(call(batch), tf.float32).numpy())
-    return in_order(batches, outputs)
 
 
 def _traced(function: Callable[..., Any], data: tf.data.Dataset) -> Callable[..., Any]:

@@ -15,7 +15,7 @@ from apps.application import Application, Baseline
 from apps.data import read
 from apps.errors import UserError
 from apps.training.bootstrap import bootstrap_interval
-from apps.training.loop import predict
+from apps.training.prediction import predict
 from apps.training.record import read_predictions
 from apps.training.report import write_report
 from apps.training.run_folder import RunFolder

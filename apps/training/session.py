@@ -13,17 +13,16 @@ from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
 from apps import catalogue, environment
 from apps.application import Application
-from apps.data import Examples, Prepared, read, split
+from apps.data import Examples, read, split
 from apps.errors import UserError
 from apps.training.bootstrap import bootstrap_interval
 from apps.training.checkpoints import Position
 from apps.training.distribution import Distribution, distribute
 from apps.training.golden import golden_answers, to_arrays
-from apps.training.loop import Budget, Training, predict
+from apps.training.loop import Budget, Training
 from apps.training.provenance import describe_environment, peak_memory_mb
 from apps.training.run import Run
 from apps.training.run_folder import RunFolder, new_run_folder
@@ -171,7 +170,7 @@ class Session:
         """
         return {
             "parameters": self.learner.model.count_params(),
-            "latency_ms": _milliseconds(self.learner.model, self._validation),
+            "latency_ms": self._training.predictor.milliseconds(self._validation),
             "size_mb": sum(weight.numpy().nbytes for weight in self.learner.served().weights) / 1e6,
         }
 
@@ -230,7 +229,7 @@ class Session:
         learner, folder = self.learner, self.folder
         position = self.fit()
         baselines = self.baselines()
-        outputs = predict(learner.model, self._validation)
+        outputs = self._training.predictor(self._validation)
         folder.write_model(learner.served())
         folder.write_arrays(folder.golden, to_arrays(golden_answers(learner, self._held_out)))
         folder.write_rows(folder.predictions, learner.predictions(self._held_out, outputs))
@@ -246,7 +245,7 @@ class Session:
             "baselines": baselines,
             "cost": {
                 "parameters": learner.model.count_params(),
-                "ms_per_example": _milliseconds(learner.model, self._validation),
+                "ms_per_example": self._training.predictor.milliseconds(self._validation),
                 "peak_memory_mb": round(peak_memory_mb(), 1),
                 "size_mb": round(folder.model.stat().st_size / 1e6, 3),
             },
@@ -331,22 +330,6 @@ def _divide(
         seed=learner.seed + 1,
     )
     return checked, held_out, len(rows) - len(checked)
-
-
-def _milliseconds(model: keras.Model, prepared: Prepared, rows: int = 20) -> float:
-    """Median time of one example in a batch of its own, in milliseconds."""
-    import tensorflow as tf
-
-    call = tf.function(lambda inputs: model(inputs, training=False), reduce_retracing=True)
-    times = []
-    for row in range(min(rows, len(prepared.lengths)) * 2):
-        number = row % len(prepared.lengths)
-        batch = prepared.fetch(np.array([number]), int(prepared.lengths[number]))
-        inputs = {tensor.name: tf.constant(batch[tensor.name]) for tensor in model.inputs}
-        start = time.perf_counter()
-        call(inputs).numpy()
-        times.append(time.perf_counter() - start)
-    return round(1e3 * float(np.median(times[len(times) // 2 :])), 3)
 
 
 def _temporary_folder() -> Path:

@@ -11,7 +11,7 @@ import pytest
 from toy import rows, training
 
 from apps.errors import UserError
-from apps.training.loop import predict
+from apps.training.prediction import predict
 
 STEPS = 12
 

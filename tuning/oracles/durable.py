@@ -172,12 +172,10 @@ class DurableOracle(keras_tuner.Oracle):
             completed = outcome.status == COMPLETED and score is not None
             trial.status = TrialStatus.COMPLETED if completed else TrialStatus.FAILED
             trial.message = reason or None
-            if completed:
+            if completed and score is not None:
                 trial.score, trial.best_step = score, outcome.epochs
                 for name, value in {**outcome.metrics, self.settings.objective: score}.items():
-                    up = metric(name).better == "higher"
-                    trial.metrics.register(name, direction="max" if up else "min")
-                    trial.metrics.update(name, value, step=outcome.epochs)
+                    _note(trial, name, value, outcome.epochs)
             self._forget(trial_id)
             self.end_order.append(trial_id)
             self._set_row(
@@ -221,10 +219,7 @@ class DurableOracle(keras_tuner.Oracle):
         with self.lock:
             trial = self.trials[trial_id]
             for name, value in metrics.items():
-                up = metric(name).better == "higher"
-                if not trial.metrics.exists(name):
-                    trial.metrics.register(name, direction="max" if up else "min")
-                trial.metrics.update(name, value, step=step)
+                _note(trial, name, value, step)
             return trial
 
     def requeue(self, trial_id: str) -> None:
@@ -348,6 +343,14 @@ class DurableOracle(keras_tuner.Oracle):
         folder.mkdir(exist_ok=True)
         text = json.dumps(trial.get_state(), indent=2)
         write_atomically(folder / "trial.json", lambda stream: stream.write(text.encode()))
+
+
+def _note(trial: Trial, name: str, value: float, step: int) -> None:
+    """Enter a metric in KerasTuner's own record of a trial."""
+    if not trial.metrics.exists(name):
+        up = metric(name).better == "higher"
+        trial.metrics.register(name, direction="max" if up else "min")
+    trial.metrics.update(name, value, step=step)
 
 
 def _beyond(cost: Mapping[str, float], budget: Mapping[str, float]) -> bool:
