@@ -56,6 +56,7 @@ def main() -> None:
         "command": "python -m benchmarks.tuning " + " ".join(sys.argv[1:]),
         "minutes": options.minutes,
         "fixed": options.fix,
+        "space": options.space,
         "took_minutes": round((time.monotonic() - began) / 60, 1),
         "runs": found,
     }
@@ -75,6 +76,7 @@ def _contend(
         "test": os.path.abspath(options.test),
         "minutes": options.minutes,
         "fixed": dict(pair.split("=", 1) for pair in options.fix),
+        "space": dict(pair.split("=", 1) for pair in options.space),
         "finalists": options.finalists,
         "final_seeds": options.final_seeds,
         "objective": options.objective,
@@ -140,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
     parser.add_argument("--fix", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--space", action="append", default=[], metavar="KEY=LOW:HIGH[:log]")
     parser.add_argument("--objective", default="accuracy")
     parser.add_argument("--finalists", type=int, default=3)
     parser.add_argument("--final-seeds", type=int, default=3)

@@ -25,16 +25,17 @@ def main() -> None:
 
 
 def _default(task: dict[str, Any]) -> dict[str, Any]:
-    """The default configuration, trained for the whole time if it takes that long."""
+    """The default configuration (inside the space), for the whole time if it takes that long."""
     began = time.monotonic()
+    space = Space(catalogue.load(task["application"]).Config, task["fixed"], task["space"])
+    default = space.settings(space.hyperparameters().values)
     run = apps.train(
         task["application"],
         task["train"],
         seed=task["seed"],
         run=task["folder"],
         minutes=task["minutes"],
-        objective=task["objective"],
-        **task["fixed"],
+        **{**default, "objective": task["objective"]},
     )
     seconds = time.monotonic() - began
     score = run.metrics["metrics"][task["objective"]]
@@ -58,6 +59,7 @@ def _tuning(task: dict[str, Any]) -> dict[str, Any]:
         minutes=task["minutes"],
         objective=task["objective"],
         fix=task["fixed"],
+        space=task["space"],
         seed=task["seed"],
         finalists=task["finalists"],
         seeds=task["final_seeds"],
@@ -91,7 +93,7 @@ def _optuna(task: dict[str, Any]) -> dict[str, Any]:
     """Optuna's TPE with its median pruner, over the same space, with the same loop."""
     began = time.monotonic()
     kind = catalogue.load(task["application"])
-    space = Space(kind.Config, task["fixed"])
+    space = Space(kind.Config, task["fixed"], task["space"])
     maximise = kind(kind.Config.from_values({"objective": task["objective"]}), 0).maximise
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(

@@ -15,6 +15,7 @@ import numpy as np
 import onnxruntime
 import pytest
 import tensorflow as tf
+from points import drawn
 
 import apps
 from apps import catalogue
@@ -24,6 +25,7 @@ from apps.layers.doctor import diagnose_file, diagnose_model
 from apps.serving.local import LocalModel
 from apps.training.prediction import predict
 from apps.training.run import Run
+from tuning.space import Space
 
 ROWS = 120
 FILES = {
@@ -218,6 +220,20 @@ class ApplicationContract:
         diagnoses = diagnose_model(run.model)
         assert diagnoses
         assert [d.layer for d in diagnoses if not d.cudnn] == []
+
+    def test_every_point_of_its_search_space_is_a_config_on_cudnn(
+        self, kind: type[Application], rows: Examples
+    ) -> None:
+        space = Space(kind.Config)
+        settings = [space.settings(drawn(space, seed)) for seed in range(30)]
+        assert len({str(point) for point in settings}) == 30
+        deepest = max(settings, key=lambda point: point["depth"])
+        for point in (settings[0], deepest):
+            application = kind(kind.Config.from_values(point))
+            application.learn(application.check(rows, learning=True))
+            diagnoses = diagnose_model(application.build())
+            assert len(diagnoses) >= point["depth"]
+            assert [d.layer for d in diagnoses if not d.cudnn] == []
 
     def test_data_without_a_column_is_refused_before_anything_is_written(
         self, kind: type[Application], rows: Examples, tmp_path: Path

@@ -10,7 +10,7 @@ from tuning.record import DEFAULT, TrialRow, ranked
 from tuning.settings import SearchSettings
 
 # Of all minutes: the most that is kept for retraining, for one trial, and for the winner's report.
-_MOST_FOR_FINALS = 0.5
+_MOST_FOR_FINALS = 1 / 3
 _MOST_FOR_A_TRIAL = 0.25
 _FOR_THE_REPORT = 0.05
 _LONGEST_REPORT = 60.0

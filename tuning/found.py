@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,8 +16,8 @@ if TYPE_CHECKING:
     from apps.training.run import Run
 
 
-class Found:
-    """A search in a folder, as it stands.
+class Found(Mapping[str, Any]):
+    """A search in a folder, as it stands; as a mapping, what `show --json` prints.
 
     Args:
         folder: of the search.
@@ -62,6 +63,15 @@ class Found:
         if self.record.phase != "done":
             raise UserError(f"{self.folder}: the search has not ended; go on with --resume")
         return apps.load(self._files.final)
+
+    def __getitem__(self, key: str) -> Any:
+        return self.to_dict()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.to_dict())
+
+    def __len__(self) -> int:
+        return len(self.to_dict())
 
     def to_dict(self) -> dict[str, Any]:
         """Everything as JSON values: what `python -m tuning show --json` prints."""

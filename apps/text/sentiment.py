@@ -60,6 +60,7 @@ class Sentiment(Classifier):
     inputs = ("text",)
     Config = SentimentConfig
     config: SentimentConfig
+    _learnt_from: Examples | None = None
 
     # Reading and checking examples
 
@@ -86,7 +87,8 @@ class Sentiment(Classifier):
         self.words = WordIds.learn(
             examples["text"], config.vocabulary, config.max_tokens, name="words"
         )
-        ids, offsets = self.words.flat(examples["text"])
+        self._learnt_from = examples
+        self._learnt_ids = ids, offsets = self.words.flat(examples["text"])
         self._vectors = self._first_vectors(ids, offsets)
         if config.ngrams:
             self._ngrams = fit_ngrams(
@@ -97,7 +99,6 @@ class Sentiment(Classifier):
                 most_weights=config.ngram_weights,
                 seed=self.seed,
             )
-            self._learnt_from = examples
 
     def _first_vectors(self, ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """What the embedding starts from, `(ids, embedding)` float32, rows of length about 1."""
@@ -114,12 +115,13 @@ class Sentiment(Classifier):
         return read_word_vectors(config.embeddings, self.words, random)
 
     def prepare(self, examples: Examples, *, targets: bool = True) -> Prepared:
-        rows = {"ids": RaggedRows(*self.words.flat(examples["text"]))}
+        known = examples is self._learnt_from
+        flat = self._learnt_ids if known else self.words.flat(examples["text"])
+        rows = {"ids": RaggedRows(*flat)}
         if not targets:
             return Prepared.of(rows)
         values = {"target": self.truth(examples)}
         if self.config.ngrams:
-            known = examples is self._learnt_from
             nothing = np.zeros((len(examples), len(self.labels)), np.float32)
             values["correction"] = self._ngrams.correction if known else nothing
         return Prepared.of(rows, **values)

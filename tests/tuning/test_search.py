@@ -51,8 +51,8 @@ def start(words: list[str], said: Path) -> subprocess.Popen[str]:
 
 
 def shown(run: Path) -> dict[str, Any]:
-    found = tuning.load(run).to_dict()
-    return json.loads(json.dumps(found, allow_nan=False))
+    found = tuning.load(run)
+    return json.loads(json.dumps(dict(found), allow_nan=False))
 
 
 def wait_for(condition: Callable[[], bool], seconds: float = 120.0) -> None:

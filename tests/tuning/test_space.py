@@ -1,18 +1,15 @@
-"""The search space is the Config's, and every point of it is a Config that trains on cuDNN."""
+"""The search space is the Config's, and every point of it a Config."""
 
 from __future__ import annotations
 
-import random
 from dataclasses import dataclass
 from typing import Any
 
-import keras_tuner
 import pytest
+from points import drawn
 
 from apps.configuration import ApplicationConfig, fixed, searched
 from apps.errors import UserError
-from apps.layers.doctor import diagnose_model
-from apps.text.sentiment import Sentiment, SentimentConfig
 from tuning.space import Space
 
 
@@ -23,17 +20,6 @@ class Config(ApplicationConfig):
     between: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.5), when=("depth", 2))
     fast: bool = searched(True, choices=(False, True))
     mode: str = fixed("mean", choices=("mean", "max"))
-
-
-def drawn(space: Space, seed: int, *, grid: bool = False) -> dict[str, Any]:
-    """Values of a random point, as KerasTuner draws them: only what is active."""
-    point = keras_tuner.HyperParameters()
-    chance = random.Random(seed)
-    for one in space.hyperparameters(grid=grid).space:
-        point.merge([one])
-        if point.is_active(one):
-            point.values[one.name] = one.random_sample(chance.randrange(2**31))
-    return point.values
 
 
 def test_every_searched_hyperparameter_and_no_other_is_a_dimension() -> None:
@@ -120,23 +106,3 @@ def test_what_is_no_space_is_refused_in_one_line(
     with pytest.raises(UserError, match=words) as caught:
         Space(Config, given, ranges)
     assert "\n" not in str(caught.value)
-
-
-def test_every_point_runs_on_cudnn() -> None:
-    space = Space(
-        SentimentConfig,
-        fixed={"embedding": 4, "ngrams": 0, "vocabulary": 50, "embeddings": "random"},
-        ranges={"units": "2:5"},
-    )
-    examples = Sentiment.sample(0).select(range(40))
-    points = [drawn(space, seed) for seed in range(40)]
-    # One point of each shape: what decides the kernel is depth and direction.
-    shapes = {(point["depth"], bool(point["bidirectional"])): point for point in points}
-    assert len(shapes) == 6
-    for depth, both in ((1, False), (2, True), (3, False)):
-        settings = space.settings(shapes[depth, both])
-        application = Sentiment(SentimentConfig.from_values(settings))
-        application.learn(application.check(examples, learning=True))
-        found = diagnose_model(application.build())
-        assert len(found) == depth
-        assert all(layer.cudnn for layer in found), (settings, found)

@@ -15,6 +15,7 @@ from apps import environment
 from apps.errors import UserError
 from tuning.distributed.worker_process import PARENT
 from tuning.trials.memory import available_mb
+from tuning.trials.process import python_path
 
 _PROGRAM = (sys.executable, "-m", "tuning", "worker")
 _LARGEST_PAUSE_S = 30.0
@@ -140,7 +141,7 @@ class _Worker:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                env={**os.environ, PARENT: str(os.getpid())},
+                env={**os.environ, "PYTHONPATH": python_path(), PARENT: str(os.getpid())},
                 # Ctrl-C on the terminal is for the chief, which passes it on.
                 start_new_session=True,
             )

@@ -132,10 +132,14 @@ class Nursery:
         return UserError(f"trials cannot be started: {said[-1] if said else 'no reason given'}")
 
 
+def python_path() -> str:
+    """`PYTHONPATH` for a process that shall import what this one can, wherever it was started."""
+    return os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
+
+
 def _environment(threads: int | None) -> dict[str, str]:
     """The variables that a nursery runs under."""
-    path = [os.path.abspath(entry) for entry in sys.path]
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join(path)}
+    environment = {**os.environ, "PYTHONPATH": python_path()}
     # Another trial, or this one's orphan on its way out, may be on the same GPU.
     environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if threads is not None:
