@@ -120,6 +120,9 @@ class Application(ABC):
             UserError: rows that no model can be trained or measured on, with file, row and remedy.
         """
 
+    def learn_labels(self, examples: Examples) -> None:  # noqa: B027  (most have none)
+        """Take the classes from the training rows; nothing where answers are no classes."""
+
     @abstractmethod
     def learn(self, examples: Examples) -> None:
         """Set what is learnt from data before training: vocabulary, labels, scaling."""

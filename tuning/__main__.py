@@ -136,6 +136,8 @@ def _search(options: argparse.Namespace) -> None:
     kind = catalogue.load(options.application)
     fix = _pairs(options.fix, "--fix")
     if options.epochs is not None:
+        if "epochs" in fix:
+            raise UserError("--epochs and --fix epochs: leave one of them out")
         fix["epochs"] = options.epochs
     columns = None if options.columns is None else parse_rename(options.columns, kind.columns)
     if options.resume and not options.run:

@@ -39,7 +39,10 @@ class Finals:
 
     def choose(self, rows: Mapping[str, TrialRow]) -> None:
         """Fix the finalists: the best trials, and the default; fewer where time is short."""
-        self.chosen, _ = self._affordable(rows, self._left())
+        names, _ = self._affordable(rows, self._left())
+        # Where a round takes longer than expected it is its last training that is cut short, and
+        # that must not be the one which the others have to beat.
+        self.chosen = sorted(names, key=lambda name: name != DEFAULT)
 
     def next(self, rows: Mapping[str, TrialRow]) -> tuple[str, str] | None:
         """Id of the next retraining and of the trial that it repeats; None when all are done."""
@@ -122,6 +125,13 @@ class Finals:
         names = [row.id for row in best if row.id not in went_on]
         first = names[: self._settings.finalists]
         return first + [DEFAULT] * (DEFAULT in names and DEFAULT not in first)
+
+
+def first_retraining(rows: Mapping[str, TrialRow], trial: str) -> str:
+    """Id of the retraining with the lowest number that completed."""
+    done = [row for row in rows.values() if row.id.startswith(f"final-{trial}-")]
+    numbers = [int(row.id.rpartition("-")[2]) for row in done if row.status == "COMPLETED"]
+    return final_id(trial, min(numbers))
 
 
 def chain_seconds(rows: Mapping[str, TrialRow], trial: str | None) -> float:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import threading
 import time
@@ -17,7 +16,7 @@ from tuning.report import Leaderboard, write_page, write_trial
 from tuning.scheduler import LocalScheduler
 from tuning.trials.folder import prune
 
-_EVERY_SECONDS = 1.0
+_EVERY_SECONDS, _SAVE_SECONDS = 1.0, 15.0
 # Of the time of the search, the most that writing the report may take while it runs.
 _REPORT_SHARE = 0.01
 
@@ -41,11 +40,8 @@ class Oversight:
     ) -> None:
         self._folder, self._scheduler, self._clock = folder, scheduler, clock
         self._board = Leaderboard(scheduler.settings, log=log)
-        self._seen = {
-            name for name, row in scheduler.oracle.rows.items() if row.status != "RUNNING"
-        }
-        self._page_at = 0.0
-        self._error: BaseException | None = None
+        self._seen: set[str] = set()
+        self._page_at = self._saved_at = 0.0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, name="oversight", daemon=True)
 
@@ -57,9 +53,9 @@ class Oversight:
     def __exit__(self, *error: Any) -> None:
         self._stop.set()
         self._thread.join()
-        # An end that was written down a moment ago still belongs on the board.
-        with contextlib.suppress(OSError):
-            self.look()
+        # An end that was written down a moment ago still belongs on the board and the page.
+        self._page_at = 0.0
+        self._try_to_look()
         self._board.__exit__(*error)
 
     def say(self, line: str) -> None:
@@ -80,11 +76,17 @@ class Oversight:
 
     def _watch(self) -> None:
         while not self._stop.wait(_EVERY_SECONDS):
-            try:
-                self.look()
-            except OSError as error:
-                # A full disk ends the search where the oracle meets it; here it may pass.
-                self._board.line(f"{error.filename or self._folder.path}: {error.strerror}")
+            self._try_to_look()
+
+    def _try_to_look(self) -> None:
+        """Look; what goes wrong there is told, and is no reason to end a search."""
+        try:
+            self.look()
+        except OSError as error:
+            # A full disk ends the search where the oracle meets it.
+            self._board.line(f"{error.filename or self._folder.path}: {error.strerror}")
+        except Exception as error:
+            self._board.line(f"the report cannot be written: {type(error).__name__}: {error}")
 
     def look(self) -> None:
         """Show and write down what has changed."""
@@ -100,7 +102,12 @@ class Oversight:
                 )
         if ended:
             self._prune()
+        if ended or self._stop.is_set():
             self._write_page(record)
+        # What was spent since is lost to the budget of minutes when this process is killed.
+        if time.monotonic() - self._saved_at > _SAVE_SECONDS:
+            self._saved_at = time.monotonic()
+            self._scheduler.oracle.save()
 
     def _prune(self) -> None:
         """Remove the checkpoints of trials that nobody will go on with."""

@@ -115,22 +115,22 @@ def ranked(rows: Iterable[TrialRow], maximise: bool) -> list[TrialRow]:
 def retrained(
     rows: Mapping[str, TrialRow], chosen: Iterable[str], maximise: bool
 ) -> list[Finalist]:
-    """Finalists with the seeds that all of them have met, best mean first."""
-    scores: dict[str, list[float]] = {}
+    """Finalists that never failed, with the seeds that all of them have met, best mean first."""
+    met: dict[str, dict[int, float]] = {}
     for trial in chosen:
-        found = [
-            row.score
-            for row in rows.values()
-            if row.id.startswith(f"final-{trial}-") and row.score is not None
-        ]
-        if found:
-            scores[trial] = found
-    common = min(map(len, scores.values()), default=0)
+        found = [row for row in rows.values() if row.id.startswith(f"final-{trial}-")]
+        # What fails with another seed may win by luck alone.
+        if all(row.status != "FAILED" for row in found):
+            met[trial] = {
+                int(row.id.rpartition("-")[2]): row.score for row in found if row.score is not None
+            }
+    numbers = sorted(set.intersection(*(set(scores) for scores in met.values())) if met else ())
     finals = []
-    for trial, found in scores.items():
-        met = tuple(found[:common])
-        spread = statistics.stdev(met) if common > 1 else 0.0
-        finals.append(Finalist(trial, rows[trial].values, met, statistics.fmean(met), spread))
+    for trial, known in met.items() if numbers else ():
+        scores = tuple(known[number] for number in numbers)
+        spread = statistics.stdev(scores) if len(scores) > 1 else 0.0
+        mean = statistics.fmean(scores)
+        finals.append(Finalist(trial, rows[trial].values, scores, mean, spread))
     sign = -1.0 if maximise else 1.0
     return sorted(finals, key=lambda final: (sign * final.mean, final.trial))
 

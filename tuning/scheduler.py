@@ -144,7 +144,7 @@ class LocalScheduler:
         name, values = trial.trial_id, trial.hyperparameters.values
         earlier = values.get("tuner/trial_id")
         number = int(name.rpartition("-")[2]) if name.startswith("final-") else 0
-        seconds = oracle.finals.limit(oracle.rows, name) + chain_seconds(oracle.rows, earlier)
+        seconds = oracle.limit(name) + chain_seconds(oracle.rows, earlier)
         return Job(
             id=name,
             application=settings.application,
@@ -156,6 +156,7 @@ class LocalScheduler:
             folder=str(self._folder / f"trial_{name}"),
             epochs=values.get("tuner/epochs"),
             minutes=seconds / 60.0,
+            anneals=settings.minutes is not None,
             objective=settings.objective,
             maximise=settings.maximise,
             budget=dict(settings.budget),

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 import dataclasses
 import os
-import shutil
 from collections.abc import Callable, Mapping
 from typing import Any
 
-import apps
 from apps import catalogue, environment
-from apps.data import Examples, read
 from apps.errors import UserError, nearest
-from apps.training.run import Run
-from apps.training.session import fingerprint
 from tuning.clock import Clock
-from tuning.finals import final_id
-from tuning.folder import SOURCES, SearchFolder, new_search_folder, read_json, read_settings
+from tuning.conclusion import conclude, measure_and_export
+from tuning.folder import SearchFolder, new_search_folder, read_json, read_settings
 from tuning.found import Found
 from tuning.oracles import make_oracle
 from tuning.oversight import Oversight
-from tuning.record import record_of
-from tuning.report import write_page
 from tuning.scheduler import LocalScheduler
 from tuning.settings import ALGORITHMS, STRATEGIES, SearchSettings, read_budget
-from tuning.space import Space
+from tuning.sources import read_sources
+from tuning.space import Space, written
 from tuning.trials.executor import Executor
 from tuning.trials.worker import work
 
@@ -42,7 +36,7 @@ def search(
     objective: str | None = None,
     budget: Mapping[str, Any] | None = None,
     fix: Mapping[str, Any] | None = None,
-    space: Mapping[str, str] | None = None,
+    space: Mapping[str, Any] | None = None,
     seed: int = 0,
     finalists: int = 3,
     seeds: int = 3,
@@ -68,13 +62,15 @@ def search(
         validation: a source to score on; a part of `data` is held out where it is None.
         columns: the application's column names to the source's, where they differ.
         algorithm: `hyperband`, `bayesian`, `random` or `grid`.
-        trials: how many at most; None for as many as the algorithm or the minutes give.
+        trials: how many at most; None for as many as the minutes allow, and without minutes for
+            30, one run of Hyperband, or the whole grid.
         minutes: wall-clock time of the whole call, retraining included.
         trial_minutes: wall-clock limit of one trial; no more than a quarter of `minutes`.
         objective: the metric that decides; the application's own unless given.
         budget: upper bounds of `latency_ms`, `parameters` and `size_mb`.
         fix: hyperparameters that are given, not searched.
-        space: hyperparameters whose range is given: `low:high`, `low:high:log` or `a,b,c`.
+        space: hyperparameters whose range is given: `low:high`, `low:high:log`, or `a,b,c` or a
+            list of values.
         seed: of the proposals and the trials; the retrainings take the numbers after it.
         finalists, seeds: how many of the best are retrained, and how many times each; with 0 the
             best single score wins.
@@ -119,6 +115,8 @@ def search(
             "one --id and a TF_CONFIG on each machine of the cluster"
         )
     points = Space(kind.Config, fix, space)
+    if trials is None and minutes is None:
+        trials = _own_end(algorithm, points)
     chosen = kind.checked_objective(objective or kind.objective)
     probe = kind(kind.Config.from_values({**points.fixed, "objective": chosen}), seed)
     asked = SearchSettings(
@@ -134,7 +132,7 @@ def search(
         trial_minutes=trial_minutes,
         budget=read_budget(budget or {}),
         fixed={key: list(v) if isinstance(v, tuple) else v for key, v in points.fixed.items()},
-        space=dict(space or {}),
+        space={key: written(value) for key, value in (space or {}).items()},
         ranges=points.described(),
         seed=seed,
         finalists=finalists,
@@ -143,6 +141,7 @@ def search(
         test=None if test is None else _name(test),
     )
     clock = Clock()
+    say = log or environment.say
     folder = SearchFolder(run or new_search_folder(application))
     going_on = resume and folder.begun()
     if going_on:
@@ -152,36 +151,73 @@ def search(
         )
     else:
         folder.require_new()
-    asked, in_memory = _read_sources(asked, probe, folder, data, validation, test)
-    if going_on:
-        began.require_same(asked, str(folder.path))
-        folder.lock()
-        folder.write_json(folder.settings, asked.to_dict())
-    else:
         if resume:
-            (log or environment.say)(
-                f"{folder.path}: holds nothing to go on from; the search starts from the beginning"
-            )
-        folder.create(asked, in_memory)
+            say(f"{folder.path}: holds nothing to go on from; the search starts from the beginning")
+    asked, in_memory = read_sources(asked, probe, folder, data, validation, test)
     try:
-        oracle = make_oracle(asked, points, folder.path, clock, epochs=probe.config.epochs)
-        oracle.finals.workers = max(workers, 1)
-        several = workers > 1 or listen is not None
-        if folder.state.is_file():
-            oracle.reload(keep_ongoing=several)
-            if oracle.phase == "done" and folder.result.is_file():
-                (log or environment.say)(f"{folder.path}: the search has ended already")
-        scheduler = LocalScheduler(oracle, folder.path, asked, points)
-        with Oversight(folder, scheduler, clock, log) as oversight:
-            if several:
-                _run_as_chief(scheduler, folder, workers, listen, memory_mb, oversight)
-            else:
-                with Executor(memory_mb=memory_mb) as executor:
-                    # The leaderboard tells of each trial.
-                    work(scheduler, executor, "local-0", lambda line: None)
-        return _conclude(folder, scheduler, clock, test, export, log or environment.say)
+        if going_on:
+            began.require_same(asked, str(folder.path))
+            folder.lock()
+        else:
+            folder.create(asked, in_memory)
+        if folder.result.is_file():
+            say(f"{folder.path}: the search has ended already; for more trials, search anew")
+            asked = _as_it_ended(folder, began, asked)
+        else:
+            folder.write_json(folder.settings, asked.to_dict())
+            _run(folder, asked, points, clock, probe.config.epochs, workers, listen, memory_mb, log)
+        return measure_and_export(folder, asked, export, say)
     finally:
         folder.unlock()
+
+
+def _as_it_ended(
+    folder: SearchFolder, began: SearchSettings, asked: SearchSettings
+) -> SearchSettings:
+    """The settings of an ended search, with the test source that is asked for now if it had none.
+
+    Raises:
+        UserError: the winner was measured on another test source.
+    """
+    measured = read_json(folder.result).get("test")
+    if measured is None:
+        now = dataclasses.replace(began, test=asked.test, test_overlap=asked.test_overlap)
+        folder.write_json(folder.settings, now.to_dict())
+        return now
+    if asked.test is not None and asked.test != began.test:
+        raise UserError(
+            f"{folder.path}: the winner was measured on {began.test}, once; measure it on other "
+            f"data with `python -m apps evaluate {folder.final} --data {asked.test}`"
+        )
+    return began
+
+
+def _run(
+    folder: SearchFolder,
+    settings: SearchSettings,
+    points: Space,
+    clock: Clock,
+    epochs: int,
+    workers: int,
+    listen: str | None,
+    memory_mb: float | None,
+    log: Callable[[str], None] | None,
+) -> None:
+    """Search from where the folder stands to the winner's finished run."""
+    oracle = make_oracle(settings, points, folder.path, clock, epochs=epochs)
+    oracle.finals.workers = max(workers, 1)
+    several = workers > 1 or listen is not None
+    if folder.state.is_file():
+        oracle.reload(keep_ongoing=several)
+    scheduler = LocalScheduler(oracle, folder.path, settings, points)
+    with Oversight(folder, scheduler, clock, log) as oversight:
+        if several:
+            _run_as_chief(scheduler, folder, workers, listen, memory_mb, oversight)
+        else:
+            with Executor(memory_mb=memory_mb) as executor:
+                # The leaderboard tells of each trial.
+                work(scheduler, executor, "local-0", lambda line: None)
+    conclude(folder, scheduler, clock.elapsed(), log or environment.say)
 
 
 def _run_as_chief(
@@ -216,115 +252,25 @@ def _run_as_chief(
         chief.stop()
 
 
-def _read_sources(
-    asked: SearchSettings, probe: Any, folder: SearchFolder, *sources: Any
-) -> tuple[SearchSettings, dict[str, Examples]]:
-    """Check what the trials will read, before any of them starts.
-
-    Returns:
-        The settings with the sources' places and the rows' fingerprint; and the rows of those
-        sources that are in memory, by name.
-    """
-    searched, places, in_memory = [], {}, {}
-    for name, source in zip(SOURCES, sources, strict=True):
-        if source is None:
-            continue
-        rows = read(
-            source,
-            probe.columns,
-            rename=asked.columns,
-            sample=probe.sample,
-            seed=asked.seed + (name != "data"),
-        )
-        learnt = probe.check(rows, learning=True) if name == "data" else rows
-        if name != "test":
-            searched.append(learnt)
-        if not isinstance(source, (str, os.PathLike)):
-            in_memory[name] = rows
-            places[name] = str(folder.rows_of(name))
-        elif os.path.exists(source):
-            places[name] = os.path.abspath(source)
-    about: dict[str, Any] = {**places, "fingerprint": fingerprint(*searched)}
-    return dataclasses.replace(asked, **about), in_memory
-
-
-def _conclude(
-    folder: SearchFolder,
-    scheduler: LocalScheduler,
-    clock: Clock,
-    test: Any,
-    export: str | os.PathLike[str] | None,
-    log: Callable[[str], None],
-) -> Found:
-    """Finish the winner's run, measure it once, export it, and write down the result."""
-    settings, oracle = scheduler.settings, scheduler.oracle
-    record = record_of(
-        settings,
-        oracle.rows,
-        oracle.finals.chosen,
-        elapsed=clock.elapsed(),
-        phase="finals",
-    )
-    if record.best is None:
-        failed = [row for row in record.trials if row.status == "FAILED"]
-        raise UserError(
-            f"{folder.path}: none of {len(failed)} trials completed; the first failed with: "
-            f"{failed[0].reason if failed else 'nothing was tried'}"
-        )
-    result = read_json(folder.result) if folder.result.is_file() else {}
-    winner = _finished(folder, scheduler, record.best, log)
-    if test is not None and "test" not in result:
-        columns = settings.columns or None
-        result["test"] = winner.evaluate(settings.test, columns=columns)
-    if export is not None and "exported" not in result:
-        result["exported"] = str(winner.export(export, log=log))
-    result = {
-        **result,
-        "best": record.best,
-        "finals": [dataclasses.asdict(final) for final in record.finals],
-        "run": folder.final.name,
-        "elapsed": result.get("elapsed", round(clock.elapsed(), 2)),
-    }
-    folder.write_json(folder.result, result)
-    found = Found(folder.path)
-    write_page(found.record, folder.page)
-    log(f"report: {folder.page}")
-    return found
-
-
-def _finished(
-    folder: SearchFolder,
-    scheduler: LocalScheduler,
-    best: Mapping[str, Any],
-    log: Callable[[str], None],
-) -> Run:
-    """The winner's run: its retraining with the first seed, with baselines and report."""
-    name = final_id(best["id"], 1) if best["seeds"] else best["id"]
-    if not folder.final.exists():
-        beside = folder.path / f".partial-{folder.final.name}"
-        shutil.rmtree(beside, ignore_errors=True)
-        shutil.copytree(folder.run(name), beside)
-        beside.rename(folder.final)
-    job = scheduler.job_of(scheduler.oracle.trials[name])
-    values = {**job.settings, "parts": scheduler.oracle.rows[name].parts}
-    return apps.train(
-        job.application,
-        job.data,
-        validation=job.validation,
-        columns=job.columns,
-        minutes=job.minutes,
-        seed=job.seed,
-        run=folder.final,
-        resume=True,
-        log=log,
-        **values,
-    )
-
-
 def _name(source: Any) -> str:
     return str(source) if isinstance(source, (str, os.PathLike)) else f"<{type(source).__name__}>"
 
 
+def _own_end(algorithm: str, points: Space) -> int | None:
+    """How many trials an algorithm runs that has neither trials nor minutes to end it.
+
+    Raises:
+        UserError: a grid that nobody would wait for.
+    """
+    if algorithm == "grid" and points.grid_points() > _LARGEST_GRID:
+        raise UserError(
+            f"a grid of {points.grid_points():,} points: fix hyperparameters with --fix, list "
+            "values with --space, or give --trials or --minutes"
+        )
+    return _TRIALS if algorithm in ("random", "bayesian") else None
+
+
+_TRIALS, _LARGEST_GRID = 30, 10_000
 _LEAST = {"trials": 1, "finalists": 0, "seeds": 0, "workers": 0, "seed": 0}
 
 
@@ -334,7 +280,7 @@ def _check_numbers(**numbers: float | None) -> None:
         if value is None:
             continue
         if name in _LEAST:
-            if int(value) != value or not _LEAST[name] <= value < 2**31 - 1000:
+            if value != value or int(value) != value or not _LEAST[name] <= value < 2**31 - 1000:
                 raise UserError(f"{name}={value}: give a whole number from {_LEAST[name]}")
         elif not 0 < value < 1e9:
             raise UserError(f"{name}={value}: give a positive number")

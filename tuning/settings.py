@@ -51,6 +51,7 @@ class SearchSettings:
         strategy: of `tf.distribute`, for each trial.
         test: a source that the winner is measured on, once.
         fingerprint: of the rows searched on.
+        test_overlap: how many test rows are also among those searched on.
     """
 
     application: str
@@ -73,6 +74,7 @@ class SearchSettings:
     strategy: str | None = None
     test: str | None = None
     fingerprint: str = ""
+    test_overlap: int = 0
 
     def to_dict(self) -> dict[str, Any]:
         """The settings by name, ready for JSON."""

@@ -5,6 +5,7 @@ There is no second list of hyperparameters: names, bounds, scales and defaults a
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -78,16 +79,17 @@ class Space:
         self,
         kind: type[ApplicationConfig],
         fixed: Mapping[str, Any] | None = None,
-        ranges: Mapping[str, str] | None = None,
+        ranges: Mapping[str, Any] | None = None,
     ) -> None:
         self._kind = kind
-        fixed, ranges = dict(fixed or {}), dict(ranges or {})
+        fixed = dict(fixed or {})
+        ranges = {key: written(value) for key, value in (ranges or {}).items()}
         for key in fixed.keys() & ranges.keys():
             raise UserError(f"{key}: given with --fix and with --space; leave one of them out")
         self.dimensions = tuple(self._dimensions(fixed, ranges))
-        if not self.dimensions:
-            raise UserError("every hyperparameter is fixed: leave a --fix out, or use train")
         self.fixed = self._read(fixed)
+        if not any(self._places(dimension) for dimension in self.dimensions):
+            raise UserError("every hyperparameter is fixed: leave a --fix out, or use train")
 
     def _dimensions(self, fixed: Mapping[str, Any], ranges: Mapping[str, str]) -> Iterable[Any]:
         known = self._kind.ranges()
@@ -127,6 +129,11 @@ class Space:
     def described(self) -> dict[str, str]:
         """Each dimension as `--space` would write it."""
         return {dimension.key: str(dimension) for dimension in self.dimensions}
+
+    def grid_points(self) -> int:
+        """How many points a grid has at most."""
+        sizes = [len(d.points()) ** len(self._places(d)) for d in self.dimensions]
+        return math.prod(sizes)
 
     def hyperparameters(self, *, grid: bool = False) -> keras_tuner.HyperParameters:
         """The space as KerasTuner's, conditional hyperparameters below their conditions.
@@ -199,6 +206,13 @@ class Space:
     def _constant(self, key: str) -> Any:
         config = self._kind.from_values({key: self.fixed[key]} if key in self.fixed else {})
         return getattr(config, key)
+
+
+def written(values: Any) -> str:
+    """A range as `--space` writes it, from that text or from a list of values."""
+    if isinstance(values, (list, tuple, set, frozenset)):
+        return ",".join(map(str, values))
+    return str(values)
 
 
 def _numbered(key: str, index: int) -> str:

@@ -39,12 +39,15 @@ class Budget:
     Attributes:
         started: `time.monotonic()` at the start of the whole command.
         minutes: for the whole command; None for as long as the epochs take.
+        anneal: whether the learning rate falls to zero within the minutes, if the epochs do not
+            end before; else it depends on no clock.
         checkpoint_seconds: longest time between two checkpoints.
     """
 
     started: float
     minutes: float | None = None
     checkpoint_seconds: float = 30.0
+    anneal: bool = True
 
     def spent(self, earlier: float = 0.0) -> float:
         """Share of the minutes that are gone, 0 where they are unlimited.
@@ -254,7 +257,8 @@ class Training:
         config = self.application.config
         steps = self.steps * config.epochs
         rise = (position.total + 1) / max(1.0, config.warmup * steps)
-        left = 1.0 - max(position.total / steps, min(1.0, self.budget.spent(self._earlier)))
+        spent = self.budget.spent(self._earlier) if self.budget.anneal else 0.0
+        left = 1.0 - max(position.total / steps, min(1.0, spent))
         return config.learning_rate * min(1.0, rise) * max(left, 1e-3)
 
     def _out_of_time(self, position: Position) -> bool:

@@ -45,6 +45,7 @@ class Session:
         columns: the application's column names to the source's, where they differ.
         minutes: budget of the run from here on, what earlier sessions have taken included; the
             learning rate falls to zero within it.
+        anneal: whether it does; else it falls with the epochs alone, and `minutes` only end it.
         seed: seeds weights, dropout, data order and splits.
         run: the run folder; named after application and time unless given.
         resume: go on with a run that was interrupted, from its start where it had not got as far
@@ -72,6 +73,7 @@ class Session:
         validation: Any = None,
         columns: Mapping[str, str] | None = None,
         minutes: float | None = None,
+        anneal: bool = True,
         seed: int = 0,
         run: str | os.PathLike[str] | None = None,
         resume: bool = False,
@@ -121,7 +123,7 @@ class Session:
             self._validation,
             self._truth,
             self.folder,
-            Budget(started, minutes),
+            Budget(started, minutes, anneal=anneal),
             self._say,
             strategy,
         )

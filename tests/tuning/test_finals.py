@@ -9,7 +9,8 @@ import pytest
 from invented import Search, outcome
 
 from apps.errors import UserError
-from tuning.record import read_search
+from tuning.finals import first_retraining
+from tuning.record import read_search, record_of
 from tuning.settings import SearchSettings, read_budget
 from tuning.trials.job import Job, Outcome
 
@@ -29,10 +30,10 @@ def test_the_best_and_the_default_meet_the_same_seeds_in_turns(begin: Begin) -> 
     search = begin(trials=5, finalists=2, seeds=3)
     ran = search.finish(judge=judged({"0003": 0.9, "0001": 0.8, "0004": 0.7, "0000": 0.2}))
     assert finals_of(search) == [
-        f"final-{trial}-{number}" for number in (1, 2, 3) for trial in ("0003", "0001", "0000")
+        f"final-{trial}-{number}" for number in (1, 2, 3) for trial in ("0000", "0003", "0001")
     ]
     assert [job.seed for job in ran] == [0] * 5 + [1] * 3 + [2] * 3 + [3] * 3
-    assert ran[5].settings == ran[3].settings
+    assert ran[6].settings == ran[3].settings
 
 
 def test_the_luckiest_single_score_does_not_win(begin: Begin) -> None:
@@ -50,19 +51,55 @@ def test_the_luckiest_single_score_does_not_win(begin: Begin) -> None:
     assert [final.trial for final in record.finals] == ["0003", "0002", "0000"]
 
 
-def test_a_finalist_that_fails_is_out_and_the_others_keep_their_seeds(begin: Begin) -> None:
+@pytest.mark.parametrize("failing", ["final-0002", "final-0002-1"])
+def test_a_finalist_that_fails_with_any_seed_is_out_and_the_others_keep_theirs(
+    begin: Begin, failing: str
+) -> None:
     search = begin(trials=3, finalists=2, seeds=2)
     (search.folder / "search.json").write_text(json.dumps(search.settings.to_dict()))
-    scores = judged({"0002": 0.9, "0001": 0.8})
+    scores = judged({"0002": 0.9, "0001": 0.8, "final-0001-1": 0.7, "final-0001-2": 0.8})
     search.finish(
         judge=lambda job: (
-            Outcome("FAILED", reason="boom") if "final-0002" in job.id else scores(job)
+            Outcome("FAILED", reason="boom") if job.id.startswith(failing) else scores(job)
         )
     )
     record = read_search(search.folder)
     assert {final.trial for final in record.finals} == {"0001", "0000"}
     assert all(len(final.scores) == 2 for final in record.finals)
-    assert len(record.failed_finals) == 2
+    assert record.failed_finals
+    assert record.best is not None
+    assert (record.best["id"], record.best["score"]) == ("0001", pytest.approx(0.75))
+
+
+def test_scores_of_one_seed_are_compared_with_those_of_the_same(begin: Begin) -> None:
+    search = begin(trials=2, finalists=1, seeds=3)
+    search.finish(most=2 + 5, judge=judged({"0001": 0.9}))
+    rows = search.oracle.rows
+    assert "final-0000-3" in rows
+    assert "final-0001-3" not in rows
+    record = record_of(
+        search.settings, rows, search.oracle.finals.chosen, elapsed=1.0, phase="finals"
+    )
+    assert {len(final.scores) for final in record.finals} == {2}
+
+
+def test_the_winners_run_is_its_first_retraining_and_stays_on_disk(begin: Begin) -> None:
+    search = begin(trials=2, finalists=1, seeds=2)
+    search.finish(judge=judged({"0001": 0.9}))
+    rows = search.oracle.rows
+    assert first_retraining(rows, "0001") == "final-0001-1"
+    kept = set(rows) - set(search.oracle.superfluous())
+    assert {"final-0001-1", "final-0000-1"} <= kept
+    assert not kept & {"final-0001-2", "final-0000-2"}
+
+
+def test_a_trial_that_is_taken_up_again_has_the_minutes_that_it_was_given(begin: Begin) -> None:
+    search = begin(trials=None, minutes=8.0)
+    search.clock.elapsed = lambda: 0.0
+    given = search.ask().minutes
+    again = search.reopened()
+    again.clock.elapsed = lambda: 400.0
+    assert again.ask().minutes == given
 
 
 def test_a_trial_that_hyperband_went_on_with_is_no_finalist_of_its_own(begin: Begin) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import shutil
 from collections.abc import Callable
@@ -129,6 +130,23 @@ def test_where_nothing_is_within_the_budget_it_ends(begin: Begin) -> None:
     over = Outcome("FAILED", reason="over the budget", cost={"latency_ms": 9.0})
     search = begin(trials=3, budget={"latency_ms": 1.0})
     assert len(search.finish(judge=lambda job: over)) == 30
+
+
+def test_the_gaussian_process_keeps_off_what_failed(begin: Begin) -> None:
+    search = begin("bayesian", trials=18)
+
+    def judge(job: Job) -> Outcome:
+        return Outcome("FAILED", reason="deep") if job.settings["depth"] > 1 else outcome(job)
+
+    late = search.finish(judge=judge)[9:]
+    assert sum(job.settings["depth"] == 1 for job in late) > 0.6 * len(late)
+
+
+def test_hyperband_ends_when_it_is_resumed_without_minutes(begin: Begin) -> None:
+    search = begin("hyperband", trials=None, minutes=500.0)
+    search.finish(most=4)
+    search.settings = dataclasses.replace(search.settings, minutes=None)
+    assert len(search.reopened().finish()) < 60
 
 
 def test_a_damaged_trial_file_is_written_again_and_a_damaged_state_is_named(begin: Begin) -> None:

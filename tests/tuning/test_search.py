@@ -113,6 +113,41 @@ def test_it_finds_retrains_measures_and_reports(whole: Path, data: Path) -> None
     assert list((whole / "tensorboard").rglob("events*"))
 
 
+def test_an_ended_search_stays_what_it_is(whole: Path, data: Path, tmp_path: Path) -> None:
+    before = shown(whole)
+    said: list[str] = []
+    given: dict[str, Any] = {
+        "algorithm": "random", "fix": TINY, "space": NARROW, "run": whole, "resume": True,
+    }  # fmt: skip
+    again = tuning.search("sentiment", str(data), trials=9, seeds=3, log=said.append, **given)
+    assert json.loads(json.dumps(dict(again))) == before
+    assert any("has ended already" in line for line in said)
+    other = tmp_path / "other.csv"
+    other.write_text(data.read_text())
+    with pytest.raises(apps.UserError, match=r"was measured on .*reviews.csv, once"):
+        tuning.search("sentiment", str(data), test=str(other), log=said.append, **given)
+    # The test rows of this search are the ones it searched on, which it says.
+    assert "160 of its rows are also among those searched on" in (whole / "tuning.html").read_text()
+
+
+def test_labels_that_only_the_test_rows_have_show_before_anything_is_trained(
+    data: Path, tmp_path: Path
+) -> None:
+    strange = tmp_path / "strange.csv"
+    strange.write_text("text,label\nnot bad,unheard\n")
+    for source in ("test", "validation"):
+        with pytest.raises(apps.UserError, match=r"strange.csv.*label 'unheard'"):
+            tuning.search(
+                "sentiment", str(data), run=tmp_path / "search", log=lambda line: None,
+                **{source: str(strange)},
+            )  # fmt: skip
+    few = tmp_path / "few.csv"
+    few.write_text("text,label\ngood,1\n")
+    with pytest.raises(apps.UserError, match=r"few.csv"):
+        tuning.search("sentiment", str(few), run=tmp_path / "search", log=lambda line: None)
+    assert not (tmp_path / "search").exists()
+
+
 def test_the_leaderboard_is_what_the_trials_own_files_say(whole: Path) -> None:
     for row in shown(whole)["trials"]:
         folder = whole / f"trial_{row['id']}"
@@ -230,6 +265,9 @@ def test_rows_in_memory_over_the_budget_and_no_way_to_win(tmp_path: Path) -> Non
         (["sentiment", "--space", "units=5"], "--fix units=5"),
         (["sentiment", "--trials", "0"], "trials=0: give a whole number from 1"),
         (["sentiment", "--minutes", "0"], "minutes=0.0: give a positive number"),
+        (["sentiment", "--algorithm", "grid"], "give --trials or --minutes"),
+        (["sentiment", "--epochs", "2", "--fix", "epochs=3"], "leave one of them out"),
+        (["sentiment", "--workers", "0"], "give --listen"),
         (["sentiment", "--strategy", "mirored"], "did you mean 'mirrored'"),
         (["sentiment", "--data", "nowhere.csv"], "nowhere.csv"),
         (["sentiment", "--resume"], "name the folder of the search with --run"),

@@ -70,6 +70,14 @@ def test_the_default_is_the_configs_own_or_the_nearest_inside() -> None:
     assert (settings["units"], settings["learning_rate"]) == (10, 5e-4)
 
 
+def test_a_range_may_be_a_list_of_values() -> None:
+    assert Space(Config, ranges={"depth": [1, 3]}).described()["depth"] == "1,3"
+    assert (
+        Space(Config, ranges={"depth": "1,2", "units": "4,5"}).grid_points()
+        == 2 * 2**2 * 4 * 2 * 4 * 4
+    )
+
+
 def test_a_grid_holds_ends_middle_and_default_of_a_range() -> None:
     space = Space(Config, ranges={"units": "4:16:log"})
     values = {
@@ -98,6 +106,15 @@ def test_a_grid_holds_ends_middle_and_default_of_a_range() -> None:
         ({}, {"mode": "mean,min"}, "choose one of mean, max"),
         ({}, {"epochs": "1:5"}, "the same in all trials; use --fix epochs"),
         ({k: v for k, v in Config.defaults().items() if Config.ranges()[k].searched}, {}, "train"),
+        (
+            {
+                k: v
+                for k, v in Config.defaults().items()
+                if Config.ranges()[k].searched and k != "between"
+            },
+            {},
+            "use train",
+        ),
     ],
 )
 def test_what_is_no_space_is_refused_in_one_line(

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from apps.errors import UserError
 from tuning.trials.job import Job
 
 
@@ -19,6 +20,20 @@ class Paths:
 
     data: str | None = None
     folder: str | None = None
+
+    def require_data(self, source: str) -> None:
+        """Refuse to take trials where the data are not: each of them would fail.
+
+        Args:
+            source: the data as the chief says.
+
+        Raises:
+            UserError: neither that nor the place that is given here exists.
+        """
+        asked = self.data or source
+        elsewhere = asked == "sample" or asked.startswith("tfds:") or "," in asked
+        if not elsewhere and not Path(asked).exists():
+            raise UserError(f"{asked}: not on this machine; give --data SRC")
 
     def localized(self, job: Job) -> Job:
         """A job with the paths of this machine."""

@@ -26,20 +26,23 @@ port=${PORT:-8400}
 python=${PYTHON:-python}
 # Beside the folder of the search, which has to be empty when the search begins.
 where=$search.chief
+over="over $SLURM_ARRAY_JOB_ID"
 
 if ((SLURM_ARRAY_TASK_ID == 0)); then
     mkdir -p "$(dirname "$search")"
     echo "$(hostname):$port" >"$where"
     srun "$python" -m tuning "$app" --data "$data" --minutes "$minutes" --run "$search" --resume \
         --workers 0 --listen "0.0.0.0:$port"
-    echo over >"$where"
+    echo "$over" >"$where"
     exit
 fi
 
 while true; do
-    until [[ -s $where ]]; do sleep 5; done
-    chief=$(<"$where")
-    [[ $chief != over ]] || exit 0
+    # What an earlier job has left there says nothing about this one.
+    until [[ -s $where ]] && chief=$(<"$where") && [[ $chief != over* || $chief == "$over" ]]; do
+        sleep 5
+    done
+    [[ $chief != "$over" ]] || exit 0
     code=0
     srun "$python" -m tuning worker --chief "$chief" --id "worker-$SLURM_ARRAY_TASK_ID" \
         --threads "${SLURM_CPUS_PER_TASK:-1}" --patience 300 || code=$?

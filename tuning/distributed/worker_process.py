@@ -63,6 +63,7 @@ def run_worker(
         settings = connection.introduce()
         task = Task.from_environment() if settings.strategy == "multiworker" else Task()
         paths = Paths(data, folder)
+        paths.require_data(settings.data)
         scheduler: RemoteScheduler | FollowingScheduler
         if task.index:
             scheduler = FollowingScheduler(connection, paths, task.index)

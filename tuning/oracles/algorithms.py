@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -35,6 +36,8 @@ class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
     the one that it was, on the same learning-rate schedule.
     """
 
+    hyperband_iterations: float
+
     def _ended(self, trial: Trial) -> None:
         """Let another point take the place of one that failed before its bracket halves."""
         if trial.status != TrialStatus.FAILED:
@@ -47,6 +50,12 @@ class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
             if known and replaced < self._get_size(bracket["bracket_num"], 0):
                 first.remove(known[0])
                 bracket["replaced"] = replaced + 1
+
+    def set_state(self, state: Mapping[str, Any]) -> None:
+        # How often to begin anew is what is asked for now: with minutes or trials without end.
+        asked = self.hyperband_iterations
+        super().set_state(state)
+        self.hyperband_iterations = asked
 
     def _promotable(self) -> set[str]:
         if self._search_over:
@@ -115,14 +124,19 @@ class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOrac
         return inside[np.argsort(mean - self.beta * deviation)]
 
     def _vectorize_trials(self) -> tuple[np.ndarray, np.ndarray]:
-        """Trials as points, those left out that are neither running nor measured."""
+        """Trials as points; those that failed count as the worst, so that it keeps off them."""
         everything = self.trials
         running = {trial.trial_id for trial in self.ongoing_trials.values()}
-        self.trials = {
-            name: trial
-            for name, trial in everything.items()
-            if name.isdigit() and (trial.status != TrialStatus.RUNNING or name in running)
-        }
+        done = [t.score for t in everything.values() if t.status == TrialStatus.COMPLETED]
+        worst = min(done) if self.settings.maximise else max(done)
+        self.trials = {}
+        for name, trial in everything.items():
+            if trial.status == TrialStatus.FAILED:
+                trial = copy.copy(trial)
+                trial.status, trial.score = TrialStatus.COMPLETED, worst
+            # Neither running nor measured: it waits to be handed out again.
+            if trial.status == TrialStatus.COMPLETED or name in running:
+                self.trials[name] = trial
         try:
             return super()._vectorize_trials()
         finally:

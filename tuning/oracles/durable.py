@@ -22,7 +22,7 @@ from apps.errors import UserError
 from apps.training.quantities import metric
 from apps.training.run_folder import write_atomically
 from tuning.clock import Clock
-from tuning.finals import Finals
+from tuning.finals import Finals, first_retraining
 from tuning.folder import FORMAT, STATE, damaged, read_state
 from tuning.record import DEFAULT, TrialRow, ranked
 from tuning.settings import SearchSettings
@@ -61,6 +61,7 @@ class DurableOracle(keras_tuner.Oracle):
         self.settings, self.space, self.clock = settings, space, clock
         self.finals = Finals(settings, clock)
         self.rows: dict[str, TrialRow] = {}
+        self._limits: dict[str, float] = {}
         self._folder = folder
         self.lock = threading.RLock()
         self._search_over = False
@@ -83,6 +84,7 @@ class DurableOracle(keras_tuner.Oracle):
                 row = self.rows[trial.trial_id]
                 if row.started is None:
                     self._set_row(trial.trial_id, started=self.clock.elapsed())
+                self.limit(trial.trial_id)
                 self._save_trial(trial)
                 self.save()
             return trial
@@ -153,6 +155,16 @@ class DurableOracle(keras_tuner.Oracle):
 
     def _empty(self, status: str) -> Trial:
         return Trial(hyperparameters=self.hyperparameters.copy(), trial_id="", status=status)
+
+    def limit(self, trial_id: str) -> float:
+        """Seconds that a trial may take, as they were when it was first handed out.
+
+        One that is taken up again has used a part of them, and the learning rate depends on them.
+        """
+        with self.lock:
+            if trial_id not in self._limits:
+                self._limits[trial_id] = self.finals.limit(self.rows, trial_id)
+            return self._limits[trial_id]
 
     # What workers report
 
@@ -277,7 +289,15 @@ class DurableOracle(keras_tuner.Oracle):
         """The trials of which one will be the final run: the best, and first retrainings."""
         searched = [row for row in self.rows.values() if row.id.isdigit()]
         best = ranked(searched, self.settings.maximise)[:1]
-        return best + [row for row in self.rows.values() if row.id.endswith("-1")]
+        finalists = [
+            self.rows[first_retraining(self.rows, name)]
+            for name in self.finals.chosen
+            if any(
+                r.id.startswith(f"final-{name}-") and r.score is not None
+                for r in self.rows.values()
+            )
+        ]
+        return best + finalists
 
     @property
     def phase(self) -> str:
@@ -300,6 +320,7 @@ class DurableOracle(keras_tuner.Oracle):
                 "elapsed": self.clock.elapsed(),
                 "search_over": self._search_over,
                 "finalists": self.finals.chosen,
+                "limits": self._limits,
                 "rows": {name: asdict(row) for name, row in self.rows.items()},
                 "trials": {name: trial.get_state() for name, trial in self.trials.items()},
                 "oracle": self.get_state(),
@@ -328,6 +349,7 @@ class DurableOracle(keras_tuner.Oracle):
                 self.set_state(state["oracle"])
                 self._search_over = state["search_over"]
                 self.finals.chosen = state["finalists"]
+                self._limits = dict(state["limits"])
                 self.clock.earlier = float(state["elapsed"])
             except (KeyError, TypeError, ValueError, AttributeError) as error:
                 raise UserError(damaged(file, f"{type(error).__name__} {error}")) from error

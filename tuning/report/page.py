@@ -91,6 +91,7 @@ def _page(record: SearchRecord, folder: Path) -> str:
             seeds="one seed" if seeds == 1 else f"{seeds} fresh seeds each",
             test=_test(record),
             test_source=record.settings.test or "the test source",
+            test_overlap=record.settings.test_overlap,
             baselines=list(section(record.test or {}, "baselines")),
             progress=charts.progress(record),
             parallel=_parallel(drawing),
@@ -202,6 +203,11 @@ def _usage(record: SearchRecord, folder: Path) -> list[tuple[str, str]]:
         return []
     settings, values = record.settings, section(record.best, "values")
     given = [f"--set={name}={_typed(value)}" for name, value in values.items()]
+    given.append(f"--set=objective={settings.objective}")
+    if settings.validation is not None:
+        given += ["--validation", settings.validation]
+    if settings.columns:
+        given += ["--columns", _comma(settings.columns)]
     train = ["python", "-m", "apps", "train", settings.application, "--data", settings.data, *given]
     lines = [("To train the same configuration again, on this or other data:", _joined(train))]
     if record.phase == "done" and record.finals:
@@ -278,7 +284,7 @@ def _typed(value: Any) -> str:
         return ",".join(map(_typed, value))
     if isinstance(value, bool):
         return str(value).lower()
-    return f"{value:g}" if isinstance(value, float) and value.is_integer() else str(value)
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _joined(parts: list[str]) -> str:

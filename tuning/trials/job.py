@@ -46,7 +46,8 @@ class Job(_Message):
         seed: of weights, dropout, order and split.
         folder: of the trial; its run folder is `run` inside.
         epochs: stop after so many epochs of the schedule; None for as long as it takes.
-        minutes: wall-clock limit, within which the learning rate falls to zero.
+        minutes: wall-clock limit.
+        anneals: whether the learning rate falls to zero within it, or by the epochs alone.
         objective: the metric that scores.
         maximise: whether a larger one is better.
         budget: upper bounds of `latency_ms`, `parameters` and `size_mb`.
@@ -69,6 +70,7 @@ class Job(_Message):
     budget: dict[str, float] = field(default_factory=dict)
     continues: str | None = None
     strategy: str | None = None
+    anneals: bool = True
 
 
 @dataclass(frozen=True)

@@ -99,6 +99,7 @@ class Training:
             validation=job.validation,
             columns=job.columns,
             minutes=job.minutes,
+            anneal=job.anneals,
             seed=job.seed,
             run=folder.run,
             resume=bool(folder.task) or folder.run.exists(),

@@ -1,0 +1,75 @@
+"""What a search reads, checked before any trial starts."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+from typing import Any
+
+from apps.application import Application
+from apps.data import Examples, read, split
+from apps.training.session import fingerprint
+from tuning.folder import SOURCES, SearchFolder
+from tuning.settings import SearchSettings
+
+_BUILT_IN = "sample"
+
+
+def read_sources(
+    asked: SearchSettings,
+    probe: Application,
+    folder: SearchFolder,
+    data: Any,
+    validation: Any,
+    test: Any,
+) -> tuple[SearchSettings, dict[str, Examples]]:
+    """Read and check all sources of a search, so that a bad one shows at once and not at the end.
+
+    Args:
+        asked: what the search is asked for.
+        probe: the application with the values that all trials share; it learns the labels.
+        folder: of the search.
+        data, validation, test: sources; None where there is none.
+
+    Returns:
+        The settings with the sources' places, the rows' fingerprint and how many test rows are
+        also searched on; and the rows of those sources that are in memory, by name.
+
+    Raises:
+        UserError: a source cannot be read, or no model can be trained or measured on it.
+    """
+    checked: dict[str, Examples] = {}
+    places: dict[str, str] = {}
+    in_memory: dict[str, Examples] = {}
+    for name, source in zip(SOURCES, (data, validation, test), strict=True):
+        if source is None:
+            continue
+        rows = read(
+            source,
+            probe.columns,
+            rename=asked.columns,
+            sample=probe.sample,
+            seed=asked.seed + (name != "data"),
+        )
+        checked[name] = probe.check(rows, learning=name == "data")
+        if name == "data":
+            probe.learn_labels(checked[name])
+        if not isinstance(source, (str, os.PathLike)):
+            in_memory[name] = rows
+            places[name] = str(folder.rows_of(name))
+        elif source != _BUILT_IN and os.path.exists(source):
+            places[name] = os.path.abspath(source)
+    searched = [rows for name, rows in checked.items() if name != "test"]
+    if validation is None:
+        fraction = probe.config.validation_fraction
+        split(checked["data"], fraction, asked.seed, stratify=probe.stratify)
+    about: dict[str, Any] = {**places, "fingerprint": fingerprint(*searched)}
+    if test is not None:
+        about["test_overlap"] = _overlap(checked["test"], searched, probe.inputs)
+    return dataclasses.replace(asked, **about), in_memory
+
+
+def _overlap(test: Examples, searched: list[Examples], inputs: tuple[str, ...]) -> int:
+    """How many test rows have the very inputs of a row that is searched on."""
+    known = {row for rows in searched for row in zip(*(rows[n] for n in inputs), strict=True)}
+    return sum(row in known for row in zip(*(test[name] for name in inputs), strict=True))
