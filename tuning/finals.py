@@ -73,14 +73,18 @@ class Finals:
         return max(5.0, min(most, _MOST_FOR_A_TRIAL * everything, left))
 
     def _left_for_search(self, rows: Mapping[str, TrialRow]) -> float:
-        everything = 60.0 * (self._settings.minutes or 0.0)
-        kept = _MOST_FOR_FINALS * everything
+        kept = _MOST_FOR_FINALS * 60.0 * (self._settings.minutes or 0.0)
+        left = self._left()
         if not self._settings.seeds or not self._settings.finalists:
-            kept = 0.0
-        elif any(row.status == "COMPLETED" for row in rows.values()):
+            return left
+        if any(row.status == "COMPLETED" for row in rows.values()):
             names, seeds = self._affordable(rows, kept)
             kept = seeds * self._round(rows, names)
-        return self._left() - kept
+            # New leaders may take longer than those that time was kept for. What is left goes to
+            # as many as it suffices for, and back to the search where it suffices for none.
+            if kept > left:
+                kept = left if self._affordable(rows, left)[0] else 0.0
+        return left - kept
 
     def _left(self) -> float:
         if self._settings.minutes is None:
@@ -93,6 +97,8 @@ class Finals:
         settings = self._settings
         for count in range(min(settings.finalists, len(best)), 0, -1):
             names = best[:count] + [DEFAULT] * (DEFAULT in best[count:])
+            # One alone is compared with nothing.
+            names = names if len(names) > 1 else best[:2]
             taken = max(self._round(rows, names), 1e-3)
             seeds = int(min(settings.seeds, seconds / taken))
             if seeds >= min(2, settings.seeds):

@@ -128,6 +128,22 @@ def test_time_is_kept_for_the_finals_and_no_round_begins_that_cannot_end(begin: 
     assert run(1.0)[1] < 9
 
 
+def test_time_that_suffices_for_no_retraining_is_searched_with(begin: Begin) -> None:
+    search = begin(trials=None, minutes=2.0, finalists=3, seeds=3)
+    search.clock.elapsed = lambda: 25.0 * len(search.oracle.end_order)
+    search.finish(judge=lambda job: outcome(job, seconds=25.0))
+    # 114 seconds of 25 each, and not even two by two would have fitted into a third of them.
+    assert finals_of(search) == []
+    assert len(search.oracle.rows) == 5
+
+
+def test_the_default_is_not_retrained_alone(begin: Begin) -> None:
+    search = begin(trials=None, minutes=4.0, finalists=3, seeds=3)
+    search.clock.elapsed = lambda: 10.0 * len(search.oracle.end_order)
+    search.finish(judge=judged({"0000": 0.9, "0003": 0.5}))
+    assert len({name.split("-")[1] for name in finals_of(search)}) > 1
+
+
 def test_no_trial_may_take_more_than_a_quarter_of_the_minutes(begin: Begin) -> None:
     search = begin(trials=None, minutes=20.0, trial_minutes=60.0)
     assert search.ask().minutes == pytest.approx(5.0, abs=0.1)
