@@ -77,6 +77,7 @@ class Finals:
         left = self._left()
         if not self._settings.seeds or not self._settings.finalists:
             return left
+        # Before the first score nothing is known of what a retraining takes.
         if any(row.status == "COMPLETED" for row in rows.values()):
             names, seeds = self._affordable(rows, kept)
             kept = seeds * self._round(rows, names)
@@ -95,6 +96,8 @@ class Finals:
         """As many finalists as can meet two seeds, and then as many seeds, as the time allows."""
         best = self._best(rows)
         settings = self._settings
+        if not settings.seeds:
+            return [], 0
         for count in range(min(settings.finalists, len(best)), 0, -1):
             names = best[:count] + [DEFAULT] * (DEFAULT in best[count:])
             # One alone is compared with nothing.
