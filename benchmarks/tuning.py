@@ -1,6 +1,6 @@
 """What a search is worth: default, random, Hyperband, Bayesian and Optuna for the same minutes.
 
-    python -m benchmarks.tuning APP --train SRC --test SRC [--minutes M] [--seeds 0,1,2]
+    python -m benchmarks.tuning APP --train SRC --test SRC [--rows N] [--minutes M] [--seeds 0,1,2]
 
 Every contender gets the same rows and the same wall-clock minutes, in a process of its own pinned
 to one core, two at a time, in turns. The winner of each is measured once on the test rows, after
@@ -12,9 +12,11 @@ model, as it is for most who use it.
 from __future__ import annotations
 
 import argparse
+import gzip
 import itertools
 import json
 import os
+import random
 import statistics
 import subprocess
 import sys
@@ -41,6 +43,8 @@ def main() -> None:
     cores = sorted(os.sched_getaffinity(0))
     began = time.monotonic()
     with tempfile.TemporaryDirectory() as scratch, ThreadPoolExecutor(len(cores)) as pool:
+        options.train = _drawn(options.train, options.rows, Path(scratch, "train.jsonl"))
+        options.test = _drawn(options.test, options.test_rows, Path(scratch, "test.jsonl"))
         free = list(cores)
 
         def run(turn: tuple[int, str]) -> dict[str, Any]:
@@ -64,6 +68,19 @@ def main() -> None:
     (RESULTS / f"{name}.json").write_text(json.dumps(document, indent=1) + "\n")
     (RESULTS / f"{name}.md").write_text(_table(document))
     print(_table(document))
+
+
+def _drawn(source: str, rows: int | None, file: Path) -> str:
+    """So many lines of a `.jsonl` or `.jsonl.gz` file, drawn with seed 0, as a file; else all."""
+    if rows is None:
+        return source
+    content = Path(source).read_bytes()
+    if source.endswith(".gz"):
+        content = gzip.decompress(content)
+    found = content.decode().splitlines(keepends=True)
+    random.Random(0).shuffle(found)
+    file.write_text("".join(found[:rows]))
+    return str(file)
 
 
 def _contend(
@@ -138,6 +155,8 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("application")
     parser.add_argument("--train", required=True)
     parser.add_argument("--test", required=True)
+    parser.add_argument("--rows", type=int, metavar="N", help="so many of the training rows")
+    parser.add_argument("--test-rows", type=int, metavar="N")
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--seeds", default="0,1,2")
     parser.add_argument("--contenders", default=",".join(CONTENDERS))
