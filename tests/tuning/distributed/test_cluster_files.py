@@ -94,11 +94,16 @@ def test_the_pods_of_kubernetes_share_one_folder_and_have_names_that_stay(
     assert workers["spec"]["completionMode"] == "Indexed"
 
 
-def run_slurm(folder: Path, task: int, codes: str = "", **variables: str) -> tuple[int, list[str]]:
-    """Run the script among stand-ins for Slurm's programs; exit code and calls of `srun`."""
+def run_slurm(
+    folder: Path, task: int, codes: str = "", asleep: str = "", **variables: str
+) -> tuple[int, list[str]]:
+    """Run the script among stand-ins for Slurm's programs; exit code and calls of `srun`.
+
+    `asleep` is what happens while the script sleeps.
+    """
     programs = folder / "programs"
     programs.mkdir(exist_ok=True)
-    for name, text in {"srun": STAND_IN, "sleep": "#!/bin/bash\n"}.items():
+    for name, text in {"srun": STAND_IN, "sleep": f"#!/bin/bash\n{asleep}\n"}.items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     (folder / "codes").write_text(codes)
@@ -111,6 +116,7 @@ def run_slurm(folder: Path, task: int, codes: str = "", **variables: str) -> tup
             "PATH": f"{programs}:{os.environ['PATH']}",
             "CALLS": str(calls),
             "CODES": str(folder / "codes"),
+            "SLURM_ARRAY_JOB_ID": "77",
             "SLURM_ARRAY_TASK_ID": str(task),
             "SLURM_CPUS_PER_TASK": "4",
             **variables,
@@ -152,6 +158,16 @@ def test_the_first_task_of_slurm_is_the_chief_and_the_others_find_it(tmp_path: P
     assert Address.parse(search.listen).port == 8400
     # A worker that comes too late has nothing left to do.
     assert run_slurm(tmp_path, 3) == (0, [])
+
+
+@needs_bash
+def test_the_end_of_an_earlier_job_of_slurm_is_not_taken_for_its_own(tmp_path: Path) -> None:
+    where = tmp_path / "searches" / "sentiment.chief"
+    where.parent.mkdir()
+    where.write_text("over 76\n")
+    code, lines = run_slurm(tmp_path, 1, "0\n", asleep=f"echo node-8:8400 >'{where}'")
+    assert code == 0
+    assert "node-8:8400" in lines[0]
 
 
 @needs_bash
