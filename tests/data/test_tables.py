@@ -83,7 +83,7 @@ def test_a_field_may_be_longer_than_the_csv_module_allows_and_its_limit_is_kept(
     assert csv.field_size_limit() == before
 
 
-@pytest.mark.parametrize("content", [b"", b"\n\n", gzip.compress(b"")])
+@pytest.mark.parametrize("content", [b"", b"\n\n", gzip.compress(b"", mtime=0)])
 def test_an_empty_file(tmp_path, content):
     message = refused(write(tmp_path, content))
     assert message == "reviews.csv is empty; name the columns 'text', 'label' in its first row"
