@@ -1,5 +1,6 @@
 """From a source of data to validated examples, splits and length-bucketed batches."""
 
+from apps.data.audio import Clip
 from apps.data.batches import Prepared, dataset
 from apps.data.buckets import (
     Batch,
@@ -17,6 +18,7 @@ from apps.data.splits import split
 
 __all__ = [
     "Batch",
+    "Clip",
     "Column",
     "Examples",
     "Kind",

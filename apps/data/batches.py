@@ -57,7 +57,7 @@ class Prepared:
             length: steps to which sequences are padded or clipped.
 
         Returns:
-            Each sequence `(batch, length)` int32, each value `(batch, …)`, and `lengths`
+            Each sequence `(batch, length)` of its dtype, each value `(batch, …)`, and `lengths`
             `(batch,)` int32 in steps.
         """
         return {

@@ -15,36 +15,56 @@ class Kind(enum.Enum):
     TEXT = "text"
     LABEL = "label"
     GROUP = "group"
+    AUDIO = "audio"
+
+
+# What manifests of NeMo, Common Voice, Hugging Face and TFDS call a recording and its words.
+_AUDIO_ALIASES = ("audio_filepath", "path", "file", "filename", "wav", "speech")
+_TRANSCRIPT_ALIASES = ("text", "sentence", "transcription", "normalized_text")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column that an application reads; made by `text`, `label` or `group`.
+    """One column that an application reads; made by its class methods.
 
     Attributes:
         kind: what the values are, which decides how they are checked.
         required: whether a source without this column is refused.
-        limit_bytes: longest admissible value, in bytes of UTF-8.
+        limit_bytes: longest admissible value, in bytes of UTF-8; recordings have no limit.
+        aliases: names that sources give to such a column, tried in this order after its own.
     """
 
     kind: Kind
     required: bool = True
     limit_bytes: int = 1 << 20
+    aliases: tuple[str, ...] = ()
 
     @classmethod
-    def text(cls, *, required: bool = True, limit_bytes: int = 1 << 20) -> Column:
+    def text(
+        cls, *, required: bool = True, limit_bytes: int = 1 << 20, aliases: Iterable[str] = ()
+    ) -> Column:
         """Free text, kept as it stands; an empty or missing one becomes `""`."""
-        return cls(Kind.TEXT, required, limit_bytes)
+        return cls(Kind.TEXT, required, limit_bytes, tuple(aliases))
 
     @classmethod
-    def label(cls, *, required: bool = True) -> Column:
+    def transcript(cls, *, required: bool = True) -> Column:
+        """The words of a recording: free text, under the names that speech corpora give it."""
+        return cls.text(required=required, aliases=_TRANSCRIPT_ALIASES)
+
+    @classmethod
+    def label(cls, *, required: bool = True, aliases: Iterable[str] = ()) -> Column:
         """Name of a class: a stripped text, neither empty nor "NaN"; 1, 1.0 and "1.0" are "1"."""
-        return cls(Kind.LABEL, required, limit_bytes=1 << 10)
+        return cls(Kind.LABEL, required, 1 << 10, tuple(aliases))
 
     @classmethod
-    def group(cls, *, required: bool = False) -> Column:
+    def group(cls, *, required: bool = False, aliases: Iterable[str] = ()) -> Column:
         """Speaker, source, patient…: rows of one group stay on one side of a split."""
-        return cls(Kind.GROUP, required, limit_bytes=1 << 10)
+        return cls(Kind.GROUP, required, 1 << 10, tuple(aliases))
+
+    @classmethod
+    def audio(cls, *, required: bool = True) -> Column:
+        """A recording: path of a file or samples with their rate; becomes an `audio.Clip`."""
+        return cls(Kind.AUDIO, required, aliases=_AUDIO_ALIASES)
 
 
 def quoted(names: Iterable[object], most: int = 8) -> str:
@@ -54,12 +74,12 @@ def quoted(names: Iterable[object], most: int = 8) -> str:
     return ", ".join(listed[:most] + tail)
 
 
-def parse_rename(text: str, columns: Collection[str]) -> dict[str, str]:
+def parse_rename(text: str, columns: Mapping[str, Column]) -> dict[str, str]:
     """Read the command line's `--columns text=review,label=stars`.
 
     Args:
         text: comma-separated `column=name in the source`.
-        columns: the application's column names.
+        columns: the application's column names and what each holds.
 
     Returns:
         The application's column name to the source's.
@@ -82,16 +102,20 @@ def parse_rename(text: str, columns: Collection[str]) -> dict[str, str]:
     return rename
 
 
-def _check_rename(rename: Mapping[str, str], columns: Collection[str]) -> None:
+def _check_rename(rename: Mapping[str, str], columns: Mapping[str, Column]) -> None:
     for column in rename:
         if column not in columns:
             raise UserError(
                 f"--columns: there is no column '{column}' to rename{nearest(column, columns)}"
             )
-    names = [rename.get(column, column) for column in columns]
     for column, name in rename.items():
-        if names.count(name) > 1:
-            others = [other for other in columns if rename.get(other, other) == name]
+        # What keeps rows together may be something that is wanted for itself too: the speaker.
+        others = [
+            other
+            for other in columns
+            if rename.get(other, other) == name and columns[other].kind is not Kind.GROUP
+        ]
+        if len(others) > 1 and column in others:
             raise UserError(
                 f"--columns {column}={name}: {quoted(others)} would both be read from '{name}'; "
                 "name another for one of them"
@@ -136,26 +160,36 @@ class Schema:
 
         Args:
             column: the application's column name.
-            fields: the names in the source; matched exactly, else regardless of case.
+            fields: the names in the source; matched exactly, else regardless of case, else
+                by the aliases of a column that is not renamed.
             source: what is being read, for the message.
 
         Returns:
             The field's name, or None where the source has none.
 
         Raises:
-            UserError: several fields differ from the column's name in case only.
+            UserError: several fields differ from a name of the column in case only.
         """
-        name = self.rename.get(column, column)
         names = list(fields)
-        if name in names:
-            return name
-        alike = [other for other in names if other.casefold() == name.casefold()]
-        if len(alike) > 1:
-            raise UserError(
-                f"{source}: {quoted(alike)} could each be the column '{name}'; "
-                f"say which: {self.naming(column, alike[0])}"
-            )
-        return alike[0] if alike else None
+        for name in self._names(column):
+            if name in names:
+                return name
+            alike = [other for other in names if other.casefold() == name.casefold()]
+            if len(alike) > 1:
+                raise UserError(
+                    f"{source}: {quoted(alike)} could each be the column '{name}'; "
+                    f"say which: {self.naming(column, alike[0])}"
+                )
+            if alike:
+                return alike[0]
+        return None
+
+    def _names(self, column: str) -> list[str]:
+        """What a source may call a column; an alias gives way to a column of that name."""
+        if column in self.rename:
+            return [self.rename[column]]
+        taken = {*self.columns, *self.rename.values()}
+        return [column, *(alias for alias in self.columns[column].aliases if alias not in taken)]
 
     def match(self, fields: Sequence[str], source: str) -> dict[str, str]:
         """Find every column among the fields of a source.

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import itertools
+import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
-from apps.data.columns import Schema, quoted
+from apps.data.columns import Kind, Schema, quoted
 from apps.data.examples import Examples
 from apps.data.records import from_records
 from apps.errors import UserError
@@ -21,17 +22,22 @@ def read_iterable(source: Any, schema: Schema) -> Examples:
 
     Args:
         source: an iterable of dictionaries, or of tuples in the order of the schema's columns
-            (the last ones may be left out where they are not required), or of plain texts where
-            one column is all that is required; a dictionary of columns; a pandas DataFrame; an
-            unbatched tf.data.Dataset.
+            (the last ones may be left out where they are not required), or of plain texts or
+            recordings where one column is all that is required; a dictionary of columns; a pandas
+            DataFrame; an unbatched tf.data.Dataset. A recording is a path, a clip, `(array, rate)`
+            or a dictionary of `array` and `sampling_rate`.
         schema: the wanted columns.
 
     Returns:
-        Unchecked values; row 1 is the first.
+        Unchecked values; row 1 is the first. The place of a row that is a path alone is the path.
 
     Raises:
         UserError: the source is none of these, is batched, or lacks a wanted column.
     """
+    return _placed(_examples(source, schema), schema)
+
+
+def _examples(source: Any, schema: Schema) -> Examples:
     name = type(source).__name__
     if hasattr(source, "iloc") and hasattr(source, "columns"):
         return _from_frame(source, schema)
@@ -85,10 +91,36 @@ def _from_rows(rows: Iterable[Any], schema: Schema, source: str) -> Examples:
     first = next(iterator, _END)
     if first is _END:
         return Examples({}, [], source)
-    every = enumerate(itertools.chain([first], iterator), 1)
-    record = _mapping if isinstance(first, Mapping) else _named
-    records = (record(row, schema, f"{source} row {number}") for number, row in every)
+    wrapped = (_wrapped(row, schema) for row in itertools.chain([first], iterator))
+    record = _mapping if isinstance(_wrapped(first, schema), Mapping) else _named
+    records = (
+        record(row, schema, f"{source} row {number}") for number, row in enumerate(wrapped, 1)
+    )
     return from_records(records, schema, source)
+
+
+def _wrapped(row: Any, schema: Schema) -> Any:
+    """A row that is one recording by itself, as the dictionary it stands for."""
+    audio = schema.first(Kind.AUDIO)
+    if audio is None or any(name != audio for name in schema.required):
+        return row
+    from apps.data.audio_column import is_recording
+
+    alone = is_recording(row) or not isinstance(row, Mapping | tuple | list)
+    return {schema.rename.get(audio, audio): row} if alone else row
+
+
+def _placed(examples: Examples, schema: Schema) -> Examples:
+    """Rows that are paths alone, named by them: the user knows no row numbers there."""
+    audio = schema.first(Kind.AUDIO)
+    if audio is None or list(examples.columns) != [audio]:
+        return examples
+    cells = zip(examples[audio], examples.places, strict=True)
+    places = [
+        str(cell) if isinstance(cell, str | os.PathLike) and str(cell).strip() else place
+        for cell, place in cells
+    ]
+    return Examples(examples.columns, places, examples.source)
 
 
 def _mapping(row: Any, schema: Schema, place: str) -> Mapping[str, Any]:
@@ -97,7 +129,7 @@ def _mapping(row: Any, schema: Schema, place: str) -> Mapping[str, Any]:
             f"{place} is of type {type(row).__name__} where the first row is a dictionary; "
             "make every row a dictionary"
         )
-    _check_single(row, place)
+    _check_single(row, schema, place)
     return row
 
 
@@ -117,11 +149,14 @@ def _named(row: Any, schema: Schema, place: str) -> Mapping[str, Any]:
             "or dictionaries"
         )
     record = dict(zip(fields, values, strict=False))
-    _check_single(record, place)
+    _check_single(record, schema, place)
     return record
 
 
-def _check_single(record: Mapping[str, Any], place: str) -> None:
+def _check_single(record: Mapping[str, Any], schema: Schema, place: str) -> None:
+    if schema.first(Kind.AUDIO):
+        # A recording may be an array; the check of its values tells a batch of them.
+        return
     for field, value in record.items():
         if isinstance(value, np.ndarray) and value.ndim:
             raise UserError(

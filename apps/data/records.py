@@ -7,10 +7,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from apps.data.columns import Schema
+from apps.data.columns import Kind, Schema
 from apps.data.examples import Examples
 from apps.data.files import check_decoded, open_text
 from apps.errors import UserError
+
+# NeMo's name for where a row begins in its recording, which would not fit the row's transcript.
+_OFFSET = "offset"
 
 
 def read_jsonl(path: Path, schema: Schema) -> Examples:
@@ -65,13 +68,20 @@ def from_records(records: Iterable[Mapping[str, Any]], schema: Schema, source: s
         an optional one its value is None there.
 
     Raises:
-        UserError: a record lacks a wanted column.
+        UserError: a record lacks a wanted column, or is of a part of a recording.
     """
     values: dict[str, list[Any]] = {column: [] for column in schema.columns}
     present = dict.fromkeys(schema.columns, False)
     places: list[str] = []
+    audio = schema.first(Kind.AUDIO) is not None
     for record in records:
         place = f"{source} row {len(places) + 1}"
+        offset = record.get(_OFFSET) if audio else None
+        if isinstance(offset, int | float) and offset > 0:
+            raise UserError(
+                f"{place} is a part of a recording, from {_OFFSET} {offset} s on, and only whole "
+                "ones are read; cut them into a file for each row"
+            )
         # Most records of a source spell their keys alike, so the exact name is tried first.
         for column, cells in values.items():
             field: str | None = schema.rename.get(column, column)

@@ -14,7 +14,7 @@ from apps.data.examples import Examples
 from apps.data.files import check_decoded, open_text
 from apps.errors import UserError
 
-_SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab"}
+_SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 
 
 _Quoting = Literal[0, 3]
@@ -25,7 +25,7 @@ class _QuoteError(UserError):
 
 
 def read_csv(path: Path, schema: Schema) -> Examples:
-    """Read rows separated by comma, semicolon or tab, whichever splits the header most.
+    """Read rows separated by comma, semicolon, tab or bar, whichever splits the header most.
 
     Args:
         path: the file; quoted texts may hold separators, line ends and doubled quotes.
