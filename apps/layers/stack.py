@@ -1,8 +1,9 @@
 """A stack of LSTMs, each on the fused path, with the dropout that keeps it there."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import keras
+import tensorflow as tf
 
 from apps.layers.lstm import LSTM
 
@@ -127,6 +128,47 @@ class LSTMStack(keras.layers.Layer):
             for units in self.units
             for _ in range(2)
         ]
+
+    def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
+        """Shape without the batch axis, and dtype, of what a stream carries from step to step.
+
+        Raises:
+            ValueError: the stack returns no states, or not the output of every step.
+        """
+        if not (self.return_state and self.return_sequences):
+            raise ValueError(
+                "to stream, a stack needs return_state=True and return_sequences=True, and so "
+                "must be unidirectional"
+            )
+        return {
+            f"{kind}_{level}": ((units,), "float32")
+            for level, units in enumerate(self.units)
+            for kind in ("hidden", "cell")
+        }
+
+    def step(
+        self, x: tf.Tensor, lengths: tf.Tensor, state: Mapping[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
+        """Take the next steps of a stream.
+
+        Args:
+            x: `(batch, steps, features)`; of no step at all too.
+            lengths: real steps of each row of them, `(batch,)` int32; a row of none keeps its
+                state.
+            state: tensors as in `state_specs`, zeros at the beginning of a stream.
+
+        Returns:
+            The outputs, `(batch, steps', width)`; how many of them are real, `(batch,)` int32;
+            and the next state.
+        """
+        names = list(self.state_specs())
+        lengths = tf.cast(lengths, tf.int32)
+        # No recurrent kernel takes a batch of no step: it gets one that does not count.
+        x = tf.pad(x, [[0, 0], [0, tf.maximum(1 - tf.shape(x)[1], 0)], [0, 0]])
+        before = [tf.cast(state[name], self.compute_dtype) for name in names]
+        output, *after = self(x, before, mask=tf.sequence_mask(lengths, tf.shape(x)[1]))
+        carried = (tf.cast(tensor, tf.float32) for tensor in after)
+        return output, lengths, dict(zip(names, carried, strict=True))
 
     def compute_mask(self, sequences, mask=None):
         mask = mask if self.return_sequences else None
