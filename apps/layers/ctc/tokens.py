@@ -1,0 +1,183 @@
+"""Tokens that a transcript is spelt with: characters, or pieces of words."""
+
+from __future__ import annotations
+
+import base64
+import io
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+from apps.errors import UserError
+
+if TYPE_CHECKING:
+    from sentencepiece import SentencePieceProcessor
+
+BLANK, SPACE = 0, 1
+KINDS = ("characters", "pieces")
+PIECES = 200
+
+_RESERVED = 2
+# SentencePiece takes the first as a space, the second as its unknown piece, and cuts at the third.
+_UNTEACHABLE = frozenset("\u2581\u2585\0")
+
+
+def normalized(text: str) -> str:
+    """A transcript in Unicode's form NFC with single spaces between its words."""
+    return " ".join(unicodedata.normalize("NFC", text).split())
+
+
+class Tokens:
+    """The alphabet of a CTC model: the blank, the space between words, and what words consist of.
+
+    Pieces are byte pairs (Sennrich et al. 2016, "Neural machine translation of rare words with
+    subword units", section 3.2) learnt within words, so that none crosses a space; every character
+    of the training transcripts is a piece as well.
+
+    Args:
+        texts: what each token stands for; the first is the blank, "", the second the space.
+        model: the SentencePiece model that splits words, serialised; empty for characters.
+    """
+
+    def __init__(self, texts: Sequence[str], model: bytes = b"") -> None:
+        if tuple(texts[:_RESERVED]) != ("", " ") or len(set(texts)) < len(texts):
+            raise ValueError("tokens are the blank '', the space ' ', and distinct texts")
+        self.texts = tuple(texts)
+        self.model = model
+        self._ids = {text: token for token, text in enumerate(self.texts) if token != BLANK}
+
+    @classmethod
+    def learn(
+        cls, transcripts: Iterable[str], kind: str = "characters", size: int = PIECES
+    ) -> Self:
+        """Take tokens from the training transcripts, their case as it is.
+
+        Args:
+            transcripts: the texts.
+            kind: "characters" or "pieces".
+            size: the most tokens there may be of the kind "pieces", blank and space included;
+                characters are all taken.
+
+        Raises:
+            UserError: no transcript has a character, or `size` is too small for pieces.
+        """
+        if kind not in KINDS:
+            raise UserError(f"tokens {kind}: no such kind; known: {', '.join(KINDS)}")
+        words: Counter[str] = Counter()
+        for transcript in transcripts:
+            words.update(normalized(transcript).split())
+        if kind == "pieces":
+            words = Counter({word: n for word, n in words.items() if not _UNTEACHABLE & set(word)})
+        characters = set("".join(words))
+        if not characters:
+            raise UserError("no transcript has a letter to learn; give rows with a transcript")
+        if kind == "pieces":
+            return cls._pieces(words, len(characters), size)
+        return cls(["", " ", *sorted(characters)])
+
+    @classmethod
+    def _pieces(cls, words: Counter[str], characters: int, size: int) -> Self:
+        from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+
+        least = characters + _RESERVED
+        if size < least:
+            raise UserError(
+                f"pieces {size}: too few for the {characters} different characters of the "
+                f"transcripts; give {least} or more, or take characters as tokens"
+            )
+        model = io.BytesIO()
+        SentencePieceTrainer.train(
+            sentence_iterator=(word for word in sorted(words) for _ in range(words[word])),
+            model_writer=model,
+            model_type="bpe",
+            vocab_size=size - 1,  # the space is a token of ours alone
+            hard_vocab_limit=False,
+            character_coverage=1.0,
+            normalization_rule_name="identity",
+            add_dummy_prefix=False,
+            remove_extra_whitespaces=False,
+            split_by_unicode_script=False,
+            split_by_number=False,
+            max_sentence_length=1 << 20,
+            unk_id=BLANK,
+            bos_id=-1,
+            eos_id=-1,
+            pad_id=-1,
+            num_threads=1,
+            minloglevel=2,
+        )
+        splitter = SentencePieceProcessor(model_proto=model.getvalue())
+        pieces = [splitter.id_to_piece(piece) for piece in range(1, splitter.get_piece_size())]
+        return cls(["", " ", *pieces], model.getvalue())
+
+    @property
+    def kind(self) -> str:
+        """What words consist of: "characters" or "pieces"."""
+        return "pieces" if self.model else "characters"
+
+    def __len__(self) -> int:
+        """Number of tokens, the blank included."""
+        return len(self.texts)
+
+    def encode(self, text: str, unknown: str = "drop") -> list[int]:
+        """Token ids of a transcript, without blanks.
+
+        Args:
+            text: the transcript.
+            unknown: what to do with characters that have no token: "drop" or "error".
+
+        Raises:
+            UserError: there are such characters and `unknown` is "error".
+        """
+        text = normalized(text)
+        if unseen := self.unseen(text):
+            if unknown == "error":
+                raise UserError(
+                    f"transcript '{text}': {unseen[0]!r} is in no training transcript; remove it "
+                    "or train on transcripts that have it"
+                )
+            text = normalized("".join(c for c in text if c in self._ids))
+        ids: list[int] = []
+        for word in text.split():
+            ids += (SPACE, *self._word(word)) if ids else self._word(word)
+        return ids
+
+    def unseen(self, text: str) -> str:
+        """The characters of a text that have no token, in order."""
+        return "".join(c for c in normalized(text) if c not in self._ids and c != " ")
+
+    def spell(self, word: str) -> list[int] | None:
+        """Token ids of one word; None where a character has no token or it is not one word."""
+        word = unicodedata.normalize("NFC", word)
+        if word.split() != [word] or any(c not in self._ids for c in word):
+            return None
+        return list(self._word(word))
+
+    def text(self, ids: Iterable[int]) -> str:
+        """The text that token ids stand for, single spaces between its words."""
+        return " ".join("".join(self.texts[token] for token in ids).split())
+
+    def to_config(self) -> dict[str, Any]:
+        """JSON values from which `from_config` makes equal tokens."""
+        return {"texts": list(self.texts), "model": base64.b64encode(self.model).decode()}
+
+    @classmethod
+    def from_config(cls, config: dict[str, Any]) -> Self:
+        """Tokens from what `to_config` gave."""
+        return cls(config["texts"], base64.b64decode(config["model"]))
+
+    @cached_property
+    def _splitter(self) -> SentencePieceProcessor:
+        from sentencepiece import SentencePieceProcessor
+
+        return SentencePieceProcessor(model_proto=self.model)
+
+    def _word(self, word: str) -> tuple[int, ...]:
+        if self.model:
+            pieces = self._splitter.encode(word)
+            if BLANK not in pieces:
+                return tuple(piece + 1 for piece in pieces)
+        # SentencePiece takes words such as "<unk>" for its own.
+        return tuple(self._ids[character] for character in word)

@@ -1,0 +1,1 @@
+"""Speech: keyword spotting and speech to text, and the words they are tried on."""
