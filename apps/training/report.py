@@ -21,7 +21,7 @@ from apps.training.quantities import (
     metric,
     words,
 )
-from apps.training.record import Record, read_record, section
+from apps.training.record import Record, numbers, read_record, section
 from apps.training.run_folder import write_atomically
 from apps.training.sections import Section
 from apps.training.templates import render
@@ -61,7 +61,7 @@ def write_report(folder: Path, sections: Sequence[Section], *, purpose: str = ""
         key_figures=_key_figures(record),
         comparison=_comparison(record, verdict),
         metrics=_metrics_table(record),
-        rivals=[words(name) for name in baseline_metrics(record)],
+        rivals=list(_rivals(record)),
         curves=_curves(record),
         history=_history_table(record),
         stopped=_STOPPED.get(str(record.results.get("stopped")), ""),
@@ -104,17 +104,24 @@ def _comparison(record: Record, verdict: Verdict) -> Markup | None:
     competitors = [
         charts.Competitor("this model", value, interval(record, verdict.key), model=True)
     ] + [
-        charts.Competitor(words(name), figures[verdict.key])
-        for name, figures in baseline_metrics(record).items()
+        charts.Competitor(name, figures[verdict.key])
+        for name, figures in _rivals(record).items()
         if finite(figures.get(verdict.key))
     ]
     competitors.sort(key=lambda c: c.value, reverse=kind.better == "higher")
     return charts.comparison(kind, competitors)
 
 
+def _rivals(record: Record) -> dict[str, Mapping[str, float]]:
+    """What stands beside the model: its outputs decoded in other ways, and the baselines."""
+    decoders = section(record.results, "decoders")
+    found = {f"{words(name)} decoding": numbers(section(decoders, name)) for name in decoders}
+    return {**found, **{words(name): v for name, v in baseline_metrics(record).items()}}
+
+
 def _metrics_table(record: Record) -> list[dict[str, Any]]:
     """A row for each metric: title, direction, interval, values of model and baselines."""
-    rivals = baseline_metrics(record)
+    rivals = _rivals(record)
     rows = []
     for key, value in section(record.results, "metrics").items():
         kind, span = metric(key), interval(record, key)

@@ -13,10 +13,11 @@ from apps.training import quantities
 
 
 def render(template: str, **values: Any) -> Markup:
-    """Fill a template of this folder.
+    """Fill a template of this folder, or of an application's.
 
     Args:
-        template: file name, `"report.html.j2"`.
+        template: file name, `"report.html.j2"`; elsewhere its path from the folder of all
+            applications, `"speech/players.html.j2"`.
         **values: what it shows; everything but `Markup` is escaped.
 
     Returns:
@@ -27,8 +28,9 @@ def render(template: str, **values: Any) -> Markup:
 
 @cache
 def _environment() -> jinja2.Environment:
+    here = Path(__file__).parent
     environment = jinja2.Environment(
-        loader=jinja2.FileSystemLoader(Path(__file__).parent, encoding="utf-8"),
+        loader=jinja2.FileSystemLoader([here, here.parent], encoding="utf-8"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
