@@ -1,8 +1,8 @@
 """The contract: all that the rest of the package knows of an application.
 
-An application is read top to bottom in the order in which its data flows: check → learn → prepare →
-build → loss → measure → baselines → serve. Training, evaluation, tuning, export and the command
-line use these methods and no others.
+An application is read top to bottom in the order in which its data flows: check → learn →
+prepare → build → loss → decode → measure → baselines → serve. Training, evaluation, tuning, export
+and the command line use these methods and no others.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Baseline(ABC):
 
     @abstractmethod
     def predict(self, examples: Examples) -> np.ndarray:
-        """Outputs of the form that the application's model gives, `(rows, …)`."""
+        """Outputs of the form that the application's `decode` gives, one entry a row."""
 
     @abstractmethod
     def state(self) -> dict[str, np.ndarray]:
@@ -54,6 +54,7 @@ class Application(ABC):
 
     Attributes:
         name: the name on the command line.
+        passed_over: what is said of rows that `check` drops.
         columns: what a row of a user's data holds.
         inputs: which of the columns an answer is given for.
         Config: the dataclass of its hyperparameters.
@@ -73,6 +74,7 @@ class Application(ABC):
     metrics: ClassVar[tuple[str, ...]]
     objective: str
     stratify: ClassVar[str | None] = None
+    passed_over: ClassVar[str] = "empty"
     labels: tuple[str, ...] = ()
 
     def __init__(self, config: ApplicationConfig, seed: int = 0) -> None:
@@ -143,9 +145,35 @@ class Application(ABC):
     def truth(self, examples: Examples) -> np.ndarray:
         """What `measure` compares outputs with, one entry a row."""
 
+    def output_steps(self, lengths: np.ndarray) -> np.ndarray | None:
+        """How many steps of its output count for rows of so many input steps, `(rows,)` int64.
+
+        None where an output is one vector a row.
+        """
+        return None
+
+    def calibrate(self, truth: np.ndarray, outputs: np.ndarray) -> None:  # noqa: B027
+        """Choose by the validation rows what is chosen when the weights are final; often nothing.
+
+        Args:
+            truth: as `truth` gives it.
+            outputs: of the final model.
+        """
+
+    def decode(self, outputs: np.ndarray) -> np.ndarray:
+        """What is measured and answered, from the model's outputs, one entry a row.
+
+        The outputs themselves, unless a search stands between the two.
+        """
+        return outputs
+
+    def decoders(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
+        """The same outputs decoded in other ways, by name, to be measured beside `decode`."""
+        return {}
+
     @abstractmethod
     def measure(self, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-        """Metrics by name; a rate is a fraction."""
+        """Metrics by name of decoded outputs; a rate is a fraction."""
 
     @abstractmethod
     def baselines(self) -> dict[str, Baseline]:
@@ -163,9 +191,18 @@ class Application(ABC):
     def unusual(self) -> dict[str, np.ndarray]:
         """Raw inputs at the edge of what is answered: empty, odd characters, silence."""
 
+    def about(self) -> dict[str, Any]:
+        """What a client must know to make raw inputs, beside the labels; JSON values by name."""
+        return {}
+
+    @classmethod
+    def raw_from(cls, examples: Examples, about: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Rows as a client sends them to a version that says this `about` itself."""
+        return {name: np.array(examples[name], object) for name in cls.inputs}
+
     def raw(self, examples: Examples) -> dict[str, np.ndarray]:
         """Rows as a client sends them, by the names that `serve` takes."""
-        return {name: np.array(examples[name], object) for name in self.inputs}
+        return self.raw_from(examples, self.about())
 
     def stream_inputs(self) -> dict[str, tf.TensorSpec]:
         """What `step` takes: a chunk's tensors, and states named `state_…` that begin as zeros.
@@ -184,11 +221,16 @@ class Application(ABC):
 
     @abstractmethod
     def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """What `predict` prints for each row of outputs, ready for JSON."""
+        """What `predict` prints for each row of decoded outputs, ready for JSON."""
 
     @abstractmethod
     def predictions(self, examples: Examples, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """Rows of `predictions.jsonl`: `place`, `input`, `truth` and the answer of each example."""
+        """Rows of `predictions.jsonl`: `place`, `input`, `truth` and the answer of each example.
+
+        Args:
+            examples: checked rows.
+            outputs: decoded.
+        """
 
     @abstractmethod
     def sections(self, predictions: Sequence[Mapping[str, Any]]) -> list[Section]:

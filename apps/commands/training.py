@@ -129,13 +129,15 @@ def _evaluate(options: argparse.Namespace) -> None:
         print(json.dumps(measured, allow_nan=False))
         return
     names = list(measured["interval"])
-    print(f"{measured['examples']} examples, {measured['skipped']} skipped (empty)")
+    skipped = f"{measured['skipped']} skipped ({run.application.passed_over})"
+    print(f"{measured['examples']} examples, {skipped}")
     print(f"{'':16}" + "".join(f"{name:>20}" for name in names))
     print(f"{'model':16}" + "".join(f"{measured[name]:>20.4f}" for name in names))
     spans = [f"{low:.4f} to {high:.4f}" for low, high in measured["interval"].values()]
     print(f"{'  95 % interval':16}" + "".join(f"{span:>20}" for span in spans))
-    for baseline, metrics in measured["baselines"].items():
-        print(f"{baseline:16}" + "".join(f"{metrics[name]:>20.4f}" for name in names))
+    others = {**measured.get("decoders", {}), **measured["baselines"]}
+    for other, metrics in others.items():
+        print(f"{other:16}" + "".join(f"{metrics[name]:>20.4f}" for name in names))
 
 
 def _predict(options: argparse.Namespace) -> None:

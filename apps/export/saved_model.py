@@ -141,6 +141,7 @@ def _write_extras(
     about: dict[str, Any] = {
         "application": name,
         "labels": list(application.labels),
+        **application.about(),
         "parameters": application.model.count_params(),
         "signatures": {
             key: {"inputs": list(signature.inputs), "method": signature.method}

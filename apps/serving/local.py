@@ -9,8 +9,10 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
+
 from apps import catalogue
-from apps.data import read
+from apps.data import Examples, Kind, read
 from apps.errors import UserError
 from apps.export.saved_model import ABOUT
 from apps.layers.doctor.saved import SAVED_MODEL
@@ -64,8 +66,11 @@ class LocalModel:
         Raises:
             UserError: inputs that the model does not take.
         """
-        if isinstance(inputs, (str, os.PathLike)):
-            inputs = self._read(os.fspath(inputs), columns)
+        source = isinstance(inputs, (str, os.PathLike))
+        if not source and not len(inputs):
+            return []
+        if source or self._takes_recordings():
+            return self._answer_examples(self._read(inputs, columns))
         found = []
         for start in range(0, len(inputs), _ROWS):
             found += self._answer(inputs[start : start + _ROWS])
@@ -78,24 +83,38 @@ class LocalModel:
             UserError: it was not exported by this package.
         """
         try:
-            return json.loads((self.folder / ABOUT).read_text(encoding="utf-8"))["application"]
+            return self._about()["application"]
         except (OSError, ValueError, KeyError):
             raise UserError(
                 f"{self.folder}: not exported by this package (no {ABOUT}), so that its columns "
                 "are not known; give inputs as arguments instead of --file"
             ) from None
 
-    def _read(self, source: str, renamed: Mapping[str, str] | None) -> list[dict[str, Any]]:
+    def _about(self) -> dict[str, Any]:
+        return json.loads((self.folder / ABOUT).read_text(encoding="utf-8"))
+
+    def _takes_recordings(self) -> bool:
+        """Whether inputs are recordings, which are decoded here before they are sent."""
+        if not (self.folder / ABOUT).is_file():
+            return False
+        kind = catalogue.load(self.application())
+        return any(kind.columns[name].kind is Kind.AUDIO for name in kind.inputs)
+
+    def _read(self, source: Any, renamed: Mapping[str, str] | None) -> Examples:
         kind = catalogue.load(self.application())
         wanted = {name: kind.columns[name] for name in kind.inputs}
         rename = {name: other for name, other in (renamed or {}).items() if name in wanted}
-        rows = read(source, wanted, rename=rename, sample=kind.sample, seed=0)
-        return [
-            dict(zip(wanted, row, strict=True))
-            for row in zip(*(rows[name] for name in wanted), strict=True)
-        ]
+        return read(source, wanted, rename=rename, sample=kind.sample, seed=0)
 
-    def _answer(self, rows: Sequence[Any]) -> list[dict[str, Any]]:
+    def _answer_examples(self, examples: Examples) -> list[dict[str, Any]]:
+        kind, about = catalogue.load(self.application()), self._about()
+        found = []
+        for start in range(0, len(examples), _ROWS):
+            rows = range(start, min(start + _ROWS, len(examples)))
+            found += self._answer(kind.raw_from(examples.select(rows), about))
+        return found
+
+    def _answer(self, rows: Sequence[Any] | Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         arrays, count = columns(rows, self._signature)
         outputs = _refusing(self.folder, lambda: self._servable.run(DEFAULT_SIGNATURE, arrays))
         return answers(outputs, count)

@@ -45,13 +45,11 @@ def golden_answers(application: Application, examples: Examples) -> list[Golden]
     """
     lengths = application.prepare(examples, targets=False).lengths
     rows = list(dict.fromkeys([*range(min(_TYPICAL, len(examples))), int(lengths.argmax())]))
-    usual = application.raw(examples.select(rows))
-    together = {
-        name: np.concatenate([usual[name], values])
-        for name, values in application.unusual().items()
-    }
-    count = len(next(iter(together.values())))
-    alone = [{name: values[i : i + 1] for name, values in together.items()} for i in range(count)]
+    usual = [application.raw(examples.select([row])) for row in rows]
+    unusual = application.unusual()
+    count = len(next(iter(unusual.values())))
+    alone = usual + [{name: v[i : i + 1] for name, v in unusual.items()} for i in range(count)]
+    together = {name: _stacked([one[name] for one in alone]) for name in unusual}
     chosen = application.prepare(examples.select(rows), targets=False)
     batch = chosen.fetch(np.arange(len(rows)), int(chosen.lengths.max()))
     asked = [("serving_default", inputs) for inputs in [*alone, together]]
@@ -84,6 +82,22 @@ def from_arrays(arrays: Mapping[str, np.ndarray]) -> list[Golden]:
         sides = found.setdefault((number, signature), {"inputs": {}, "outputs": {}})
         sides[side][name] = value.astype(object) if value.dtype.kind == "U" else value
     return [Golden(signature, **found[number, signature]) for number, signature in sorted(found)]
+
+
+def _stacked(parts: list[np.ndarray]) -> np.ndarray:
+    """Arrays `(1, …)` as the rows of one, shorter ones padded with zeros."""
+    widest = np.max([part.shape for part in parts], 0)
+    return np.concatenate(
+        [
+            np.pad(
+                part,
+                [(0, 0), *((0, w - n) for w, n in zip(widest[1:], part.shape[1:], strict=True))],
+            )
+            if part.ndim > 1
+            else part
+            for part in parts
+        ]
+    )
 
 
 def _answer(

@@ -91,7 +91,7 @@ class Training:
         self.train, self.validation, self.truth = train, validation, truth
         self.folder, self.budget, self.log = folder, budget, log
         self.model = application.model
-        self.predictor = Predictor(self.model)
+        self.predictor = Predictor.of(application)
         self.distribution = distribution or Distribution()
         with self.distribution.scope():
             self.optimizer = LazyAdam(
@@ -235,8 +235,8 @@ class Training:
         """Validation metrics, measured once for all processes, which must not differ over them."""
 
         def measure() -> bytes:
-            outputs = self.predictor(self.validation)
-            return json.dumps(self.application.measure(self.truth, outputs)).encode()
+            decoded = self.application.decode(self.predictor(self.validation))
+            return json.dumps(self.application.measure(self.truth, decoded)).encode()
 
         return json.loads(self.distribution.from_chief(measure))
 

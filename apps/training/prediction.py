@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import keras
 import numpy as np
@@ -12,33 +12,59 @@ import tensorflow as tf
 
 from apps.data import Prepared, dataset, in_order, sorted_batches
 
+if TYPE_CHECKING:
+    from apps.application import Application
+
+Steps: TypeAlias = Callable[[np.ndarray], np.ndarray | None]
+
 _TIMED_ROWS = 20
+# Rows with an output for each step are recordings and the like, whose activations take memory.
+_ROWS, _LONG_ROWS = 64, 16
 
 
 class Predictor:
     """A model as one graph that takes batches of any size and length, traced at the first call.
 
     Args:
-        model: from prepared tensors to one output tensor `(batch, …)` of fixed shape.
+        model: from prepared tensors to one output tensor, `(batch, …)` of fixed shape or
+            `(batch, steps, …)`.
+        steps: of an output with steps, how many of them count for rows of so many input steps.
     """
 
-    def __init__(self, model: keras.Model) -> None:
+    def __init__(self, model: keras.Model, steps: Steps | None = None) -> None:
         self._model = model
+        self._steps = steps
         self._traced: Any = None
 
-    def __call__(self, prepared: Prepared, batch_size: int = 64) -> np.ndarray:
+    @classmethod
+    def of(cls, application: Application) -> Self:
+        """What predicts with an application's model."""
+        stepwise = application.output_steps(np.zeros(0, np.int64)) is not None
+        return cls(application.model, application.output_steps if stepwise else None)
+
+    def __call__(self, prepared: Prepared, batch_size: int | None = None) -> np.ndarray:
         """The outputs of all prepared rows, in their order.
 
         Args:
             prepared: the rows.
-            batch_size: rows at a time, of like length.
+            batch_size: rows at a time, of like length; fewer unless given where outputs have steps.
 
         Returns:
-            Array `(rows, …)` float32.
+            Array `(rows, …)` float32; where outputs have steps, `(rows,)` of objects, each the
+            array `(steps, …)` float32 of its row.
         """
+        if batch_size is None:
+            batch_size = _ROWS if self._steps is None else _LONG_ROWS
         batches = sorted_batches(prepared.lengths, batch_size)
         outputs = [self._outputs(batch).numpy() for batch in dataset(prepared, batches)]
-        return in_order(batches, outputs)
+        if self._steps is None:
+            return in_order(batches, outputs)
+        found = np.empty(len(prepared), object)
+        for batch, padded in zip(batches, outputs, strict=True):
+            steps = np.asarray(self._steps(prepared.lengths[batch.rows]))
+            for row, output, count in zip(batch.rows, padded, steps, strict=True):
+                found[row] = output[:count]
+        return found
 
     def milliseconds(self, prepared: Prepared) -> float:
         """Median time of one example in a batch of its own, in milliseconds."""
@@ -65,6 +91,10 @@ class Predictor:
         return self._traced({tensor.name: batch[tensor.name] for tensor in self._inputs})
 
 
-def predict(model: keras.Model, prepared: Prepared, batch_size: int = 64) -> np.ndarray:
-    """A model's outputs of all prepared rows; arguments and result as of a `Predictor`."""
-    return Predictor(model)(prepared, batch_size)
+def predict(
+    predicting: Application | keras.Model, prepared: Prepared, batch_size: int | None = None
+) -> np.ndarray:
+    """Outputs of all prepared rows; arguments and result as of a `Predictor`."""
+    model = isinstance(predicting, keras.Model)
+    predictor = Predictor(predicting) if model else Predictor.of(predicting)
+    return predictor(prepared, batch_size)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 
 from apps import catalogue, environment
 from apps.application import Application, Baseline
@@ -73,23 +74,26 @@ class Run:
 
         Returns:
             Each metric by name, `interval` (95 % bootstrap, by metric), `examples`, `skipped`,
-            `baselines` (each with the same metrics) and `seconds`.
+            `baselines` (each with the same metrics), `decoders` (the same, where the application
+            has several) and `seconds`.
         """
         started = time.monotonic()
         application = self.application
         rows = self._read(data, columns, tuple(application.columns))
         examples = application.check(rows, learning=False)
         truth = application.truth(examples)
-        outputs = predict(self.model, application.prepare(examples, targets=False))
+        outputs = predict(application, application.prepare(examples, targets=False))
+        decoded = application.decode(outputs)
         return {
-            **application.measure(truth, outputs),
-            "interval": bootstrap_interval(application.measure, truth, outputs, seed=self.seed),
+            **application.measure(truth, decoded),
+            "interval": bootstrap_interval(application.measure, truth, decoded, seed=self.seed),
             "examples": len(examples),
             "skipped": len(rows) - len(examples),
             "baselines": {
                 name: application.measure(truth, baseline.predict(examples))
                 for name, baseline in self.baselines().items()
             },
+            **measured_decoders(application, truth, outputs),
             "seconds": round(time.monotonic() - started, 2),
         }
 
@@ -113,8 +117,8 @@ class Run:
                 inputs = [{names[0]: value} for value in inputs]
                 columns = {}
         examples = self._read(inputs, columns, names)
-        outputs = predict(self.model, self.application.prepare(examples, targets=False))
-        return self.application.answers(outputs)
+        outputs = predict(self.application, self.application.prepare(examples, targets=False))
+        return self.application.answers(self.application.decode(outputs))
 
     def export(
         self,
@@ -159,6 +163,15 @@ class Run:
         renamed = self.renamed if columns is None else columns
         renamed = {name: other for name, other in renamed.items() if name in wanted}
         return read(source, wanted, rename=renamed, sample=application.sample, seed=self.seed + 1)
+
+
+def measured_decoders(
+    application: Application, truth: np.ndarray, outputs: np.ndarray
+) -> dict[str, dict[str, dict[str, float]]]:
+    """Metrics of each way to decode the outputs, under `decoders`; nothing where there is one."""
+    decoded = application.decoders(outputs)
+    measured = {name: application.measure(truth, one) for name, one in decoded.items()}
+    return {"decoders": measured} if measured else {}
 
 
 def _purpose(application: Application) -> str:

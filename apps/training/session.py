@@ -24,7 +24,7 @@ from apps.training.distribution import Distribution, distribute
 from apps.training.golden import golden_answers, to_arrays
 from apps.training.loop import Budget, Training
 from apps.training.provenance import describe_environment, peak_memory_mb
-from apps.training.run import Run
+from apps.training.run import Run, measured_decoders
 from apps.training.run_folder import RunFolder, new_run_folder
 
 # Gradients of a batch in parts are those of the whole, so a run may go on in other parts.
@@ -113,7 +113,7 @@ class Session:
         self._open(about, going_on)
         self._say(
             f"{len(training)} training rows, {len(usable)} validation rows, {skipped} skipped "
-            "(empty)"
+            f"({learner.passed_over})"
         )
         self._baselines: dict[str, dict[str, float]] | None = None
         self._validation = learner.prepare(usable)
@@ -232,9 +232,11 @@ class Session:
         position = self.fit()
         baselines = self.baselines()
         outputs = self._training.predictor(self._validation)
+        learner.calibrate(self._truth, outputs)
+        decoded = learner.decode(outputs)
         folder.write_model(learner.served())
         folder.write_arrays(folder.golden, to_arrays(golden_answers(learner, self._held_out)))
-        folder.write_rows(folder.predictions, learner.predictions(self._held_out, outputs))
+        folder.write_rows(folder.predictions, learner.predictions(self._held_out, decoded))
         best = position.best or {}
         metrics = {
             "examples": {
@@ -242,9 +244,10 @@ class Session:
                 "validation": len(self._held_out),
                 "skipped": self._skipped,
             },
-            "metrics": learner.measure(self._truth, outputs),
-            "interval": bootstrap_interval(learner.measure, self._truth, outputs, seed=self._seed),
+            "metrics": learner.measure(self._truth, decoded),
+            "interval": bootstrap_interval(learner.measure, self._truth, decoded, seed=self._seed),
             "baselines": baselines,
+            **measured_decoders(learner, self._truth, outputs),
             "cost": {
                 "parameters": learner.model.count_params(),
                 "ms_per_example": self._training.predictor.milliseconds(self._validation),

@@ -10,6 +10,8 @@ import numpy as np
 from apps.errors import UserError
 from apps.serving.client.metadata import Signature, TensorSpec
 
+COUNTS = "counts"
+
 
 def columns(inputs: Any, signature: Signature) -> tuple[dict[str, np.ndarray], int]:
     """The arrays of a request for a batch of inputs.
@@ -52,8 +54,9 @@ def as_arrays(named: Mapping[str, Any], signature: Signature) -> dict[str, np.nd
 def answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, Any]]:
     """One dict of Python values per input.
 
-    `labels` together with `probabilities` become a dict of probabilities by label. An output
-    without a row per input is given to each.
+    `labels` together with `probabilities` become a dict of probabilities by label. Where `counts`
+    tells how many entries of each row's lists count, the padding behind them is left out. An
+    output without a row per input is given to each.
     """
     values = {name: _python(array) for name, array in outputs.items()}
     by_row = {name: array.ndim > 0 and len(array) == rows for name, array in outputs.items()}
@@ -64,6 +67,10 @@ def answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, Any]
         if isinstance(labels, list) and isinstance(probabilities, list):
             del answer["labels"]
             answer["probabilities"] = dict(zip(labels, probabilities, strict=True))
+        count = answer.get(COUNTS)
+        if isinstance(count, int):
+            del answer[COUNTS]
+            answer = {k: v[:count] if isinstance(v, list) else v for k, v in answer.items()}
         found.append(answer)
     return found
 
