@@ -19,6 +19,8 @@ class Entry(NamedTuple):
 
 
 APPLICATIONS = {
+    "keywords": Entry("apps.speech.keywords:Keywords", "which word is spoken"),
+    "transcription": Entry("apps.speech.transcription:Transcription", "what is said"),
     "sentiment": Entry("apps.text.sentiment:Sentiment", "which label a text carries"),
 }
 

@@ -71,9 +71,9 @@ def records(examples: Examples) -> list[dict[str, Any]]:
 
 
 def flat(value: Any) -> list[Any]:
-    """The parts of an answer, in order, whether it came from the graph or from `predict`."""
+    """The parts of an answer, by name, whether it came from the graph or from `predict`."""
     if isinstance(value, Mapping):
-        return [part for item in value.values() for part in flat(item)]
+        return [part for name in sorted(value) for part in flat(value[name])]
     if isinstance(value, np.ndarray):
         return [part for item in value.tolist() for part in flat(item)]
     if isinstance(value, list):

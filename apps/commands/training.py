@@ -131,13 +131,14 @@ def _evaluate(options: argparse.Namespace) -> None:
     names = list(measured["interval"])
     skipped = f"{measured['skipped']} skipped ({run.application.passed_over})"
     print(f"{measured['examples']} examples, {skipped}")
-    print(f"{'':16}" + "".join(f"{name:>20}" for name in names))
-    print(f"{'model':16}" + "".join(f"{measured[name]:>20.4f}" for name in names))
-    spans = [f"{low:.4f} to {high:.4f}" for low, high in measured["interval"].values()]
-    print(f"{'  95 % interval':16}" + "".join(f"{span:>20}" for span in spans))
     others = {**measured.get("decoders", {}), **measured["baselines"]}
+    width = max(map(len, ["  95 % interval", *others])) + 1
+    print(" " * width + "".join(f"{name:>20}" for name in names))
+    print(f"{'model':{width}}" + "".join(f"{measured[name]:>20.4f}" for name in names))
+    spans = [f"{low:.4f} to {high:.4f}" for low, high in measured["interval"].values()]
+    print(f"{'  95 % interval':{width}}" + "".join(f"{span:>20}" for span in spans))
     for other, metrics in others.items():
-        print(f"{other:16}" + "".join(f"{metrics[name]:>20.4f}" for name in names))
+        print(f"{other:{width}}" + "".join(f"{metrics[name]:>20.4f}" for name in names))
 
 
 def _predict(options: argparse.Namespace) -> None:

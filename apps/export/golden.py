@@ -6,7 +6,9 @@ TFRecord; each also holds the answer, which the gate compares with what an expor
 
 from __future__ import annotations
 
+import io
 import os
+import wave
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,39 @@ def to_classify(answer: Golden) -> Golden:
     examples = [_example(dict(zip(answer.inputs, row, strict=True))) for row in rows]
     outputs = {"classes": answer.outputs["labels"], "scores": answer.outputs["probabilities"]}
     return Golden("classify", {"inputs": np.array(examples, object)}, outputs)
+
+
+def to_wav(answers: Iterable[Golden], sample_rate: int) -> list[Golden]:
+    """Requests of one recording, and their answers, in the form of files.
+
+    Args:
+        answers: of an application that takes recordings.
+        sample_rate: of its samples, in Hz.
+
+    Returns:
+        Those whose samples 16 bits hold exactly, since only they get the same answers.
+    """
+    found = []
+    for answer in answers:
+        audio, lengths = (answer.inputs.get(name) for name in ("audio", "lengths"))
+        if answer.signature != "serving_default" or audio is None or lengths is None:
+            continue
+        samples = audio[0, : lengths[0]] * 32768.0
+        exact = (samples == np.rint(samples)) & (samples >= -32768) & (samples < 32768)
+        if len(audio) == 1 and len(samples) and exact.all():
+            files = np.array([_wav(samples.astype("<i2"), sample_rate)], object)
+            found.append(Golden("wav", {"wav": files}, answer.outputs))
+    return found
+
+
+def _wav(samples: np.ndarray, rate: int) -> bytes:
+    content = io.BytesIO()
+    with wave.open(content, "wb") as file:
+        file.setnchannels(1)
+        file.setsampwidth(2)
+        file.setframerate(rate)
+        file.writeframes(samples.tobytes())
+    return content.getvalue()
 
 
 def _example(row: Mapping[str, Any]) -> bytes:

@@ -130,6 +130,8 @@ def _write_extras(
     application, name = run.application, run.application.name
     if "classify" in signatures:
         answers = [*answers, golden.to_classify(answers[0])]
+    if "wav" in signatures:
+        answers = [*answers, *golden.to_wav(answers, application.about()["sample_rate"])]
     golden.write_records(
         folder / golden.WARM_UP,
         [

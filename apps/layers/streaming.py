@@ -106,7 +106,11 @@ class StreamWindows:
         joined = tf.concat([tf.cast(buffer, chunk.dtype), chunk], 1)
         # Where in `joined` the next window begins: its distance from the newest step carried.
         start = self._kept + before * self.hop - (self.lead + count)
-        width = tf.maximum(tf.reduce_max(after - before) - 1, 0) * self.hop + self.size
+        if chunk.shape[1] is None:
+            most = tf.maximum(tf.reduce_max(after - before), 1)
+        else:
+            most = max(-(-chunk.shape[1] // self.hop), 1)
+        width = (most - 1) * self.hop + self.size
         signal = zero_beyond(_from(joined, start, width), self._kept + lengths - start)
         buffer = tf.cast(_from(joined, lengths, self._kept), buffer.dtype)
         count += lengths - tf.maximum(after - 1, 0) * self.hop

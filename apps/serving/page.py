@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -22,6 +24,8 @@ if TYPE_CHECKING:
     import gradio as gr
 
 _SIGNATURE = "serving_default"
+# Models that take recordings have it: a file in place of samples.
+_WAV_SIGNATURE = "wav"
 _TIMEOUT_S = 30.0
 _MOST_BARS = 5
 _WIDTH = (
@@ -119,8 +123,10 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
-    inputs = metadata.signature(_SIGNATURE).inputs
-    takers = {name: _taker(spec) for name, spec in inputs.items()}
+    called = _WAV_SIGNATURE if _WAV_SIGNATURE in metadata.signatures else _SIGNATURE
+    signature = metadata.signature(called)
+    takers = {name: _taker(called, spec) for name, spec in signature.inputs.items()}
+    transcribes = "text" in signature.outputs
 
     def ask(*given: Any) -> tuple[Any, Any, Any]:
         try:
@@ -131,14 +137,18 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
             newest = client.metadata(metadata.model, timeout_s=_TIMEOUT_S)
             started = time.perf_counter()
             answer = client.predict(
-                [named], metadata.model, version=newest.version, timeout_s=_TIMEOUT_S
+                [named],
+                metadata.model,
+                version=newest.version,
+                signature=called,
+                timeout_s=_TIMEOUT_S,
             )[0]
             spent = (time.perf_counter() - started) * 1000
         except (CallError, UserError) as error:
             failed = gr.update(label="No answer", value=f"{error}")
             return gr.update(value=None), failed, gr.update(value=None)
-        bars = answer.get("probabilities", answer.get("label"))
-        shown = gr.update(value=bars if isinstance(bars, (dict, str)) else None)
+        told = answer["text"] if transcribes else answer.get("probabilities", answer.get("label"))
+        shown = gr.update(value=told if isinstance(told, (dict, str)) else None)
         line = f"version {newest.version} · {spent:.1f} ms · {client.url}"
         return shown, gr.update(label="Answered by", value=line), answer
 
@@ -149,23 +159,32 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
                 fields = [make(name) for name, (make, _) in takers.items()]
                 button = gr.Button("Ask", variant="primary")
             with gr.Column():
-                bars = gr.Label(label="Answer", num_top_classes=_MOST_BARS)
+                shown = (
+                    gr.Textbox(label="Answer", lines=4, interactive=False)
+                    if transcribes
+                    else gr.Label(label="Answer", num_top_classes=_MOST_BARS)
+                )
                 line = gr.Textbox(label="Answered by", interactive=False)
                 with gr.Accordion("The whole answer", open=False):
                     whole = gr.JSON(show_label=False)
+        typed = [field for field in fields if isinstance(field, gr.Textbox)]
         gr.on(
-            [button.click, *(field.submit for field in fields)],
+            [button.click, *(field.submit for field in typed)],
             ask,
             fields,
-            [bars, line, whole],
+            [shown, line, whole],
             api_visibility="private",
             concurrency_limit=8,
         )
     return blocks
 
 
-def _taker(spec: TensorSpec) -> tuple[Callable[[str], Any], Callable[[str, Any], Any]]:
+def _taker(
+    signature: str, spec: TensorSpec
+) -> tuple[Callable[[str], Any], Callable[[str, Any], Any]]:
     """What makes the field for an input, and what reads a value from it."""
+    if signature == _WAV_SIGNATURE:
+        return _TAKERS["recording"]
     plain = spec.shape is not None and len(spec.shape) == 1
     return _TAKERS["text" if spec.dtype == np.object_ and plain else "json"]
 
@@ -182,6 +201,14 @@ def _json_field(name: str) -> Any:
     return gr.Textbox(label=f"{name}, as JSON", lines=4, max_lines=12, placeholder="[0.1, 0.2]")
 
 
+def _recording_field(name: str) -> Any:
+    import gradio as gr
+
+    return gr.Audio(
+        label="Recording", sources=["upload", "microphone"], type="filepath", buttons=[]
+    )
+
+
 def _read_text(name: str, value: Any) -> str:
     return value or ""
 
@@ -193,8 +220,23 @@ def _read_json(name: str, value: Any) -> Any:
         raise UserError(f"{name}: this is not JSON ({error})") from None
 
 
-# One entry per kind of input; a kind that needs a microphone or a file gets one of its own.
+def _read_recording(name: str, value: Any) -> bytes:
+    """Whatever was recorded or uploaded, as a WAV file of 16 bits."""
+    import soundfile
+
+    from apps.data.audio_files import decode_bytes
+
+    if not value:
+        raise UserError("there is no recording yet; record one, or choose a file")
+    clip = decode_bytes(Path(value).read_bytes(), Path(value).name)
+    content = io.BytesIO()
+    soundfile.write(content, clip.samples, clip.rate, format="WAV", subtype="PCM_16")
+    return content.getvalue()
+
+
+# One entry per kind of input.
 _TAKERS: dict[str, tuple[Callable[[str], Any], Callable[[str, Any], Any]]] = {
+    "recording": (_recording_field, _read_recording),
     "text": (_text_field, _read_text),
     "json": (_json_field, _read_json),
 }

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Self
 
 import numpy as np
 
+from apps import environment
+from apps.data.columns import quoted
 from apps.layers.ctc import BeamDecoder, Decoder, GreedyDecoder
 from apps.layers.ctc.language import NgramTables
 from apps.layers.ctc.lexicon import Lexicon
@@ -65,6 +67,11 @@ class Decoders:
         else:
             model = NgramModel.read_arpa(Path(config.language))
         lexicon = Lexicon.of(model, transcripts.tokens)
+        if lexicon.left_out:
+            environment.say(
+                f"language model: {len(lexicon.left_out)} of its words cannot be spelt with the "
+                f"letters of the training transcripts, such as {quoted(lexicon.left_out, 3)}"
+            )
         language = NgramTables.of(model, lexicon, name="language")
         weight = _USUAL_WEIGHT if config.language_weight is None else config.language_weight
         bonus = _USUAL_BONUS if config.word_bonus is None else config.word_bonus
@@ -102,7 +109,9 @@ class Decoders:
         bonuses = _open(config.word_bonus, (_USUAL_BONUS, 0.0, 2.0))
         # The first of equals wins: a few recordings must not decide on nothing.
         weight = _best(weights, lambda one: wrong(one, bonuses[0]))
-        decoder.weigh(weight, _best(bonuses, lambda one: wrong(weight, one)))
+        bonus = _best(bonuses, lambda one: wrong(weight, one))
+        decoder.weigh(weight, bonus)
+        environment.say(f"language model: weight {weight:g}, bonus of a word {bonus:g}")
 
 
 def _best(values: tuple[float, ...], wrong: Callable[[float], float]) -> float:

@@ -10,18 +10,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps import environment
 from apps.application import Baseline
 from apps.configuration import fixed, searched
 from apps.data import Column, Examples, Prepared
 from apps.errors import UserError
 from apps.layers import LSTMStack
-from apps.layers.audio.augmentation import NoiseMixing, SpeedChange
+from apps.layers.audio.augmentation import Gain, NoiseMixing, SpeedChange
 from apps.layers.audio.convolution import ConvolutionSubsampling
 from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.silence import TrailingSilence
 from apps.layers.audio.spec_augment import SpecAugment
 from apps.layers.audio.spectrogram import LogMel
-from apps.layers.ctc import ctc_loss
+from apps.layers.ctc import ctc_loss, steps_needed
 from apps.layers.ctc.posteriors import Posteriors, RealSteps, real_steps
 from apps.layers.ctc.tokens import Tokens, normalized
 from apps.layers.ctc.transcripts import Transcripts
@@ -65,6 +66,7 @@ class TranscriptionConfig(RecordingsConfig):
     output_dropout: float = searched(0.3, low=0.0, high=0.9, span=(0.0, 0.5))
     bands: int = fixed(80, low=8, high=256)
     speed_change: float = searched(0.1, low=0.0, high=0.5, span=(0.0, 0.2))
+    gain_db: float = fixed(10.0, low=0.0, high=60.0)
     noise: float = fixed(0.0, low=0.0, high=1.0)
     time_masking: float = searched(0.15, low=0.0, high=0.9, span=(0.0, 0.3))
     frequency_masking: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.4))
@@ -97,6 +99,7 @@ class Transcription(Recordings):
     metrics = ("wer", "cer", "substitutions", "deletions", "insertions")
     objective = "wer"
     passed_over = "without a transcript"
+    _learnt_from: Examples | None = None
 
     # Reading and checking examples
 
@@ -119,12 +122,13 @@ class Transcription(Recordings):
         self.learn_sample_rate(examples)
         config, texts = self.config, examples["transcript"]
         self._log_mel = LogMel(self.sample_rate, bands=config.bands, name="log_mel")
-        kind = "utterance" if config.bidirectional else "running"
-        self._normalization = FeatureNormalization(kind, name="normalization")
-        self._normalization.learn(self.features(examples, self._log_mel))
         self.tokens = Tokens.learn(texts, kind=config.tokens, size=config.pieces)
         transcripts = Transcripts(self.tokens, self.step_seconds, name="transcripts")
         self.search = Decoders.learn(config, transcripts, texts)
+        kind = "utterance" if config.bidirectional else "running"
+        self._normalization = FeatureNormalization(kind, name="normalization")
+        self._normalization.learn(self.features(examples, self._log_mel))
+        self._learnt_from = examples
 
     def prepare(self, examples: Examples, *, targets: bool = True) -> Prepared:
         rows = {"audio": self.audio_rows(examples)}
@@ -135,7 +139,20 @@ class Transcription(Recordings):
         labels = np.zeros((len(encoded), max(1, *counts)), np.int32)
         for row, ids in zip(labels, encoded, strict=True):
             row[: len(ids)] = ids
+        if examples is self._learnt_from:
+            self._tell_of_impossible_rows(rows["audio"].lengths, labels, counts)
         return Prepared.of(rows, labels=labels, label_lengths=counts)
+
+    def _tell_of_impossible_rows(
+        self, samples: np.ndarray, labels: np.ndarray, counts: np.ndarray
+    ) -> None:
+        needed = steps_needed(tf.constant(labels), tf.constant(counts)).numpy()
+        lacking = int((needed > self.output_steps(samples)).sum())
+        if lacking:
+            environment.say(
+                f"{lacking} of {len(counts)} transcripts have more letters than their recording "
+                "has steps: they add nothing to the loss; check that they belong together"
+            )
 
     # The Keras model
 
@@ -147,6 +164,7 @@ class Transcription(Recordings):
         inputs = {"audio": x, "lengths": lengths}
         faster, slower = 1 + config.speed_change, 1 / (1 + config.speed_change)
         x, lengths = SpeedChange(slower, faster, seed=seed, name="speed")(x, lengths)
+        x, lengths = Gain(config.gain_db, seed=seed, name="gain")(x, lengths)
         x, lengths = NoiseMixing(probability=config.noise, seed=seed, name="noise")(x, lengths)
         if streams:
             x, lengths = TrailingSilence(self._ahead(), name="trailing_silence")(x, lengths)
@@ -286,7 +304,8 @@ class Transcription(Recordings):
             `settled` `(batch,)` string, to be appended to what settled before; `partial`, what
             would follow if the stream ended now; of each settled token, `(batch, tokens)`, padded
             behind `counts`: `tokens` string, `times` in seconds from the beginning of the stream
-            and `confidences`; and the states for the next chunk.
+            and `confidences`; the same of the tokens of `partial` with `partial_` in front; and
+            the states for the next chunk.
         """
         x, steps, after = self._chain()(audio, lengths, states)
         posteriors = self.model.get_layer("posteriors")(self.model.get_layer("logits")(x), steps)

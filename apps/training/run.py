@@ -88,7 +88,7 @@ class Run:
             **application.measure(truth, decoded),
             "interval": bootstrap_interval(application.measure, truth, decoded, seed=self.seed),
             "examples": len(examples),
-            "skipped": len(rows) - len(examples),
+            "skipped": max(len(rows) - len(examples), 0),
             "baselines": {
                 name: application.measure(truth, baseline.predict(examples))
                 for name, baseline in self.baselines().items()

@@ -107,7 +107,7 @@ class Session:
             learner.learn(training)
             usable = learner.check(held_out, learning=False)
             learner.build()
-        skipped += len(held_out) - len(usable)
+        skipped += max(len(held_out) - len(usable), 0)
         self._rows, self._held_out, self._skipped = training, usable, skipped
         self._truth = learner.truth(usable)
         self._open(about, going_on)
@@ -326,7 +326,7 @@ def _divide(
         training, held_out = split(
             checked, learner.config.validation_fraction, learner.seed, stratify=learner.stratify
         )
-        return training, held_out, len(rows) - len(checked)
+        return training, held_out, max(len(rows) - len(checked), 0)
     held_out = read(
         validation,
         learner.columns,
@@ -334,7 +334,7 @@ def _divide(
         sample=learner.sample,
         seed=learner.seed + 1,
     )
-    return checked, held_out, len(rows) - len(checked)
+    return checked, held_out, max(len(rows) - len(checked), 0)
 
 
 def _temporary_folder() -> Path:

@@ -22,6 +22,7 @@ from client_servers import SIGNATURES, ScriptedModel, grpc_server, http_server
 from apps.errors import UserError
 from apps.serving import CallError, Client
 from apps.serving.client import messages
+from apps.serving.client.values import answers
 
 SERVERS = {"grpc": grpc_server, "http": http_server}
 
@@ -297,3 +298,17 @@ def test_declared_messages_are_those_of_tensorflow_serving() -> None:
                 numbers = {value.name: value.number for value in field.enum_type.values}
                 for value, number in numbers.items():
                     assert theirs.enum_type.values_by_number[number].name == value
+
+
+def test_padding_behind_what_counts_is_left_out() -> None:
+    outputs = {
+        "text": np.array([b"one two", b"three"], object),
+        "words": np.array([[b"one", b"two"], [b"three", b""]], object),
+        "counts": np.array([2, 1], np.int32),
+        "partial_times": np.array([[0.5, 0.0], [1.0, 2.0]]),
+        "partial_counts": np.array([1, 2], np.int32),
+    }
+    assert answers(outputs, 2) == [
+        {"text": "one two", "words": ["one", "two"], "partial_times": [0.5]},
+        {"text": "three", "words": ["three"], "partial_times": [1.0, 2.0]},
+    ]

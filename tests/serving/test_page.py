@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import shutil
 import signal
@@ -12,16 +13,21 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+import numpy as np
 import pytest
-from client_servers import ScriptedModel, http_server
+import soundfile
+from client_servers import SIGNATURES, Arrays, ScriptedModel, Tensor, http_server
 
 from apps.errors import UserError
 from apps.serving.page import page, serve_page
 
 CHROMIUM = shutil.which("chromium")
+# One that beeps, and needs no leave.
+MICROPHONE = ("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream")
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"> y"
 
 
@@ -43,7 +49,9 @@ def browser() -> Iterator[Any]:
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as driver:
-        browser = driver.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        browser = driver.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", *MICROPHONE]
+        )
         yield browser
         browser.close()
 
@@ -121,10 +129,134 @@ def test_numbers_are_given_as_json(browser: Any) -> None:
         tab.close()
 
 
+RECORDING: dict[str, Tensor] = {"wav": ("DT_STRING", (-1,))}
+
+
+class Listener(ScriptedModel):
+    """Takes recordings, and keeps the samples and the rate of the last."""
+
+    def __init__(self, outputs: dict[str, Tensor]) -> None:
+        super().__init__()
+        raw: dict[str, Tensor] = {"audio": ("DT_FLOAT", (-1, -1)), "lengths": ("DT_INT32", (-1,))}
+        self.signatures = {"serving_default": (raw, outputs), "wav": (RECORDING, outputs)}
+        self.answers = {"wav": self.heard}
+        self.samples, self.rate = np.zeros(0, np.int16), 0
+
+    def heard(self, inputs: Arrays) -> Arrays:
+        content = io.BytesIO(inputs["wav"][0])
+        assert soundfile.info(content).subtype == "PCM_16"
+        content.seek(0)
+        self.samples, self.rate = soundfile.read(content, dtype="int16")
+        return self.answer_to(float(np.abs(self.samples).max(initial=0)) / 32768)
+
+    def answer_to(self, peak: float) -> Arrays:
+        raise NotImplementedError
+
+
+class Spotter(Listener):
+    """Says whether a recording is loud."""
+
+    def __init__(self) -> None:
+        super().__init__(SIGNATURES["serving_default"][1])
+
+    def answer_to(self, peak: float) -> Arrays:
+        return {
+            "label": np.array([b"loud" if peak > 0.5 else b"quiet"], object),
+            "labels": np.array([[b"quiet", b"loud"]], object),
+            "probabilities": np.array([[1 - peak, peak]], np.float32),
+        }
+
+
+class Scribe(Listener):
+    """Writes two words, whatever it hears."""
+
+    def __init__(self) -> None:
+        words: dict[str, Tensor] = {
+            "text": ("DT_STRING", (-1,)),
+            "words": ("DT_STRING", (-1, -1)),
+            "starts": ("DT_FLOAT", (-1, -1)),
+            "counts": ("DT_INT32", (-1,)),
+        }
+        super().__init__(words)
+
+    def answer_to(self, peak: float) -> Arrays:
+        return {
+            "text": np.array([HOSTILE.encode()], object),
+            "words": np.array([[b"well", b"said", b""]], object),
+            "starts": np.array([[0.25, 0.75, 0.0]], np.float32),
+            "counts": np.array([2], np.int32),
+        }
+
+
+def test_a_file_is_heard_and_so_is_a_microphone(browser: Any, tmp_path: Path) -> None:
+    seconds = np.arange(4410) / 44100
+    left = 0.8 * np.sin(2 * np.pi * 440 * seconds)
+    stereo = np.stack([left, 0.5 * left], 1)
+    soundfile.write(tmp_path / "tone.wav", stereo, 44100, subtype="FLOAT")
+    model = Spotter()
+    with http_server(model) as server, page(server, model="toy") as url:
+        tab = browser.new_page(viewport={"width": 1100, "height": 700})
+        asked: list[str] = []
+        tab.on("request", lambda request: asked.append(request.url))
+        tab.goto(url)
+        tab.locator("input[type=file]").set_input_files(tmp_path / "tone.wav")
+        tab.get_by_label("Clear").wait_for()
+        tab.get_by_role("button", name="Ask").click()
+        assert tab.get_by_test_id("label-output-value").inner_text().strip() == "loud"
+        assert tab.get_by_label("Answered by").input_value().startswith("version 3 · ")
+        assert model.rate == 44100
+        np.testing.assert_allclose(model.samples / 32768, 0.75 * left, atol=1e-4)
+        model.version = 4
+        tab.get_by_label("Clear").click()
+        tab.get_by_label("Record audio").click()
+        tab.get_by_role("button", name="Record", exact=True).click()
+        tab.wait_for_timeout(600)
+        tab.get_by_role("button", name="Stop", exact=True).click()
+        tab.get_by_label("Trim audio to selection").wait_for()
+        tab.get_by_role("button", name="Ask").click()
+        tab.wait_for_function(
+            "field => field.value.startsWith('version 4')",
+            arg=tab.get_by_label("Answered by").element_handle(),
+        )
+        assert len(model.samples) / model.rate == pytest.approx(0.6, abs=0.5)
+        tab.close()
+    outside = {urlsplit(each).hostname for each in asked if not each.startswith(("data:", "blob:"))}
+    assert outside == {"127.0.0.1"}
+
+
+def test_a_transcript_is_plain_text_with_the_times_of_its_words_beside(
+    browser: Any, tmp_path: Path
+) -> None:
+    soundfile.write(tmp_path / "speech.flac", np.zeros(800), 8000)
+    (tmp_path / "no.wav").write_text("no sound at all")
+    with http_server(Scribe()) as server, page(server, model="toy") as url:
+        tab = browser.new_page()
+        tab.goto(url)
+        tab.get_by_role("button", name="Ask").click()
+        complaint = tab.get_by_label("No answer")
+        complaint.wait_for()
+        assert complaint.input_value().startswith("there is no recording yet")
+        tab.locator("input[type=file]").set_input_files(tmp_path / "speech.flac")
+        tab.get_by_label("Clear").wait_for()
+        tab.get_by_role("button", name="Ask").click()
+        tab.get_by_label("Answered by").wait_for()
+        assert tab.get_by_label("Answer", exact=True).input_value() == HOSTILE
+        assert "owned" not in tab.title()
+        tab.get_by_text("The whole answer").click()
+        tab.get_by_text("0.75").wait_for()
+        tab.get_by_label("Clear").click()
+        tab.locator("input[type=file]").set_input_files(tmp_path / "no.wav")
+        tab.get_by_label("Clear").wait_for()
+        tab.get_by_role("button", name="Ask").click()
+        complaint.wait_for()
+        assert complaint.input_value().startswith("no.wav is no audio that can be read")
+        tab.close()
+
+
 def test_what_cannot_be_shown_is_refused(server: str, model: ScriptedModel) -> None:
     with pytest.raises(UserError, match="has no model 'boy'"):
         serve_page(server, model="boy")
-    with pytest.raises(UserError, match=r"has none of sentiment.*; name its model"):
+    with pytest.raises(UserError, match=r"has none of .*sentiment.*; name its model"):
         serve_page(server)
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

@@ -39,6 +39,9 @@ class Posteriors(keras.layers.Layer):
         real = tf.sequence_mask(lengths, tf.shape(scores)[1])[..., None]
         return tf.where(real, scores, blank)
 
+    def compute_mask(self, logits: Any, mask: Any = None) -> None:
+        return None
+
     def compute_output_spec(self, logits: Any, lengths: Any) -> keras.KerasTensor:
         return keras.KerasTensor(logits.shape, dtype="float32")
 

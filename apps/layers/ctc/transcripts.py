@@ -81,17 +81,18 @@ class Transcripts(keras.layers.Layer):
         Returns:
             `settled` and `partial`, the texts of both, `(batch,)` string; of each settled token
             `tokens` string, `times` in seconds and `confidences`, `(batch, tokens)`, padded behind
-            `counts` `(batch,)` int32.
+            `counts` `(batch,)` int32; and the same of the others with `partial_` in front.
         """
         texts = tf.constant(self.tokens.texts)
-        return {
-            "settled": tf.strings.reduce_join(tf.gather(texts, settled["ids"]), 1),
-            "partial": tf.strings.reduce_join(tf.gather(texts, rest["ids"]), 1),
-            "tokens": tf.gather(texts, settled["ids"]),
-            "times": tf.cast(settled["steps"], tf.float32) * self.step_seconds,
-            "confidences": settled["confidence"],
-            "counts": settled["counts"],
-        }
+        answers = {}
+        for name, prefix, decoded in (("settled", "", settled), ("partial", "partial_", rest)):
+            spelt = tf.gather(texts, decoded["ids"])
+            answers[name] = tf.strings.reduce_join(spelt, 1)
+            answers[f"{prefix}tokens"] = spelt
+            answers[f"{prefix}times"] = tf.cast(decoded["steps"], tf.float32) * self.step_seconds
+            answers[f"{prefix}confidences"] = decoded["confidence"]
+            answers[f"{prefix}counts"] = decoded["counts"]
+        return answers
 
     def _words(self, ids: tf.Tensor, place: tf.Tensor, rows: Any, words: Any) -> tf.Tensor:
         """The texts of the words, `(rows, words)` string."""

@@ -55,7 +55,8 @@ def answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, Any]
     """One dict of Python values per input.
 
     `labels` together with `probabilities` become a dict of probabilities by label. Where `counts`
-    tells how many entries of each row's lists count, the padding behind them is left out. An
+    tells how many entries of each row's lists count, the padding behind them is left out; of the
+    lists whose names begin with `X_` where there is an `X_counts`, so many as that one tells. An
     output without a row per input is given to each.
     """
     values = {name: _python(array) for name, array in outputs.items()}
@@ -67,12 +68,27 @@ def answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, Any]
         if isinstance(labels, list) and isinstance(probabilities, list):
             del answer["labels"]
             answer["probabilities"] = dict(zip(labels, probabilities, strict=True))
-        count = answer.get(COUNTS)
-        if isinstance(count, int):
-            del answer[COUNTS]
-            answer = {k: v[:count] if isinstance(v, list) else v for k, v in answer.items()}
-        found.append(answer)
+        found.append(_without_padding(answer))
     return found
+
+
+def _without_padding(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer whose lists have as many entries as count."""
+    counts = {
+        name.removesuffix(COUNTS): value
+        for name, value in answer.items()
+        if name.endswith(COUNTS) and isinstance(value, int)
+    }
+    # The longest prefix that fits is the list's own.
+    prefixes = sorted(counts, key=len, reverse=True)
+    trimmed = {}
+    for name, value in answer.items():
+        prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
+        if prefix is None:
+            trimmed[name] = value
+        elif name != prefix + COUNTS:
+            trimmed[name] = value[: counts[prefix]] if isinstance(value, list) else value
+    return trimmed
 
 
 def zeros(spec: TensorSpec) -> np.ndarray:

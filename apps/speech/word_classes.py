@@ -1,0 +1,150 @@
+"""The classes of a keyword model beside its keywords: other words, and no word at all."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+import numpy as np
+
+from apps.data import Examples
+from apps.data.audio import Clip
+from apps.errors import UserError, nearest
+
+UNKNOWN, SILENCE = "unknown", "silence"
+
+# Speech Commands (Warden 2018) writes them so; its folder of noise holds minutes of it.
+_CLASSES = {
+    "_unknown_": UNKNOWN,
+    UNKNOWN: UNKNOWN,
+    "_silence_": SILENCE,
+    SILENCE: SILENCE,
+    "_background_noise_": SILENCE,
+}
+_PIECE_SECONDS = 1.0
+# Root mean square of generated noise, as a share of full scale; a quiet room is near 1e-3.
+_LEVELS = (1e-4, 3e-2)
+_DIGITAL_SILENCE = 0.1
+_MOST_GENERATED = 1000
+
+
+def chosen_keywords(text: str) -> tuple[str, ...]:
+    """Keywords from a list with commas between, `yes,no,stop`; none from an empty text."""
+    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
+
+
+def with_classes(examples: Examples, keywords: Sequence[str]) -> Examples:
+    """Examples whose labels are keywords, `unknown` or `silence`.
+
+    Args:
+        examples: with the columns `audio` and `label`.
+        keywords: the labels that keep their names; all do where there are none.
+
+    Returns:
+        The examples with `_unknown_` and any word that is no keyword as `unknown`, `_silence_` and
+        `_background_noise_` as `silence`. Recordings of silence that last two seconds or more are
+        cut into pieces of one second, no more of them than the most frequent other class has rows.
+    """
+    labels = [_class(label, keywords) for label in examples["label"]]
+    return _with_noise_in_pieces(_replaced(examples, label=labels))
+
+
+def require_keywords(examples: Examples, keywords: Sequence[str]) -> None:
+    """Refuse keywords that nobody says.
+
+    Args:
+        examples: training rows with the labels of the source.
+        keywords: the labels that were asked for.
+
+    Raises:
+        UserError: names the keyword, and the label that it may have been meant to be.
+    """
+    found = set(examples["label"])
+    for name in keywords:
+        if name not in found:
+            raise UserError(
+                f"keywords: no recording of {examples.source} has the label '{name}'"
+                f"{nearest(name, found)}; give labels of the data with commas between"
+            )
+
+
+def with_generated_silence(examples: Examples, share: float, seed: int) -> Examples:
+    """Examples and, behind them, rows of generated noise labelled `silence`.
+
+    Args:
+        examples: with the columns `audio` and `label`.
+        share: rows to generate, as a share of the rows there are; a thousand suffice for any.
+        seed: of the noise, whose colour is between white and brown, and whose level is between
+            that of a noisy room and digital silence. Each row is as long as some row there is, so
+            that batches of like length hold both.
+    """
+    draw = np.random.default_rng(seed)
+    count = min(max(1, round(share * len(examples))), _MOST_GENERATED)
+    like = draw.integers(len(examples), size=count)
+    clips = [_noise(examples["audio"][row], draw) for row in like]
+    columns = {name: [*values, *[SILENCE] * count] for name, values in examples.columns.items()}
+    columns["audio"] = [*examples["audio"], *clips]
+    places = [*examples.places, *(f"generated silence {i + 1}" for i in range(count))]
+    return Examples(columns, places, examples.source)
+
+
+def soundless(clip: Clip) -> bool:
+    """Whether every sample is the same."""
+    return len(clip.samples) == 0 or int(clip.samples.min()) == int(clip.samples.max())
+
+
+def _class(label: str, keywords: Sequence[str]) -> str:
+    if label in keywords:
+        return label
+    return _CLASSES.get(label.casefold(), UNKNOWN if keywords else label)
+
+
+def _with_noise_in_pieces(examples: Examples) -> Examples:
+    clips, labels = examples["audio"], examples["label"]
+    long = {
+        row
+        for row, (clip, label) in enumerate(zip(clips, labels, strict=True))
+        if label == SILENCE and clip.seconds >= 2 * _PIECE_SECONDS
+    }
+    if not long:
+        return examples
+    pieces = [
+        (row, start)
+        for row in sorted(long)
+        for start in range(int(clips[row].seconds / _PIECE_SECONDS))
+    ]
+    counts = Counter(label for label in labels if label != SILENCE)
+    most = max([*counts.values(), len(long)])
+    if len(pieces) > most:
+        pieces = [pieces[i] for i in np.linspace(0, len(pieces) - 1, most).round().astype(int)]
+    whole = [row for row in range(len(examples)) if row not in long]
+    kept = examples.select([*whole, *(row for row, _ in pieces)])
+    cut = [_piece(clips[row], start) for row, start in pieces]
+    places = [
+        *kept.places[: len(whole)],
+        *(f"{examples.places[row]} second {start + 1}" for row, start in pieces),
+    ]
+    audio = [*kept["audio"][: len(whole)], *cut]
+    return Examples({**kept.columns, "audio": audio}, places, examples.source)
+
+
+def _piece(clip: Clip, number: int) -> Clip:
+    size = round(_PIECE_SECONDS * clip.rate)
+    return Clip(clip.samples[number * size : (number + 1) * size], clip.rate, clip.path)
+
+
+def _noise(like: Clip, draw: np.random.Generator) -> Clip:
+    """Noise with the rate and the length of a clip."""
+    rate, samples = like.rate, len(like.samples)
+    if draw.random() < _DIGITAL_SILENCE:
+        return Clip(np.zeros(samples, np.int16), rate)
+    hertz = np.maximum(np.fft.rfftfreq(samples, 1 / rate), 50.0)
+    # Amplitudes that fall with this power of frequency: 0 is white noise, 1 brown.
+    colour = hertz ** -draw.uniform(0.0, 1.0)
+    noise = np.fft.irfft(np.fft.rfft(draw.standard_normal(samples)) * colour, samples)
+    level = np.exp(draw.uniform(*np.log(_LEVELS)))
+    return Clip.of(noise * level / np.sqrt(np.mean(noise**2)), rate)
+
+
+def _replaced(examples: Examples, **columns: Sequence[str]) -> Examples:
+    return Examples({**examples.columns, **columns}, examples.places, examples.source)

@@ -1,0 +1,348 @@
+"""What `transcription` does beyond the contract: it learns, searches, times and counts."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import apps
+from apps.data import Examples
+from apps.data.audio import Clip
+from apps.layers.ctc.posteriors import real_steps
+from apps.layers.ctc.tokens import Tokens
+from apps.speech.ngram import NgramModel
+from apps.speech.transcription import Transcription, TranscriptionConfig
+from apps.training.run import Run
+
+DOUBT = 1e-6
+
+
+def application(tiny: Mapping[str, Any], **settings: Any) -> Transcription:
+    return Transcription(TranscriptionConfig.from_values({**tiny, **settings}), seed=3)
+
+
+def built(tiny: Mapping[str, Any], rows: Examples, **settings: Any) -> Transcription:
+    """An application that has seen its rows, its weights as they begin."""
+    model = application(tiny, **settings)
+    model.learn(model.check(rows, learning=True))
+    model.build()
+    return model
+
+
+@pytest.fixture(scope="module")
+def learnt(tiny: dict[str, Any], sentences: Examples) -> Transcription:
+    return built(tiny, sentences)
+
+
+@pytest.fixture(scope="module")
+def both_ways(tiny: dict[str, Any], sentences: Examples) -> Transcription:
+    """A bidirectional model whose tokens are pieces of words."""
+    return built(tiny, sentences, bidirectional=True, tokens="pieces", pieces=24)
+
+
+def heard(tokens: Tokens, *steps: Mapping[str, float]) -> np.ndarray:
+    """Log-probabilities `(steps, tokens)` of what is said to be heard at each step."""
+    found = np.full((len(steps), len(tokens)), DOUBT, np.float32)
+    for row, step in zip(found, steps, strict=True):
+        for text, probability in step.items():
+            row[tokens.texts.index(text)] = probability
+    return np.log(found / found.sum(1, keepdims=True))
+
+
+def outputs_of(*rows: np.ndarray) -> np.ndarray:
+    """Rows of different lengths as a predictor gives them."""
+    outputs = np.empty(len(rows), object)
+    outputs[:] = rows
+    return outputs
+
+
+def go_or_no(tokens: Tokens, go: float) -> np.ndarray:
+    """Outputs of one recording of either "go", with this probability, or "no"."""
+    return outputs_of(heard(tokens, {"g": go, "n": 1 - go}, {"": 1.0}, {"o": 1.0}))
+
+
+def texts(found: np.ndarray) -> list[str]:
+    return [one.text for one in found]
+
+
+# Learning
+
+
+def test_the_whole_path_learns_sentences_by_heart(
+    transcription_run: Run, sentences: Examples
+) -> None:
+    metrics = transcription_run.metrics
+    assert metrics["metrics"]["wer"] == 0.0
+    assert metrics["metrics"]["cer"] == 0.0
+    assert metrics["baselines"]["most_frequent_transcript"]["wer"] > 0.5
+    answers = transcription_run.predict(list(sentences["audio"]))
+    assert [answer["text"] for answer in answers] == sentences["transcript"]
+    assert [answer["words"] for answer in answers] == [t.split() for t in sentences["transcript"]]
+
+
+def test_every_decoder_is_measured(transcription_run: Run) -> None:
+    measured = transcription_run.metrics["decoders"]
+    assert set(measured) == {"greedy", "beam"}
+    for metrics in measured.values():
+        assert set(metrics) == set(Transcription.metrics)
+        assert metrics["cer"] < 0.3
+
+
+def test_rows_that_nothing_can_be_learnt_from_leave_the_loss_as_it_is(
+    learnt: Transcription,
+) -> None:
+    tokens = len(learnt.tokens)
+    logits = np.random.default_rng(0).normal(size=(3, 9, tokens)).astype(np.float32)
+    outputs = tf.Variable(tf.nn.log_softmax(logits))
+    labels = np.full((3, 12), 2, np.int32)
+    labels[:, ::2] = 3
+
+    def loss_and_gradient(*counts: int) -> tuple[float, np.ndarray]:
+        rows = len(counts)
+        batch = {
+            "labels": tf.constant(labels[:rows]),
+            "label_lengths": tf.constant(counts, tf.int32),
+        }
+        with tf.GradientTape() as tape:
+            loss = learnt.loss(batch, outputs[:rows])
+        return float(loss), tf.convert_to_tensor(tape.gradient(loss, outputs)).numpy()
+
+    alone, _ = loss_and_gradient(4)
+    with_one_too_long, gradient = loss_and_gradient(4, 12)
+    assert 0 < alone < math.inf
+    assert with_one_too_long == pytest.approx(alone)
+    assert np.isfinite(gradient).all()
+    assert np.abs(gradient[0]).max() > 0.01
+    assert not gradient[1].any()
+    all_too_long, gradient = loss_and_gradient(12, 11)
+    assert all_too_long == 0.0
+    assert not gradient.any()
+
+
+def test_steps_that_count_are_those_that_the_model_gives(
+    learnt: Transcription, both_ways: Transcription
+) -> None:
+    lengths = np.array([0, 1, 200, 201, 999, 3777, 8000])
+    audio = np.random.default_rng(0).normal(0, 0.1, (len(lengths), 8000)).astype(np.float32)
+    inputs = {"audio": tf.constant(audio), "lengths": tf.constant(lengths, tf.int32)}
+    for model in (learnt, both_ways):
+        steps = real_steps(model.model(inputs)).numpy()
+        np.testing.assert_array_equal(steps, model.output_steps(lengths))
+        assert steps[0] == 1
+        assert steps[-1] == pytest.approx(1.0 / model.step_seconds, abs=1)
+
+
+# Checking rows
+
+
+def test_recordings_without_a_transcript_are_passed_over(
+    learnt: Transcription, sentences: Examples
+) -> None:
+    said = ["go", "", "  ", "\t", "no", "up"]
+    rows = Examples({**sentences.columns, "transcript": said}, sentences.places, "said.csv")
+    assert learnt.check(rows, learning=True).places == [f"said.csv row {row}" for row in (1, 5, 6)]
+
+
+def test_letters_that_were_never_seen_count_as_errors(
+    transcription_run: Run, sentences: Examples
+) -> None:
+    clips = list(sentences["audio"][:2])
+    rows = [
+        {"audio": clips[0], "transcript": "gö left"},
+        {"audio": clips[1], "transcript": "stöp"},
+    ]
+    measured = transcription_run.evaluate(rows)
+    assert measured["examples"] == 2
+    assert measured["wer"] == pytest.approx(2 / 3)
+    assert measured["cer"] == pytest.approx(2 / 11)
+
+
+# Words and their times
+
+
+def test_times_of_words_rise_within_the_recording(
+    transcription_run: Run, learnt: Transcription, sentences: Examples
+) -> None:
+    clips = list(sentences["audio"])
+    step = learnt.step_seconds
+    for clip, answer in zip(clips, transcription_run.predict(clips), strict=True):
+        bounds = [*zip(answer["starts"], answer["ends"], strict=True)]
+        assert len(bounds) == len(answer["words"]) == len(answer["confidences"])
+        flat = [0.0, *(time for word in bounds for time in word)]
+        assert flat == sorted(flat)
+        assert all(end - start >= 0.99 * step for start, end in bounds)
+        assert flat[-1] <= clip.seconds + step
+        # Both words of a sentence are where they are said, not all at its end.
+        if len(bounds) > 1:
+            assert bounds[0][0] < clip.seconds / 2 < bounds[-1][1]
+        assert answer["confidence"] == pytest.approx(min(answer["confidences"]))
+
+
+def test_recordings_with_next_to_nothing_in_them_are_answered(transcription_run: Run) -> None:
+    model = transcription_run.application
+    served = model.serve(audio=tf.zeros((2, 0)), lengths=tf.zeros(2, tf.int32))
+    assert served["text"].shape == (2,)
+    assert served["words"].shape[0] == 2
+    one, silence = transcription_run.predict(
+        [Clip(np.ones(1, np.int16), 44_100), Clip(np.zeros(100, np.int16), 8000)]
+    )
+    for answer in (one, silence):
+        assert answer["text"] == " ".join(answer["words"])
+        assert 0 <= answer["confidence"] <= 1
+
+
+def test_what_is_said_and_when_comes_from_the_steps_that_it_is_heard_in(
+    learnt: Transcription,
+) -> None:
+    sure, unsure = {"": 1.0}, {"n": 0.75, "": 0.25}
+    outputs = outputs_of(
+        heard(learnt.tokens, sure, {"g": 1}, {"o": 1}, {"o": 1}, {" ": 1}, unsure, {"o": 1}, sure),
+        heard(learnt.tokens, sure),
+    )
+    said, nothing = learnt.answers(learnt.decode(outputs))
+    step = learnt.step_seconds
+    assert said["text"] == "go no"
+    np.testing.assert_allclose(said["starts"], [step, 5 * step], rtol=1e-6)
+    assert said["ends"][0] <= said["starts"][1]
+    assert said["confidences"][0] == pytest.approx(1, abs=1e-3)
+    assert said["confidences"][1] == pytest.approx((0.75 + 1) / 2, abs=1e-3)
+    assert nothing["text"] == ""
+    assert nothing["words"] == nothing["starts"] == nothing["ends"] == []
+    assert nothing["confidence"] == 1.0
+    json.dumps([said, nothing])
+
+
+# Tokens
+
+
+@pytest.mark.parametrize("kind", ["learnt", "both_ways"])
+def test_transcripts_survive_their_way_through_tokens(
+    kind: str, request: pytest.FixtureRequest, sentences: Examples
+) -> None:
+    model: Transcription = request.getfixturevalue(kind)
+    tokens = model.tokens
+    assert tokens.kind == ("pieces" if kind == "both_ways" else "characters")
+    prepared = model.prepare(sentences)
+    batch = prepared.fetch(np.arange(len(sentences)), int(prepared.lengths.max()))
+    rows = []
+    for labels, count in zip(batch["labels"], batch["label_lengths"], strict=True):
+        spelt = [tokens.texts[token] for token in labels[:count]]
+        rows.append(heard(tokens, *({text: 1.0} for token in spelt for text in (token, ""))))
+    assert texts(model.decode(outputs_of(*rows))) == list(sentences["transcript"])
+    outputs = model.model({name: batch[name] for name in ("audio", "lengths")})
+    loss = model.loss({name: tf.constant(v) for name, v in batch.items()}, outputs)
+    assert 1 < float(loss) < 1000
+    assert model.model.get_layer("logits").units == len(tokens)
+
+
+def test_pieces_are_longer_than_letters(learnt: Transcription, both_ways: Transcription) -> None:
+    assert max(map(len, both_ways.tokens.texts)) > 1
+    assert len(both_ways.tokens.encode("go left")) < len(learnt.tokens.encode("go left"))
+
+
+def test_too_few_pieces_for_the_letters_are_refused(
+    tiny: dict[str, Any], sentences: Examples
+) -> None:
+    model = application(tiny, tokens="pieces", pieces=5)
+    with pytest.raises(apps.UserError, match="pieces 5: too few"):
+        model.learn(sentences)
+
+
+# The language model
+
+
+def searching(learnt: Transcription, **settings: Any) -> Any:
+    """The decoders of a config, learnt from sentences of both words."""
+    config = TranscriptionConfig.from_values({"beam": 8, **settings})
+    return type(learnt.search).learn(config, learnt.search.transcripts, ["go", "no"])
+
+
+@pytest.mark.parametrize(
+    ("name", "said", "otherwise"), [("go.arpa", "go", "no"), ("no.arpa.gz", "no", "go")]
+)
+def test_a_language_model_from_a_file_decides_where_the_ear_does_not(
+    name: str, said: str, otherwise: str, learnt: Transcription, tmp_path: Path
+) -> None:
+    NgramModel.train([said] * 30 + [otherwise], 1).write_arpa(tmp_path / name)
+    search = searching(learnt, language=str(tmp_path / name))
+    unheard = heard(learnt.tokens, {"u": 1.0}, {"p": 1.0})
+    outputs = outputs_of(*(go_or_no(learnt.tokens, go)[0] for go in (0.45, 0.55)), unheard)
+    # A word that the file lacks is heard where nothing else will do.
+    assert texts(search.decode(outputs)) == [said, said, "up"]
+
+
+@pytest.mark.parametrize("kind", ["greedy", "beam"])
+def test_a_decoder_without_a_language_model_believes_its_ears(
+    kind: str, learnt: Transcription
+) -> None:
+    search = searching(learnt, decoder=kind)
+    outputs = go_or_no(learnt.tokens, 0.45)
+    assert texts(search.decode(outputs)) == ["no"]
+    assert set(search.others(outputs)) == {"greedy", "beam"} - {kind}
+    search.calibrate(np.array(["go"], object), outputs)
+    assert texts(search.decode(outputs)) == ["no"]
+
+
+@pytest.fixture(scope="module")
+def misled(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any], sentences: Examples):
+    """A model whose language model likes "go" much, and what it hears of a "no".
+
+    With half of the language model's say it hears "go", with a quarter of it "no".
+    """
+    file = tmp_path_factory.mktemp("language") / "go.arpa"
+    language = NgramModel.train(["go"] * 50 + ["no"], 1)
+    language.write_arpa(file)
+    liking = (language.log10("go") - language.log10("no")) * math.log(10)
+    model = built(tiny, sentences, language=str(file))
+    return model, go_or_no(model.tokens, 1 / (1 + math.exp(0.375 * liking)))
+
+
+def test_weights_chosen_by_validation_rows_travel_with_the_model(
+    misled: tuple[Transcription, np.ndarray], tmp_path: Path
+) -> None:
+    model, outputs = misled
+    assert texts(model.decode(outputs)) == ["go"]
+    model.calibrate(np.array(["go"], object), outputs)
+    assert model.search.chosen.alpha == 0.5
+    model.calibrate(np.array(["no"], object), outputs)
+    assert texts(model.decode(outputs)) == ["no"]
+    assert model.search.chosen.alpha == 0.25
+    model.served().save(tmp_path / "model.keras")
+    served = keras.models.load_model(tmp_path / "model.keras", compile=False)
+    other = Transcription.from_served(model.config, 0, served)
+    assert other.search.chosen.alpha == 0.25
+    assert other.search.chosen.beta == model.search.chosen.beta
+    assert texts(other.decode(outputs)) == ["no"]
+
+
+def test_weights_that_are_set_are_not_chosen(misled: tuple[Transcription, np.ndarray]) -> None:
+    learnt, outputs = misled
+    config = {"language": learnt.config.language, "language_weight": 0.75, "word_bonus": -1.5}
+    search = searching(learnt, **config)
+    search.calibrate(np.array(["no"], object), outputs)
+    assert texts(search.decode(outputs)) == ["go"]
+    assert search.chosen.alpha == 0.75
+    assert search.chosen.beta == -1.5
+
+
+def test_a_bonus_for_words_is_chosen_too(learnt: Transcription) -> None:
+    """A space that is hard to hear is there where words are welcome."""
+    tokens = learnt.tokens
+    steps = [{letter: 1.0} for letter in "no"]
+    unsure = [{" ": 0.18, "": 0.82}]
+    outputs = outputs_of(heard(tokens, *steps, *unsure, *steps))
+    search = searching(learnt, language_weight=0.0)
+    search.calibrate(np.array(["nono"], object), outputs)
+    assert texts(search.decode(outputs)) == ["nono"]
+    reluctant = search.chosen.beta
+    search.calibrate(np.array(["no no"], object), outputs)
+    assert texts(search.decode(outputs)) == ["no no"]
+    assert search.chosen.beta > reluctant
