@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -51,6 +49,7 @@ def tiny() -> dict[str, Any]:
         "layer_dropout": 0.0,
         "output_dropout": 0.0,
         "speed_change": 0.0,
+        "gain_db": 0.0,
         "time_masking": 0.0,
         "frequency_masking": 0.0,
         "beam": 8,
@@ -78,18 +77,3 @@ def transcription_run(
         epochs=7,
         learning_rate=0.02,
     )
-
-
-@pytest.fixture(scope="session")
-def recordings(tmp_path_factory: pytest.TempPathFactory, sentences: Examples) -> Path:
-    """A folder with each sentence as `said-N.wav`, and `manifest.csv` beside them."""
-    import soundfile
-
-    folder = tmp_path_factory.mktemp("recordings")
-    with (folder / "manifest.csv").open("w", encoding="utf-8", newline="") as lines:
-        rows = csv.writer(lines)
-        rows.writerow(["audio", "transcript"])
-        for row, clip in enumerate(sentences["audio"]):
-            soundfile.write(folder / f"said-{row}.wav", clip.samples, clip.rate)
-            rows.writerow([f"said-{row}.wav", sentences["transcript"][row]])
-    return folder

@@ -200,7 +200,7 @@ def begun(model: Keywords, rows: int) -> dict[str, tf.Tensor]:
 
 
 def streamed(model: Keywords, step: Any, rows: list[np.ndarray], most: int) -> list[np.ndarray]:
-    """Probabilities of all steps of each row and its trailing silence, in chunks of random sizes."""
+    """Probabilities of all steps of rows with silence behind them, in chunks of random sizes."""
     silence = np.zeros(model.about()["trailing_silence"], np.float32)
     rows = [np.concatenate([row, silence]) for row in rows]
     draw, position = np.random.default_rng(most), np.zeros(len(rows), int)
