@@ -20,7 +20,9 @@ from apps.application import Application
 from apps.errors import UserError
 from apps.export.onnx import OnnxExport, conversion, export_onnx, handlers
 from apps.export.onnx.comparison import TOLERANCE
-from apps.export.onnx.outside import python_rewrites
+from apps.export.onnx.outside import outside, python_rewrites
+from apps.layers.ctc.tokens import Tokens
+from apps.layers.ctc.transcripts import Transcripts
 from apps.layers.ngrams import NgramLogits
 from apps.layers.text import REWRITES
 
@@ -144,3 +146,10 @@ def test_hashes_of_ngrams_stay_whole_numbers() -> None:
         "lengths": np.array([50, 20, 3, 1], np.int32),
     }
     np.testing.assert_allclose(session.run(None, given)[0], model(given), rtol=1e-5)
+
+
+def test_what_spells_the_text_of_a_recording_is_in_the_metadata() -> None:
+    tokens = Tokens.learn(["ab a", "é"])
+    found = outside(Transcripts(tokens, 0.04))
+    assert json.loads(found.metadata["tokens"]) == ["", " ", "a", "b", "é"]
+    assert float(found.metadata["step_seconds"]) == 0.04

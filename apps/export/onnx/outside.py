@@ -16,6 +16,9 @@ import keras
 import tensorflow as tf
 
 from apps.classification import ClassAnswers
+from apps.layers.ctc import Decoder
+from apps.layers.ctc.posteriors import RealSteps
+from apps.layers.ctc.transcripts import Transcripts
 from apps.layers.text import PAD, REWRITES, UNKNOWN, WordIds
 
 VOCABULARY = "vocabulary.txt"
@@ -80,6 +83,31 @@ def _(layer: WordIds) -> Outside:
         "'words' the rules by which a text becomes words",
         files={VOCABULARY: "".join(f"{word}\n" for word in layer.vocabulary)},
         metadata={"words": json.dumps(rules, ensure_ascii=True)},
+    )
+
+
+@outside.register
+def _(layer: Decoder) -> Outside:
+    return Outside(
+        "decoding: the likeliest token of each step, repeats merged and blanks dropped, or a beam "
+        "search over prefixes"
+    )
+
+
+@outside.register
+def _(layer: RealSteps) -> Outside:
+    return Outside("length: steps behind a recording's end are certain to be blank")
+
+
+@outside.register
+def _(layer: Transcripts) -> Outside:
+    return Outside(
+        "text: 'outputs' are log-probabilities of the metadata's 'tokens', of which the first is "
+        "the blank, at steps of 'step_seconds'",
+        metadata={
+            "tokens": json.dumps(layer.tokens.texts, ensure_ascii=False),
+            "step_seconds": repr(layer.step_seconds),
+        },
     )
 
 
