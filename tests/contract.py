@@ -30,7 +30,15 @@ from tuning.space import Space
 
 ROWS = 120
 # Beside the settings that make any training small.
-SMALL = {"channels": 4, "attention": 8, "beam": 4}
+SMALL = {
+    "channels": 4,
+    "attention": 8,
+    "beam": 4,
+    "bands": 20,
+    "sample_rate": 8000,
+    "language_weight": 0.5,
+    "word_bonus": 1.0,
+}
 FILES = {
     "config.json",
     "metrics.json",

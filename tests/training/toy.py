@@ -33,6 +33,7 @@ class Toy:
 
     objective, maximise = "accuracy", True
     better, measure = Application.better, Classifier.measure
+    decode, output_steps = Application.decode, Application.output_steps
 
     def __init__(
         self, config: ApplicationConfig, seed: int, loss_factor: float, dropout: float
