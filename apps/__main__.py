@@ -7,7 +7,8 @@ import sys
 from collections.abc import Sequence
 
 import apps
-from apps.commands import deploying, listening, training
+from apps.commands import deploying, training
+from apps.commands import streaming as listening
 from apps.commands.process import Parser, run_command
 
 

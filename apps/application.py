@@ -15,15 +15,15 @@ import numpy as np
 
 from apps.configuration import ApplicationConfig
 from apps.errors import UserError, nearest
-from apps.training.quantities import metric
+from apps.report.quantities import metric
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
     from apps.data import Column, Examples, Prepared
+    from apps.report.sections import Section
     from apps.signatures import Signature
-    from apps.training.sections import Section
 
 
 class Baseline(ABC):

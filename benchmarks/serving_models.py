@@ -7,8 +7,8 @@ from typing import Any
 
 import keras
 
-from apps.classification import ClassAnswers
 from apps.layers import LSTMStack
+from apps.tasks.classification import ClassAnswers
 from apps.training.run import Run
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 if TYPE_CHECKING:
     from apps.data import Examples
-    from apps.speech.listening.streaming_model import StreamingModel
-    from apps.speech.recordings import Recordings
+    from apps.inputs.recordings import Recordings
+    from apps.streams.streaming_model import StreamingModel
 
 _SPEECH_LEVEL = 0.05
 _PINK = -3.0
@@ -75,8 +75,8 @@ def measure(task: dict[str, Any]) -> dict[str, Any]:
     """Feed the stream and measure it."""
     import apps
     from apps.data import parse_rename, read
-    from apps.speech.listening.sound import Sound
-    from apps.speech.listening.streaming_model import StreamingModel
+    from apps.streams.sound import Sound
+    from apps.streams.streaming_model import StreamingModel
 
     run = apps.load(task["run"])
     application: Any = run.application
@@ -130,8 +130,8 @@ class _Keywords:
     """Decides, and counts what was right."""
 
     def __init__(self, model: StreamingModel, task: dict[str, Any]) -> None:
-        from apps.speech.listening.detection import Detector
         from apps.speech.word_classes import SILENCE, UNKNOWN
+        from apps.streams.detection import Detector
 
         self._background = (SILENCE, UNKNOWN)
         self._detector = Detector(model.labels, model.step_seconds, background=self._background)
@@ -142,7 +142,7 @@ class _Keywords:
         self._found += self._detector.push(answer["probabilities"][: int(answer["steps"])])
 
     def accuracy(self, placed: list[Placed], seconds: float) -> dict[str, Any]:
-        from apps.speech.listening.spotting import SpokenWord, spotting
+        from apps.streams.spotting import SpokenWord, spotting
 
         words = [SpokenWord(one.text, one.start, one.end) for one in placed]
         found = spotting(
@@ -164,7 +164,7 @@ class _Transcript:
     """Puts the text together, and counts errors over the whole of it."""
 
     def __init__(self, model: StreamingModel) -> None:
-        from apps.speech.listening.transcript import LiveTranscript
+        from apps.streams.transcript import LiveTranscript
 
         self._transcript = LiveTranscript(model.step_seconds)
         self._words: list[str] = []
@@ -173,7 +173,7 @@ class _Transcript:
         self._words += [word.text for word in self._transcript.push(answer)]
 
     def accuracy(self, placed: list[Placed], seconds: float) -> dict[str, Any]:
-        from apps.speech.error_rates import word_errors
+        from apps.report.speech.error_rates import word_errors
 
         self._words += [word.text for word in self._transcript.finish()]
         reference = " ".join(one.text for one in placed)

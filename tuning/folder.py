@@ -10,9 +10,9 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from apps.atomic import write_atomically
 from apps.data import Examples
 from apps.errors import UserError
-from apps.training.run_folder import write_atomically
 from tuning.settings import SearchSettings
 
 SETTINGS, STATE, RESULT, LOCK = "search.json", "oracle.json", "result.json", ".lock"

@@ -9,8 +9,8 @@ from pathlib import Path
 from google.protobuf import text_format
 from tensorflow_serving.config import model_server_config_pb2
 
+from apps.atomic import write_atomically
 from apps.errors import UserError
-from apps.training.run_folder import write_atomically
 
 FILE = "models.config"
 MOUNT = "/models"

@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from apps import environment
 from apps.application import Baseline
-from apps.classification import ClassAnswers, Classifier
 from apps.configuration import fixed, searched
 from apps.data import Column, Examples, Prepared
 from apps.errors import UserError
+from apps.inputs.recordings import Recordings, RecordingsConfig
 from apps.layers import LSTMStack
 from apps.layers.attention import AttentionPooling
 from apps.layers.audio.augmentation import Gain, NoiseMixing, SpeedChange
@@ -30,10 +30,9 @@ from apps.layers.audio.spec_augment import SpecAugment
 from apps.layers.audio.spectrogram import LogMel
 from apps.layers.pooling import LengthMask
 from apps.layers.stream_chain import StreamChain
-from apps.speech.players import add_evidence, attention_track
-from apps.speech.recordings import Recordings, RecordingsConfig
+from apps.report.speech.players import add_evidence, attention_track
+from apps.report.speech.sections import keyword_sections
 from apps.speech.sample_words import sample_words
-from apps.speech.sections import keyword_sections
 from apps.speech.template_baseline import SpectrumBaseline, TemplateBaseline
 from apps.speech.word_classes import (
     SILENCE,
@@ -43,10 +42,11 @@ from apps.speech.word_classes import (
     with_classes,
     with_generated_silence,
 )
+from apps.tasks.classification import ClassAnswers, Classifier
 
 if TYPE_CHECKING:
+    from apps.report.sections import Section
     from apps.signatures import Signature
-    from apps.training.sections import Section
 
 # Steps of the LSTM are four frames apart.
 _KERNELS, _STRIDES = ((5, 5), (5, 3)), ((2, 2), (2, 2))

@@ -15,6 +15,7 @@ from apps.application import Baseline
 from apps.configuration import fixed, searched
 from apps.data import Column, Examples, Prepared
 from apps.errors import UserError
+from apps.inputs.recordings import Recordings, RecordingsConfig
 from apps.layers import LSTMStack
 from apps.layers.audio.augmentation import Gain, NoiseMixing, SpeedChange
 from apps.layers.audio.convolution import ConvolutionSubsampling
@@ -29,16 +30,15 @@ from apps.layers.ctc.transcripts import Transcripts
 from apps.layers.look_ahead import LookAhead
 from apps.layers.pooling import LengthMask
 from apps.layers.stream_chain import StreamChain, prefixed, unprefixed
-from apps.speech import error_rates
-from apps.speech.decoders import KINDS, TRANSCRIPTS, Decoders
-from apps.speech.frequent_transcript import MostFrequentTranscript
-from apps.speech.players import add_evidence, ctc_track
-from apps.speech.recordings import Recordings, RecordingsConfig
+from apps.report.speech import error_rates
+from apps.report.speech.players import add_evidence, ctc_track
+from apps.report.speech.sections import transcription_sections
 from apps.speech.sample_words import sample_sentences
-from apps.speech.sections import transcription_sections
+from apps.tasks.transcription.decoders import KINDS, TRANSCRIPTS, Decoders
+from apps.tasks.transcription.frequent_transcript import MostFrequentTranscript
 
 if TYPE_CHECKING:
-    from apps.training.sections import Section
+    from apps.report.sections import Section
 
 # Steps of the LSTM are four frames apart.
 _KERNELS, _STRIDES = ((11, 7), (7, 7)), ((2, 2), (2, 2))

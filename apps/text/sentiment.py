@@ -11,13 +11,13 @@ import numpy as np
 import tensorflow as tf
 
 from apps.application import Baseline
-from apps.classification import ClassAnswers, Classifier
 from apps.configuration import ApplicationConfig, fixed, searched
 from apps.data import Column, Examples, Prepared, RaggedRows
 from apps.errors import UserError
 from apps.layers import LSTMStack
 from apps.layers.pooling import LengthMask, MaxMeanPooling
 from apps.layers.text import WordIds
+from apps.tasks.classification import ClassAnswers, Classifier
 from apps.text.bag_of_words import BagOfWords
 from apps.text.cooccurrence import cooccurrence_vectors
 from apps.text.naive_bayes import NgramsAlone, fit_ngrams

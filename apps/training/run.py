@@ -15,10 +15,10 @@ from apps import catalogue, environment
 from apps.application import Application, Baseline
 from apps.data import read
 from apps.errors import UserError
-from apps.training.bootstrap import bootstrap_interval
+from apps.report.bootstrap import bootstrap_interval
+from apps.report.record import read_predictions
+from apps.report.report import write_report
 from apps.training.prediction import predict
-from apps.training.record import read_predictions
-from apps.training.report import write_report
 from apps.training.run_folder import RunFolder
 
 

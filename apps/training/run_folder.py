@@ -7,21 +7,20 @@ import io
 import itertools
 import json
 import os
-import tempfile
 import zipfile
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from apps.atomic import PARTIAL, write_atomically
 from apps.errors import UserError
 
 if TYPE_CHECKING:
     import keras
 
-_PARTIAL = ".partial-"
 _ABOUT = ("application", "config", "columns", "seed", "fingerprint")
 
 
@@ -51,7 +50,7 @@ class RunFolder:
             return not self.path.exists()
         known = {self.checkpoints.name, self.baselines.name, self.environment.name}
         return all(
-            entry.name in known or entry.name.startswith(_PARTIAL) for entry in self.path.iterdir()
+            entry.name in known or entry.name.startswith(PARTIAL) for entry in self.path.iterdir()
         )
 
     def create(self, about: Mapping[str, Any], environment: Mapping[str, Any]) -> None:
@@ -90,7 +89,7 @@ class RunFolder:
 
     def sweep(self) -> None:
         """Remove files that were half-written when an earlier session was killed."""
-        for file in self.path.rglob(f"{_PARTIAL}*"):
+        for file in self.path.rglob(f"{PARTIAL}*"):
             file.unlink(missing_ok=True)
 
     def about(self) -> dict[str, Any]:
@@ -170,7 +169,7 @@ class RunFolder:
 
     def write_model(self, model: keras.Model) -> None:
         """Write a model in Keras's own format in one step."""
-        beside = self.model.with_name(f"{_PARTIAL}{os.getpid()}.{self.model.name}")
+        beside = self.model.with_name(f"{PARTIAL}{os.getpid()}.{self.model.name}")
         try:
             model.save(beside)
             with beside.open("rb") as stream:
@@ -198,26 +197,3 @@ def new_run_folder(application: str) -> Path:
         [stem], (stem.with_name(f"{stem.name}-{n}") for n in itertools.count(2))
     )
     return next(path for path in names if not path.exists())
-
-
-def write_atomically(file: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file beside its place, flush it to disk, and rename it into place."""
-    handle, beside = tempfile.mkstemp(dir=file.parent, prefix=f"{_PARTIAL}{file.name}.")
-    try:
-        with os.fdopen(handle, "wb") as stream:
-            write(stream)
-            stream.flush()
-            os.fsync(stream.fileno())
-        os.chmod(beside, 0o666 & ~_umask())
-        os.replace(beside, file)
-    except BaseException as error:
-        Path(beside).unlink(missing_ok=True)
-        if isinstance(error, OSError) and error.filename is None:
-            error.filename = os.fspath(file)
-        raise
-
-
-def _umask() -> int:
-    mask = os.umask(0o022)
-    os.umask(mask)
-    return mask

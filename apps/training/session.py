@@ -18,7 +18,7 @@ from apps import catalogue, environment
 from apps.application import Application
 from apps.data import Examples, read, split
 from apps.errors import UserError
-from apps.training.bootstrap import bootstrap_interval
+from apps.report.bootstrap import bootstrap_interval
 from apps.training.checkpoints import Position
 from apps.training.distribution import Distribution, distribute
 from apps.training.golden import golden_answers, to_arrays

@@ -7,9 +7,9 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from apps.classification import ClassAnswers
 from apps.layers import LSTM
 from apps.layers.pooling import LengthMask
+from apps.tasks.classification import ClassAnswers
 from apps.text.sentiment import Sentiment
 
 

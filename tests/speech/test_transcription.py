@@ -18,7 +18,7 @@ from apps.data import Examples
 from apps.data.audio import Clip
 from apps.layers.ctc.posteriors import real_steps
 from apps.layers.ctc.tokens import Tokens
-from apps.speech.ngram import NgramModel
+from apps.layers.language.ngram import NgramModel
 from apps.speech.transcription import Transcription, TranscriptionConfig
 from apps.training.run import Run
 

@@ -13,8 +13,8 @@ import pytest
 import tensorflow as tf
 
 from apps.data import Examples
-from apps.speech.decoders import Decoders
 from apps.speech.transcription import Transcription, TranscriptionConfig
+from apps.tasks.transcription.decoders import Decoders
 from apps.training.run import Run
 
 Step = Callable[..., Mapping[str, tf.Tensor]]

@@ -12,10 +12,10 @@ import numpy as np
 import tensorflow as tf
 
 from apps.application import Application
-from apps.classification import Classifier
 from apps.configuration import ApplicationConfig
 from apps.data import Prepared, RaggedRows
 from apps.layers.pooling import LengthMask, MaxMeanPooling
+from apps.tasks.classification import Classifier
 from apps.training.distribution import Distribution
 from apps.training.loop import Budget, Training
 from apps.training.run_folder import RunFolder

@@ -18,9 +18,9 @@ from typing import Any
 import keras_tuner
 from keras_tuner.engine.trial import Trial, TrialStatus
 
+from apps.atomic import write_atomically
 from apps.errors import UserError
-from apps.training.quantities import metric
-from apps.training.run_folder import write_atomically
+from apps.report.quantities import metric
 from tuning.clock import Clock
 from tuning.finals import Finals, first_retraining
 from tuning.folder import FORMAT, STATE, damaged, read_state

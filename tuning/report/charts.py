@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 from markupsafe import Markup
 
-from apps.training.quantities import THIN_SPACE, excerpt, finite, percent, words
-from apps.training.svg import INK, MODEL, MUTED, OTHER, SURFACE, add_axes, figure
+from apps.report.quantities import THIN_SPACE, excerpt, finite, percent, words
+from apps.report.svg import INK, MODEL, MUTED, OTHER, SURFACE, add_axes, figure
 from tuning.record import DEFAULT, Finalist, SearchRecord, TrialRow
 from tuning.report.importance import Importance
 from tuning.report.objective import Objective

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from apps.training.quantities import finite
+from apps.report.quantities import finite
 from tuning.record import SearchRecord, TrialRow
 from tuning.settings import SearchSettings
 

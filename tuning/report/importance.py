@@ -22,7 +22,7 @@ from typing import Any
 
 import numpy as np
 
-from apps.training.quantities import finite
+from apps.report.quantities import finite
 from tuning.record import TrialRow
 from tuning.report.columns import columns
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from apps.training.quantities import MISSING, capital, duration, excerpt, finite, words
+from apps.report.quantities import MISSING, capital, duration, excerpt, finite, words
 from tuning.record import SearchRecord, TrialRow
 from tuning.report.columns import columns, searched, short
 from tuning.report.objective import Objective

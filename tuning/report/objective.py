@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from apps.training.quantities import MISSING, finite, metric, percent
+from apps.report.quantities import MISSING, finite, metric, percent
 from tuning.settings import SearchSettings
 
 

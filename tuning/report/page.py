@@ -16,11 +16,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
-import apps.training.templates
-from apps.training import quantities
-from apps.training.quantities import capital, decimal, duration, finite, metric, words
-from apps.training.record import section
-from apps.training.run_folder import write_atomically
+import apps.report.templates
+from apps.atomic import write_atomically
+from apps.report import quantities
+from apps.report.quantities import capital, decimal, duration, finite, metric, words
+from apps.report.record import section
 from tuning.record import DEFAULT, SearchRecord, TrialRow
 from tuning.report import charts
 from tuning.report.columns import range_of, short
@@ -117,7 +117,7 @@ def _parallel(drawing: Any) -> Markup | None:
 @cache
 def _environment() -> jinja2.Environment:
     """Templates of this folder, and the style sheet of the report of a run."""
-    of_runs = Path(apps.training.templates.__file__).parent
+    of_runs = Path(apps.report.templates.__file__).parent
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader([_HERE, of_runs], encoding="utf-8"),
         autoescape=True,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from apps.training.quantities import excerpt, finite, words
+from apps.report.quantities import excerpt, finite, words
 from tuning.record import DEFAULT, SearchRecord, TrialRow
 from tuning.report.columns import Axis, axis, columns, configurations, searched, short
 from tuning.report.objective import Objective

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from apps.training.quantities import finite
+from apps.report.quantities import finite
 
 Point = tuple[float | None, float | None]
 

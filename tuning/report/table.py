@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from apps.training.quantities import MISSING, capital, decimal, duration, excerpt, finite, words
+from apps.report.quantities import MISSING, capital, decimal, duration, excerpt, finite, words
 from tuning.record import SearchRecord, TrialRow
 from tuning.report.columns import columns, searched, short
 from tuning.report.objective import Objective

@@ -14,8 +14,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps.training.quantities import finite
-from apps.training.run_folder import write_atomically
+from apps.atomic import write_atomically
+from apps.report.quantities import finite
 from tuning.record import SearchRecord, TrialRow
 from tuning.report.columns import columns, range_of, read_range, searched
 

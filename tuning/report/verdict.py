@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from apps.training.quantities import capital, duration, finite, metric
-from apps.training.record import numbers, section
-from apps.training.verdict import Verdict
+from apps.report.quantities import capital, duration, finite, metric
+from apps.report.record import numbers, section
+from apps.report.verdict import Verdict
 from tuning.record import DEFAULT, Finalist, SearchRecord
 from tuning.report.objective import Objective
 

@@ -16,8 +16,8 @@ from typing import Any
 
 import numpy as np
 
+from apps.atomic import write_atomically
 from apps.errors import UserError
-from apps.training.run_folder import write_atomically
 from tuning.trials.job import Job, Outcome
 
 _SAME = ("application", "settings", "seed", "epochs", "objective")

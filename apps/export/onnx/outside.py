@@ -15,11 +15,11 @@ from dataclasses import dataclass, field
 import keras
 import tensorflow as tf
 
-from apps.classification import ClassAnswers
 from apps.layers.ctc import Decoder
 from apps.layers.ctc.posteriors import RealSteps
 from apps.layers.ctc.transcripts import Transcripts
 from apps.layers.text import PAD, REWRITES, UNKNOWN, WordIds
+from apps.tasks.classification import ClassAnswers
 
 VOCABULARY = "vocabulary.txt"
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 from apps.layers.ctc.lexicon import BLOCK, Lexicon
 
 if TYPE_CHECKING:
-    from apps.speech.ngram import NgramModel
+    from apps.layers.language.ngram import NgramModel
 
 _UNKNOWN, _END = 0, 2
 _NEVER = -1e9

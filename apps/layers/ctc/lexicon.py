@@ -11,7 +11,7 @@ import numpy as np
 from apps.layers.ctc.tokens import Tokens
 
 if TYPE_CHECKING:
-    from apps.speech.ngram import NgramModel
+    from apps.layers.language.ngram import NgramModel
 
 # Children of a node that one integer has bits for; the sign is left alone.
 BLOCK = 63

@@ -20,7 +20,7 @@ from apps.layers.ctc import BeamDecoder, GreedyDecoder, join
 from apps.layers.ctc.language import NgramTables
 from apps.layers.ctc.lexicon import Lexicon
 from apps.layers.ctc.tokens import Tokens
-from apps.speech.ngram import NgramModel
+from apps.layers.language.ngram import NgramModel
 
 Prefix = tuple[int, ...]
 Score = Callable[[Prefix], float]

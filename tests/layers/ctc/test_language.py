@@ -15,7 +15,7 @@ import tensorflow as tf
 from apps.layers.ctc.language import NgramTables
 from apps.layers.ctc.lexicon import Lexicon
 from apps.layers.ctc.tokens import BLANK, SPACE, Tokens
-from apps.speech.ngram import NgramModel
+from apps.layers.language.ngram import NgramModel
 
 WORDS = "yes no stop stops go going turn left leftmost right on off one two three".split()
 

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from apps.training.run_folder import write_atomically
+from apps.atomic import write_atomically
 from tuning.distributed import protocol
 from tuning.scheduler import Wait
 from tuning.settings import SearchSettings

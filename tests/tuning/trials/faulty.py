@@ -20,10 +20,10 @@ import numpy as np
 import tensorflow as tf
 
 from apps import catalogue
-from apps.classification import ClassAnswers, Classifier
 from apps.configuration import ApplicationConfig, fixed, searched
 from apps.data import Column, Examples, Prepared, RaggedRows
 from apps.layers.pooling import LengthMask, MaxMeanPooling
+from apps.tasks.classification import ClassAnswers, Classifier
 
 
 @dataclass(frozen=True)

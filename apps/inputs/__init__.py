@@ -1,0 +1,1 @@
+"""What a user hands in: one file an input."""

@@ -1,0 +1,1 @@
+"""Reports: charts, templates, sections, metrics and their intervals."""

@@ -1,0 +1,1 @@
+"""Streams: a chunk and a state in, answers and the next state out."""

@@ -1,0 +1,1 @@
+"""What is asked of an input: one file or folder a task."""

@@ -1,0 +1,1 @@
+"""Text from recordings: CTC, its decoders, its error rates."""
