@@ -8,9 +8,9 @@ INSTALLED := .venv/.installed
 
 .PHONY: quickstart test clean
 
-$(INSTALLED): requirements.txt
+$(INSTALLED): requirements.txt tests/requirements.txt
 	$(PYTHON) -m venv .venv
-	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check $(addprefix -r ,$^)
 	touch $@
 
 quickstart: $(INSTALLED)
@@ -33,4 +33,4 @@ test: $(INSTALLED)
 	$(BIN)/python -m pytest -n 2 --dist loadfile
 
 clean:
-	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache
+	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info

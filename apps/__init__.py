@@ -20,7 +20,7 @@ from apps.catalogue import APPLICATIONS
 from apps.errors import UserError
 
 if TYPE_CHECKING:
-    from apps.training.run import Run
+    from apps.run import Run
 
 environment.prepare()
 
@@ -31,7 +31,7 @@ def train(application: str, data: Any = "sample", **arguments: Any) -> Run:
     """Train an application on a data source; see `apps.training.train.train` for all arguments."""
     from apps.training.train import train as run_training
 
-    return run_training(application, data, **arguments)
+    return load(run_training(application, data, **arguments))
 
 
 def load(folder: str | os.PathLike[str]) -> Run:
@@ -40,6 +40,6 @@ def load(folder: str | os.PathLike[str]) -> Run:
     Raises:
         UserError: the folder is not a run, or its training has not finished.
     """
-    from apps.training.run import Run
+    from apps.run import Run
 
     return Run(os.fspath(folder))

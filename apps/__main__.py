@@ -7,8 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import apps
-from apps.commands import deploying, training
-from apps.commands import streaming as listening
+from apps.commands import deploying, streaming, training
 from apps.commands.process import Parser, run_command
 
 
@@ -38,7 +37,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.set_defaults(needs_tensorflow=True)
     training.add_to(commands)
     deploying.add_to(commands)
-    listening.add_to(commands)
+    streaming.add_to(commands)
     return parser
 
 

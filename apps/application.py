@@ -1,52 +1,39 @@
 """The contract: all that the rest of the package knows of an application.
 
-An application is read top to bottom in the order in which its data flows: check → learn →
-prepare → build → loss → decode → measure → baselines → serve. Training, evaluation, tuning, export
-and the command line use these methods and no others.
+An application declares an input, a task and a config, and says how its model is made. Everything
+else has a default here. Training, evaluation, tuning, export, streams and the command line use
+these methods and no others.
 """
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from functools import cached_property
+from typing import Any, ClassVar, NamedTuple, Self
 
+import keras
 import numpy as np
+import tensorflow as tf
 
+from apps.components import Adaptation, Baseline, Input, Outputs, Task, Tensors
 from apps.configuration import ApplicationConfig
+from apps.data import Column, Examples, Rows, View
+from apps.data.kinds.group import group
 from apps.errors import UserError, nearest
-from apps.report.quantities import metric
+from apps.report.quantities import Metric
+from apps.report.sections import Section
+from apps.signatures import STATE, Signature, named_specs
 
-if TYPE_CHECKING:
-    import keras
-    import tensorflow as tf
-
-    from apps.data import Column, Examples, Prepared
-    from apps.report.sections import Section
-    from apps.signatures import Signature
+# The model on prepared tensors, under which name it is part of the model that is served.
+_TENSORS = "tensors"
 
 
-class Baseline(ABC):
-    """A naive competitor, fitted on the same rows, whose answers are measured in the same way.
+class Tiny(NamedTuple):
+    """The size at which the contract test trains an application: rows, and settings for seconds."""
 
-    Its state is arrays and JSON values only, so that a run folder carries it without the data.
-    """
-
-    @abstractmethod
-    def fit(self, examples: Examples) -> None:
-        """Learn from the training rows."""
-
-    @abstractmethod
-    def predict(self, examples: Examples) -> np.ndarray:
-        """Outputs of the form that the application's `decode` gives, one entry a row."""
-
-    @abstractmethod
-    def state(self) -> dict[str, np.ndarray]:
-        """What `restore` needs; object arrays are not allowed."""
-
-    @abstractmethod
-    def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over what `state` gave."""
+    examples: Examples
+    settings: Mapping[str, Any]
 
 
 class Application(ABC):
@@ -54,52 +41,33 @@ class Application(ABC):
 
     Attributes:
         name: the name on the command line.
-        passed_over: what is said of rows that `check` drops.
-        columns: what a row of a user's data holds.
-        inputs: which of the columns an answer is given for.
+        input: what a user hands in; of an instance, bound to it.
+        task: what is asked of it; of an instance, bound to it.
         Config: the dataclass of its hyperparameters.
-        metrics: the names that `measure` gives.
-        objective: the one of them by which early stopping and tuning choose; of an instance, the
-            one that its config asks for.
-        labels: the classes in the order of the outputs, where it answers with one of them.
+        objective: name of the metric by which early stopping and tuning choose; the task's unless
+            named, and of an instance the one that its config asks for.
         config: the hyperparameters of this instance.
         seed: seeds weights, dropout, data order and splits.
-        model: the Keras model on prepared tensors, once `build` has been called.
+        adapted: layers made from the training rows, by name; they travel inside the model.
+        model: the Keras model on prepared tensors, once `compose` has been called.
     """
 
     name: ClassVar[str]
-    columns: ClassVar[Mapping[str, Column]]
-    inputs: ClassVar[tuple[str, ...]]
+    input: Input
+    task: Task
     Config: ClassVar[type[ApplicationConfig]]
-    metrics: ClassVar[tuple[str, ...]]
-    objective: str
-    stratify: ClassVar[str | None] = None
-    passed_over: ClassVar[str] = "empty"
-    labels: tuple[str, ...] = ()
+    objective: str = ""
+    model: keras.Model
 
     def __init__(self, config: ApplicationConfig, seed: int = 0) -> None:
-        self.config = config
-        self.seed = seed
-        self.model: keras.Model
-        if config.objective:
-            self.objective = self.checked_objective(config.objective)
+        self.config, self.seed = config, seed
+        self.adapted: dict[str, keras.layers.Layer] = {}
+        self.input = type(self).input.bound(config, seed, self.adapted)
+        self.task = type(self).task.bound(config, seed, self.adapted)
+        chosen = config.objective or type(self).objective
+        self.objective = self.checked_objective(chosen or self.task.objective)
 
-    @property
-    def maximise(self) -> bool:
-        """Whether a larger value of the objective is the better one."""
-        return metric(self.objective).better == "higher"
-
-    @classmethod
-    def checked_objective(cls, name: str) -> str:
-        """The name of a metric to choose by.
-
-        Raises:
-            UserError: the application has no such metric, or it has no better side.
-        """
-        directed = [known for known in cls.metrics if metric(known).better != "neither"]
-        if name not in directed:
-            raise UserError(f"objective {name}: not a metric to choose by{nearest(name, directed)}")
-        return name
+    # What every application says of itself
 
     @classmethod
     @abstractmethod
@@ -107,163 +75,280 @@ class Application(ABC):
         """The built-in sample, made on the spot."""
 
     @abstractmethod
-    def check(self, examples: Examples, *, learning: bool) -> Examples:
-        """The usable rows of what a user gave.
-
-        Args:
-            examples: rows as they were read.
-            learning: whether the model will learn from them; if not, whatever the trained model
-                cannot be measured on (a label it never saw, say) is an error.
-
-        Returns:
-            The rows to use; what was dropped is the difference in length.
-
-        Raises:
-            UserError: rows that no model can be trained or measured on, with file, row and remedy.
-        """
-
-    def learn_labels(self, examples: Examples) -> None:  # noqa: B027  (most have none)
-        """Take the classes from the training rows; nothing where answers are no classes."""
-
-    @abstractmethod
-    def learn(self, examples: Examples) -> None:
-        """Set what is learnt from data before training: vocabulary, labels, scaling."""
-
-    @abstractmethod
-    def prepare(self, examples: Examples, *, targets: bool = True) -> Prepared:
-        """Rows as tensors, made by the layers that will serve; with targets or without."""
-
-    @abstractmethod
     def build(self) -> keras.Model:
-        """A freshly initialised Keras model from prepared tensors to outputs."""
+        """A freshly initialised Keras model from prepared tensors to outputs.
 
-    @abstractmethod
-    def loss(self, batch: Mapping[str, tf.Tensor], outputs: tf.Tensor) -> tf.Tensor:
-        """Mean loss of a batch, a scalar in nats or in squared units of the target."""
-
-    @abstractmethod
-    def truth(self, examples: Examples) -> np.ndarray:
-        """What `measure` compares outputs with, one entry a row."""
-
-    def output_steps(self, lengths: np.ndarray) -> np.ndarray | None:
-        """How many steps of its output count for rows of so many input steps, `(rows,)` int64.
-
-        None where an output is one vector a row.
-        """
-        return None
-
-    def calibrate(self, truth: np.ndarray, outputs: np.ndarray) -> None:  # noqa: B027
-        """Choose by the validation rows what is chosen when the weights are final; often nothing.
-
-        Args:
-            truth: as `truth` gives it.
-            outputs: of the final model.
+        Its inputs have names of the arrays of a batch. Several outputs are a dict by name; those
+        named `state_…` are carried to the next batch where the view carries state.
         """
 
-    def decode(self, outputs: np.ndarray) -> np.ndarray:
-        """What is measured and answered, from the model's outputs, one entry a row.
+    def adapt(self, examples: Examples) -> Mapping[str, keras.layers.Layer] | Adaptation:
+        """Make layers from the training units; keys are the names of the layers.
 
-        The outputs themselves, unless a search stands between the two.
+        Each must become part of the model, of what `input.prepare` or of what `task.answers` does,
+        so that the file of the model holds it. A layer replaces that of the same name which input
+        or task has made.
         """
-        return outputs
-
-    def decoders(self, outputs: np.ndarray) -> dict[str, np.ndarray]:
-        """The same outputs decoded in other ways, by name, to be measured beside `decode`."""
-        return {}
-
-    @abstractmethod
-    def measure(self, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-        """Metrics by name of decoded outputs; a rate is a fraction."""
-
-    @abstractmethod
-    def baselines(self) -> dict[str, Baseline]:
-        """What the model must beat, by name, not yet fitted."""
-
-    @abstractmethod
-    def serve(self, **raw: Any) -> dict[str, Any]:
-        """Named answers from raw input, inside the graph."""
-
-    @abstractmethod
-    def raw_inputs(self) -> dict[str, Any]:
-        """Symbolic Keras inputs of what a user sends, by the names that `serve` takes."""
-
-    @abstractmethod
-    def unusual(self) -> dict[str, np.ndarray]:
-        """Raw inputs at the edge of what is answered: empty, odd characters, silence."""
-
-    def about(self) -> dict[str, Any]:
-        """What a client must know to make raw inputs, beside the labels; JSON values by name."""
         return {}
 
     @classmethod
-    def raw_from(cls, examples: Examples, about: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        """Rows as a client sends them to a version that says this `about` itself."""
-        return {name: np.array(examples[name], object) for name in cls.inputs}
+    def tiny(cls) -> Tiny:
+        """A training of seconds for the contract test."""
+        return Tiny(cls.sample(0).select(range(120)), {"epochs": 3, "batch_size": 16})
 
-    def raw(self, examples: Examples) -> dict[str, np.ndarray]:
-        """Rows as a client sends them, by the names that `serve` takes."""
-        return self.raw_from(examples, self.about())
+    # What few applications change
+
+    def check(self, examples: Examples, *, learning: bool) -> Examples:
+        """The usable rows of what a user gave; arguments and errors as of `Component.check`.
+
+        Rows without the task's columns are checked as input only.
+        """
+        usable = self.input.check(examples, learning=learning)
+        if learning or all(name in usable for name in self.task.columns):
+            usable = self.task.check(usable, learning=learning)
+        return usable
+
+    def view(
+        self,
+        units: Examples,
+        *,
+        targets: bool = True,
+        training: Adaptation | None = None,
+    ) -> View:
+        """What a step is made of.
+
+        Args:
+            units: as `input.units` gives them.
+            targets: whether the loss or a metric will be computed.
+            training: what `adapt` made, where the units are learnt from.
+        """
+        found = dict(self.input.tensors(units))
+        if targets:
+            found |= self.task.targets(units)
+        if training:
+            found |= training.columns
+        return Rows(found, self.task.aligned if targets else ())
+
+    def forward(self, batch: Tensors) -> Outputs:
+        """Outputs that are learnt from: those of the model in training, for the batch's inputs."""
+        inputs = {tensor.name: batch[tensor.name] for tensor in self.model.inputs}
+        return self.model(inputs, training=True)
+
+    def inference(self) -> keras.Model:
+        """The model that answers and is measured, from what `input.prepare` gives.
+
+        It is `model`, unless that one learns from inputs that an answer does without; then it
+        shares the layers of `model`.
+        """
+        return self.model
+
+    def loss(self, batch: Tensors, outputs: Outputs) -> tf.Tensor:
+        """Mean loss of a batch, a scalar."""
+        return self.task.loss(batch, outputs)
+
+    def baselines(self) -> dict[str, Baseline]:
+        """What the model must beat, by name, not yet fitted."""
+        return self.task.baselines()
+
+    def metadata(self) -> dict[str, Any]:
+        """What a client must know, beside the labels; JSON values by name."""
+        return {**self.input.metadata(), **self.task.metadata()}
+
+    def stream_states(self) -> dict[str, tf.TensorSpec]:
+        """States of `step` by name, `state_…`, that begin as zeros; empty where nothing streams."""
+        return {}
 
     def stream_inputs(self) -> dict[str, tf.TensorSpec]:
-        """What `step` takes: a chunk's tensors, and states named `state_…` that begin as zeros.
-
-        Empty where the application does not read streams.
-        """
-        return {}
+        """What a chunk of a stream is: raw input, unless overridden."""
+        return named_specs(self.input.raw_inputs().values())
 
     def step(self, **chunk_and_states: Any) -> dict[str, Any]:
         """Answers for a chunk, and the states for the next one under their names."""
         raise NotImplementedError(f"{self.name} does not read streams")
 
-    @abstractmethod
-    def adopt(self, served: keras.Model) -> None:
-        """Take learnt layers and the model back from a served model that was loaded."""
+    def no_stream(self) -> str:
+        """Why it reads no streams, and the remedy, where `stream_states` is empty."""
+        if type(self).step is Application.step:
+            return f"{self.name} reads no streams; give it whole inputs with `apps predict`"
+        if getattr(self.config, "bidirectional", False):
+            return (
+                "its LSTM runs in both directions and so needs the whole of an input; train with "
+                "--set bidirectional=false"
+            )
+        return f"this model of {self.name} was trained so that it reads no streams"
 
-    @abstractmethod
-    def answers(self, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """What `predict` prints for each row of decoded outputs, ready for JSON."""
+    def track(self, example: Examples) -> Mapping[str, Any]:
+        """What the report can show of how the model reads one unit; nothing unless overridden."""
+        return {}
 
-    @abstractmethod
-    def predictions(self, examples: Examples, outputs: np.ndarray) -> list[dict[str, Any]]:
-        """Rows of `predictions.jsonl`: `place`, `input`, `truth` and the answer of each example.
+    def sections(self, rows: Sequence[Mapping[str, Any]]) -> list[Section]:
+        """The report's own part, from the rows of `predictions.jsonl`."""
+        return self.task.sections(rows)
 
-        Args:
-            examples: checked rows.
-            outputs: decoded.
-        """
-
-    @abstractmethod
-    def sections(self, predictions: Sequence[Mapping[str, Any]]) -> list[Section]:
-        """The application's own part of the report, from the rows of `predictions.jsonl`."""
-
-    def served(self) -> keras.Model:
-        """The model that travels: raw input to named answers, learnt layers inside."""
-        import keras
-
-        raw = self.raw_inputs()
-        return keras.Model(raw, self.serve(**raw), name=self.name)
-
-    def signatures(self) -> dict[str, Signature]:
-        """The entry points of the application's SavedModel, by name."""
-        from apps.signatures import signatures_of
-
-        return signatures_of(self)
+    # What is the same for all
 
     @classmethod
-    def from_served(cls, config: ApplicationConfig, seed: int, served: keras.Model) -> Self:
-        """The application of a run, from its served model."""
+    def columns(cls) -> dict[str, Column]:
+        """What a row of a user's data holds, in the order of tuples."""
+        rest = {"group": group()}
+        return {**cls.input.columns, **cls.task.columns, **cls.input.attributes, **rest}
+
+    @classmethod
+    def checked_objective(cls, name: str) -> str:
+        """The name of a metric to choose by.
+
+        Raises:
+            UserError: the task has no such metric, or it has no better side.
+        """
+        directed = [metric.name for metric in cls.task.metrics if metric.better != "neither"]
+        if name not in directed:
+            raise UserError(f"objective {name}: not a metric to choose by{nearest(name, directed)}")
+        return name
+
+    @property
+    def passed_over(self) -> str:
+        """What is said of rows that `check` drops."""
+        said = [part.passed_over for part in (self.input, self.task) if part.passed_over]
+        return " or ".join(said) or "unusable"
+
+    @property
+    def judge(self) -> Metric:
+        """The metric by which epochs are compared."""
+        return self.task.metric(self.objective)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The classes in the order of the outputs, where answers are classes."""
+        return self.task.labels
+
+    def compose(self, examples: Examples) -> Adaptation:
+        """Adapt input, task and application to training units, and build the model.
+
+        Args:
+            examples: the training units.
+
+        Returns:
+            The layers that were made, and the units to learn from.
+
+        Raises:
+            ValueError: a layer that was made is part of no model, or goes by another name.
+        """
+        self.adapted.update(self.input.adapt(examples))
+        self.adapted.update(self.task.adapt(examples))
+        made = self.adapt(examples)
+        adaptation = made if isinstance(made, Adaptation) else Adaptation(made)
+        self.adapted.update(adaptation.layers)
+        self.__dict__.pop("served", None)
+        self.model = self.build()
+        self.inference().name = _TENSORS
+        return adaptation
+
+    @cached_property
+    def served(self) -> keras.Model:
+        """The model that travels: raw input to named answers, all that was adapted inside."""
+        raw = self.input.raw_inputs()
+        answers = self.task.answers(self.inference()(self.input.prepare(raw)))
+        served = keras.Model(raw, answers, name=self.name)
+        inside = _layers(served)
+        for name, layer in self.adapted.items():
+            if inside.get(name) is not layer:
+                raise ValueError(
+                    f"{self.name}: adapt made '{name}' ({type(layer).__name__}, named "
+                    f"'{layer.name}'), which is no layer of that name in the model that is served, "
+                    "so that it would be lost"
+                )
+        return served
+
+    @classmethod
+    def restored(cls, config: ApplicationConfig, seed: int, served: keras.Model) -> Self:
+        """The application of a run, from the model that it served."""
         application = cls(config, seed)
-        application.adopt(served)
+        application.adapted.update(_layers(served))
+        application.model = served.get_layer(_TENSORS)
+        application.__dict__["served"] = served
         return application
 
     @classmethod
     def untrained(cls) -> Self:
-        """The application with default hyperparameters, learnt on its sample, not trained."""
+        """The application with default hyperparameters, adapted to its sample, not trained."""
         application = cls(cls.Config())
-        application.learn(application.check(cls.sample(0), learning=True))
-        application.build()
+        checked = application.check(cls.sample(0), learning=True)
+        application.compose(application.input.units(checked))
         return application
 
-    def better(self, value: float, than: float | None) -> bool:
-        """Whether one value of the objective beats another."""
-        return than is None or (value > than if self.maximise else value < than)
+    def raw(self, units: Examples) -> dict[str, np.ndarray]:
+        """Units as a client sends them."""
+        return self.input.raw(units, self.metadata())
+
+    def predictions(
+        self, units: Examples, answers: Sequence[Mapping[str, Any]]
+    ) -> list[dict[str, Any]]:
+        """Rows of `predictions.jsonl`: `place`, `input`, `truth` and the answer of each unit."""
+        about = zip(
+            units.places, self.input.shown(units), self.task.shown(units), answers, strict=True
+        )
+        rows = [
+            {"place": place, "input": "", "truth": truth, **given, **self.task.kept(answer, truth)}
+            for place, given, truth, answer in about
+        ]
+        overridden = type(self).track is not Application.track
+        self.input.add_evidence(rows, units, self.track if overridden else None)
+        return rows
+
+    def signatures(self) -> dict[str, Signature]:
+        """The entry points of the SavedModel, by name.
+
+        Returns:
+            `serving_default` takes raw input and gives named answers; `tensors` takes prepared
+            tensors with explicit lengths and gives the model's outputs; `step`, where there are
+            streams, takes a chunk and states and gives answers and the next states; and those of
+            input and task.
+        """
+        served, model = self.served, served_tensors(self.served)
+        raw, prepared = named_specs(served.inputs), named_specs(model.inputs)
+
+        def serve(*values: tf.Tensor) -> dict[str, tf.Tensor]:
+            return served(dict(zip(raw, values, strict=True)), training=False)
+
+        def infer(*values: tf.Tensor) -> dict[str, tf.Tensor]:
+            outputs = model(dict(zip(prepared, values, strict=True)), training=False)
+            return outputs if isinstance(outputs, dict) else {"outputs": outputs}
+
+        serving = Signature(raw, serve)
+        found = {"serving_default": serving, _TENSORS: Signature(prepared, infer)}
+        states = self.stream_states()
+        if states:
+            named = {name: _named(name, spec) for name, spec in states.items()}
+            taken = {**self.stream_inputs(), **named}
+
+            def step(*values: tf.Tensor) -> dict[str, tf.Tensor]:
+                given = dict(zip(taken, values, strict=True))
+                return self.task.named(self.step(**given))
+
+            found["step"] = Signature(taken, step)
+        return {**found, **self.input.signatures(serving), **self.task.signatures(serving)}
+
+
+def served_tensors(served: keras.Model) -> keras.Model:
+    """The part of a served model that takes prepared tensors."""
+    return served.get_layer(_TENSORS)
+
+
+def _layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
+    """The layers of a model and of the models inside it by name, the outer ones first."""
+    found: dict[str, keras.layers.Layer] = {}
+    inner: list[keras.Model] = []
+    for layer in model.layers:
+        if isinstance(layer, keras.Model):
+            inner.append(layer)
+        elif not isinstance(layer, keras.layers.InputLayer):
+            found[layer.name] = layer
+    for one in inner:
+        found = {**_layers(one), **found}
+    return found
+
+
+def _named(name: str, spec: tf.TensorSpec) -> tf.TensorSpec:
+    if not name.startswith(STATE):
+        raise ValueError(f"state '{name}': its name must begin with {STATE}")
+    return tf.TensorSpec(spec.shape, spec.dtype, name=name)

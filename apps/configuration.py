@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from apps.errors import UserError, nearest
 
-_RANGE = "range"
+_RANGE, _CHANGES = "range", "changes"
 
 
 @dataclass(frozen=True)
@@ -83,25 +83,19 @@ def fixed(
     return field(default=default, metadata={_RANGE: Range(low, high, choices=choices)})
 
 
-@dataclass(frozen=True)
-class ApplicationConfig:
-    """Hyperparameters that every application has; subclasses add their own.
+def changed(default: Any, **changes: Any) -> Any:
+    """Dataclass field with another default than the base class's field of that name.
 
-    `parts` cuts each batch into so many pieces, whose gradients are added up: the same steps with
-    less memory. `objective` names the metric by which the best epoch is chosen; the application's
-    own where it is empty.
+    Args:
+        default: the default.
+        **changes: attributes of the base class's `Range` to replace; all others stay.
     """
+    return field(default=default, metadata={_CHANGES: changes})
 
-    learning_rate: float = searched(1e-3, low=1e-5, high=1e-1, log=True, span=(3e-4, 1e-2))
-    batch_size: int = searched(32, low=1, high=4096, log=True, span=(16, 128))
-    epochs: int = fixed(12, low=1, high=100_000)
-    patience: int = fixed(5, low=1, high=100_000)
-    warmup: float = fixed(0.05, low=0.0, high=0.5)
-    weight_decay: float = fixed(0.0, low=0.0, high=1.0)
-    clip_norm: float = fixed(1.0, low=1e-6, high=1e6)
-    validation_fraction: float = fixed(0.1, low=0.001, high=0.5)
-    parts: int = fixed(1, low=1, high=64)
-    objective: str = fixed("")
+
+@dataclass(frozen=True)
+class Options:
+    """Named values with defaults and ranges, read from Python or from the command line."""
 
     def __post_init__(self) -> None:
         for key, extent in self.ranges().items():
@@ -117,7 +111,7 @@ class ApplicationConfig:
     @classmethod
     def ranges(cls) -> dict[str, Range]:
         """The range of every hyperparameter, by name."""
-        return {f.name: f.metadata.get(_RANGE, Range()) for f in dataclasses.fields(cls)}
+        return {f.name: _range(cls, f.name) for f in dataclasses.fields(cls)}
 
     @classmethod
     def defaults(cls) -> dict[str, Any]:
@@ -150,6 +144,57 @@ class ApplicationConfig:
         """The values by name, ready for JSON."""
         values = dataclasses.asdict(self)
         return {k: list(v) if isinstance(v, tuple) else v for k, v in values.items()}
+
+
+@dataclass(frozen=True)
+class ApplicationConfig(Options):
+    """Hyperparameters that every application has; subclasses add their own.
+
+    `accumulation_steps` cuts each batch into so many pieces, whose gradients are added up: the same
+    steps with less memory. `objective` names the metric by which the best epoch is chosen; the
+    application's own where it is empty.
+    """
+
+    learning_rate: float = searched(1e-3, low=1e-5, high=1e-1, log=True, span=(3e-4, 1e-2))
+    batch_size: int = searched(32, low=1, high=4096, log=True, span=(16, 128))
+    epochs: int = fixed(12, low=1, high=100_000)
+    patience: int = fixed(5, low=1, high=100_000)
+    warmup: float = fixed(0.05, low=0.0, high=0.5)
+    weight_decay: float = fixed(0.0, low=0.0, high=1.0)
+    clip_norm: float = fixed(1.0, low=1e-6, high=1e6)
+    validation_fraction: float = fixed(0.1, low=0.001, high=0.5)
+    accumulation_steps: int = fixed(1, low=1, high=64)
+    objective: str = fixed("")
+
+
+@dataclass(frozen=True)
+class StackConfig(ApplicationConfig):
+    """Hyperparameters of every application whose model has a stack of LSTMs.
+
+    `units` is the width of all layers, or one width for each. `layer_dropout` is applied between
+    layers, `weight_dropout` to the recurrent kernels, `output_dropout` before the last layer.
+    """
+
+    depth: int = searched(1, low=1, high=8, span=(1, 3))
+    units: int | tuple[int, ...] = searched(
+        128, low=1, high=4096, log=True, per="depth", span=(32, 256)
+    )
+    bidirectional: bool = searched(True, choices=(False, True))
+    input_dropout: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.6))
+    layer_dropout: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.6), when=("depth", 2))
+    weight_dropout: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.6))
+    output_dropout: float = searched(0.4, low=0.0, high=0.9, span=(0.0, 0.7))
+
+
+def _range(kind: type[Options], name: str) -> Range:
+    """The range that the class's field of that name has, or changes of one that it inherits."""
+    owner = next(one for one in kind.__mro__ if name in vars(one).get("__annotations__", {}))
+    metadata = owner.__dataclass_fields__[name].metadata
+    if _CHANGES not in metadata:
+        return metadata.get(_RANGE, Range())
+    rest = kind.__mro__[kind.__mro__.index(owner) + 1 :]
+    base = next(one for one in rest if name in vars(one).get("__annotations__", {}))
+    return dataclasses.replace(_range(base, name), **metadata[_CHANGES])
 
 
 def _read(key: str, value: Any, kind: Any) -> Any:

@@ -25,7 +25,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -35,8 +35,8 @@ import onnxruntime
 import apps
 from apps.data import read
 from apps.export.saved_model import BATCHING
-from apps.serving.load_test import load_test
 from apps.serving.models.servable import Servable
+from benchmarks.load_test import load_test
 from benchmarks.machine import about_machine, sentence
 from benchmarks.serving_models import export_stock
 from benchmarks.serving_soak import soak
@@ -109,9 +109,9 @@ def measure(folder: Path, texts: Sequence[str], rounds: int, seconds: float) -> 
             for case in CASES:
                 url = (joined if case.batching else single)[case.protocol]
                 for model in (OURS, STOCK) if turn % 2 else (STOCK, OURS):
-                    result = load_test(
-                        url, list(texts), model=model, clients=case.clients, seconds=seconds
-                    ).to_dict()
+                    result = asdict(
+                        load_test(url, texts, model=model, clients=case.clients, seconds=seconds)
+                    )
                     taken[case][model].append(result)
                     print(turn + 1, case, model, result, flush=True)
     return [

@@ -9,11 +9,12 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AbstractContextManager
+from dataclasses import asdict
 from pathlib import Path
 
 from apps.export.saved_model import BATCHING
 from apps.serving import Client
-from apps.serving.load_test import load_test
+from benchmarks.load_test import load_test
 
 MODEL = "sentiment"
 CLIENTS = {"gRPC": 40, "REST": 24}
@@ -58,7 +59,7 @@ def soak(folder: Path, server: Server, texts: Sequence[str], minutes: float) -> 
         for number in range(2, 6):
             time.sleep(seconds / 6)
             publish(folder / MODEL, number, broken=number == 4)
-        results = {protocol: each.result().to_dict() for protocol, each in running.items()}
+        results = {protocol: asdict(each.result()) for protocol, each in running.items()}
         with Client(urls["gRPC"]) as client:
             states = {one.version: one.state for one in client.status(MODEL)}
     codes = Counter({"OK": sum(one["requests"] for one in results.values())})

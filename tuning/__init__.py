@@ -29,7 +29,21 @@ __all__ = ["UserError", "load", "search"]
 
 
 def search(application: str, data: Any = "sample", **arguments: Any) -> Found:
-    """Search an application's hyperparameters; all arguments: `tuning.searching.search`."""
+    """Search an application's hyperparameters.
+
+    Args:
+        application: a name of the catalogue.
+        data: a source: file, folder, `tfds:NAME`, `sample` or an iterable of rows.
+        **arguments: fields of `tuning.arguments.SearchArguments`, each with its description;
+            `python -m tuning --help` prints them.
+
+    Returns:
+        What was found; the same as `load` of the folder gives.
+
+    Raises:
+        UserError: an argument, the data or the folder is at fault, or no trial completed.
+        KeyboardInterrupt: with everything on disk that `resume` needs.
+    """
     from tuning.searching import search as run_search
 
     return run_search(application, data, **arguments)

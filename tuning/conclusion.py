@@ -11,7 +11,6 @@ from typing import Any
 
 import apps
 from apps.errors import UserError
-from apps.training.run import Run
 from tuning.finals import first_retraining
 from tuning.folder import SearchFolder, read_json
 from tuning.found import Found
@@ -93,7 +92,7 @@ def measure_and_export(
 
 def _finish(
     folder: SearchFolder, scheduler: LocalScheduler, best: Mapping[str, Any], log: Log
-) -> Run:
+) -> None:
     """The winner's run: its first retraining, with baselines and report."""
     rows = scheduler.oracle.rows
     name = first_retraining(rows, best["id"]) if best["seeds"] else best["id"]
@@ -104,15 +103,10 @@ def _finish(
         shutil.copytree(source, beside)
         beside.rename(folder.final)
     job = scheduler.job_of(scheduler.oracle.trials[name])
-    return apps.train(
-        job.application,
-        job.data,
-        validation=job.validation,
-        columns=job.columns,
+    apps.train(
         minutes=job.minutes if job.anneals else None,
-        seed=job.seed,
         run=folder.final,
         resume=True,
         log=log,
-        **{**job.settings, "parts": rows[name].parts},
+        **job.training(rows[name].accumulation_steps),
     )

@@ -32,7 +32,7 @@ class TrialRow:
         metrics: validation metrics of the best epoch.
         cost: `parameters`, `latency_ms`, `size_mb`, `memory_mb`.
         epochs: completed in all, those of the trial that it continues included.
-        parts: 2 where batches went through in halves after running out of memory.
+        accumulation_steps: 2 where batches went through in halves after running out of memory.
         round: of Hyperband's bracket; None with other algorithms.
         continues: id of the trial whose training this one went on with.
         feasible: whether it is within the budget.
@@ -48,7 +48,7 @@ class TrialRow:
     metrics: Mapping[str, float] = field(default_factory=dict)
     cost: Mapping[str, float] = field(default_factory=dict)
     epochs: int = 0
-    parts: int = 1
+    accumulation_steps: int = 1
     round: int | None = None
     continues: str | None = None
     feasible: bool = True

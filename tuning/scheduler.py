@@ -158,7 +158,6 @@ class LocalScheduler:
             minutes=seconds / 60.0,
             anneals=settings.minutes is not None,
             objective=settings.objective,
-            maximise=settings.maximise,
             budget=dict(settings.budget),
             continues=None if earlier is None else str(self._folder / f"trial_{earlier}"),
             strategy=settings.strategy,

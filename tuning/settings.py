@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any, Self
 
 from apps.errors import UserError, nearest
+from apps.report.quantities import Metric
+from tuning.arguments import CONSTRAINTS, Asked
 
-ALGORITHMS = ("hyperband", "bayesian", "random", "grid")
-STRATEGIES = ("mirrored", "multiworker")
-CONSTRAINTS = ("latency_ms", "parameters", "size_mb")
 _IDENTITY = {
     "application": "application",
     "algorithm": "algorithm",
     "objective": "objective",
     "budget": "budget",
-    "fixed": "fixed values",
+    "fix": "fixed values",
     "space": "space",
     "ranges": "ranges of the application",
     "columns": "columns",
@@ -26,64 +25,44 @@ _IDENTITY = {
 }
 
 
-@dataclass(frozen=True)
-class SearchSettings:
-    """What a search was asked for.
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings(Asked):
+    """What a search was asked for, as its folder keeps it; resuming must ask for the same.
 
     Attributes:
         application: a name of the catalogue.
-        data, validation: sources of the trials; where `validation` is None, a part of `data`.
-        columns: the application's column names to the source's.
-        algorithm: `hyperband`, `bayesian`, `random` or `grid`.
-        trials: how many at most, those over the budget not counted; None for as many as the
-            algorithm or the minutes give.
-        minutes: wall-clock time of the whole search, finals included; None without limit.
-        trial_minutes: wall-clock limit of one trial.
-        objective: the metric that decides.
-        maximise: whether a larger one is better.
-        budget: upper bounds of `latency_ms`, `parameters` and `size_mb`.
-        fixed: hyperparameters that are given, not searched.
-        space: hyperparameters whose range is given: `low:high`, `low:high:log` or `a,b,c`.
         ranges: what is searched, as the application had it when the search began.
-        seed: of the oracle and of the trials; the finals take the numbers after it.
-        finalists: how many of the best are retrained; the default configuration comes on top.
-        seeds: how many times each of them is retrained.
-        strategy: of `tf.distribute`, for each trial.
-        test: a source that the winner is measured on, once.
+        metrics: what the application's task measures.
         fingerprint: of the rows searched on.
         test_overlap: how many test rows are also among those searched on.
     """
 
     application: str
-    data: str
-    objective: str
-    maximise: bool
-    validation: str | None = None
-    columns: dict[str, str] = field(default_factory=dict)
-    algorithm: str = "hyperband"
-    trials: int | None = None
-    minutes: float | None = None
-    trial_minutes: float = 60.0
-    budget: dict[str, float] = field(default_factory=dict)
-    fixed: dict[str, Any] = field(default_factory=dict)
-    space: dict[str, str] = field(default_factory=dict)
     ranges: dict[str, str] = field(default_factory=dict)
-    seed: int = 0
-    finalists: int = 3
-    seeds: int = 3
-    strategy: str | None = None
-    test: str | None = None
+    metrics: tuple[Metric, ...] = ()
     fingerprint: str = ""
     test_overlap: int = 0
 
+    def metric(self, name: str) -> Metric:
+        """What is known of a metric; one without a direction where the name is not known."""
+        known = (one for one in self.metrics if one.name == name)
+        return next(known, None) or Metric.unknown(name)
+
+    @property
+    def maximise(self) -> bool:
+        """Whether a larger value of the objective is the better one."""
+        return self.metric(self.objective).better == "higher"
+
     def to_dict(self) -> dict[str, Any]:
         """The settings by name, ready for JSON."""
-        return dataclasses.asdict(self)
+        metrics = [one.to_dict() for one in self.metrics]
+        return {**dataclasses.asdict(self), "metrics": metrics}
 
     @classmethod
     def from_dict(cls, values: Mapping[str, Any]) -> Self:
         """What `to_dict` gave; TypeError where something is missing or unknown."""
-        return cls(**values)
+        metrics = tuple(Metric.from_dict(one) for one in values.get("metrics", ()))
+        return cls(**{**values, "metrics": metrics})
 
     def require_same(self, other: SearchSettings, where: str) -> None:
         """Raise UserError unless another search is this one, budgets of time and trials aside.

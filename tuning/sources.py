@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 import os
+from collections.abc import Mapping
 from typing import Any
 
 from apps.application import Application
-from apps.data import Examples, read, split
-from apps.training.session import fingerprint
+from apps.data import Column, Examples, read
+from apps.data.fingerprint import fingerprint, row_digests
 from tuning.folder import SOURCES, SearchFolder
 from tuning.settings import SearchSettings
 
@@ -46,14 +47,15 @@ def read_sources(
             continue
         rows = read(
             source,
-            probe.columns,
+            probe.columns(),
             rename=asked.columns,
             sample=probe.sample,
             seed=asked.seed + (name != "data"),
         )
         checked[name] = probe.check(rows, learning=name == "data")
         if name == "data":
-            probe.learn_labels(checked[name])
+            probe.adapted.update(probe.input.adapt(checked[name]))
+            probe.adapted.update(probe.task.adapt(checked[name]))
         if not isinstance(source, (str, os.PathLike)):
             in_memory[name] = rows
             places[name] = str(folder.rows_of(name))
@@ -62,14 +64,15 @@ def read_sources(
     searched = [rows for name, rows in checked.items() if name != "test"]
     if validation is None:
         fraction = probe.config.validation_fraction
-        split(checked["data"], fraction, asked.seed, stratify=probe.stratify)
-    about: dict[str, Any] = {**places, "fingerprint": fingerprint(*searched)}
+        probe.input.split(checked["data"], fraction, probe.task.stratify)
+    digest = fingerprint(*searched, columns=probe.columns())
+    about: dict[str, Any] = {**places, "fingerprint": digest}
     if test is not None:
-        about["test_overlap"] = _overlap(checked["test"], searched, probe.inputs)
+        about["test_overlap"] = _overlap(checked["test"], searched, probe.input.columns)
     return dataclasses.replace(asked, **about), in_memory
 
 
-def _overlap(test: Examples, searched: list[Examples], inputs: tuple[str, ...]) -> int:
+def _overlap(test: Examples, searched: list[Examples], inputs: Mapping[str, Column]) -> int:
     """How many test rows have the very inputs of a row that is searched on."""
-    known = {row for rows in searched for row in zip(*(rows[n] for n in inputs), strict=True)}
-    return sum(row in known for row in zip(*(test[name] for name in inputs), strict=True))
+    known = {digest for rows in searched for digest in row_digests(rows, inputs)}
+    return sum(digest in known for digest in row_digests(test, inputs))

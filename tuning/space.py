@@ -16,7 +16,7 @@ from apps.configuration import ApplicationConfig, Range
 from apps.errors import UserError, nearest
 
 # What decides which rows score, how long and by what, must be the same for all trials.
-_NOT_SEARCHED = ("epochs", "validation_fraction", "parts", "objective")
+_NOT_SEARCHED = ("epochs", "validation_fraction", "accumulation_steps", "objective")
 
 
 @dataclass(frozen=True)

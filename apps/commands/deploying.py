@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import json
-from pathlib import Path
 from typing import Any
 
 import apps
 from apps import environment
-from apps.errors import UserError
 
 
 def add_to(commands: Any) -> None:
@@ -47,17 +44,6 @@ def add_to(commands: Any) -> None:
     )
     serve.set_defaults(run_command=_serve)
 
-    load = commands.add_parser("load-test", help="throughput and latency of a server under load")
-    load.add_argument("server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT")
-    load.add_argument("inputs", nargs="*", metavar="INPUT")
-    load.add_argument("--file", metavar="F", help="a file with one input a line")
-    load.add_argument("--model", default="sentiment", metavar="M")
-    load.add_argument("--clients", type=_count, default=8, metavar="N", help="8 by default")
-    load.add_argument("--seconds", type=_positive, default=10.0, metavar="S", help="at most")
-    load.add_argument("--requests", type=_count, metavar="N", help="at most")
-    load.add_argument("--json", action="store_true", help="print one JSON object")
-    load.set_defaults(run_command=_load_test, needs_tensorflow=False)
-
     page = commands.add_parser("page", help="a page to try a served model in a browser")
     page.add_argument("server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT")
     page.add_argument("--model", metavar="M", help="the first that the server has unless given")
@@ -92,29 +78,6 @@ def _serve(options: argparse.Namespace) -> None:
     )
 
 
-def _load_test(options: argparse.Namespace) -> None:
-    from apps.serving.load_test import load_test
-
-    inputs = list(options.inputs)
-    if options.file:
-        try:
-            lines = Path(options.file).read_text(encoding="utf-8").splitlines()
-        except (OSError, UnicodeDecodeError) as error:
-            raise UserError(f"{options.file}: cannot be read ({error}); name a text file") from None
-        inputs += [line for line in lines if line.strip()]
-    if not inputs:
-        raise UserError("load-test: give inputs as arguments, or a file with --file F")
-    result = load_test(
-        options.server,
-        inputs,
-        model=options.model,
-        clients=options.clients,
-        seconds=options.seconds,
-        requests=options.requests,
-    )
-    print(json.dumps(result.to_dict()) if options.json else result)
-
-
 def _page(options: argparse.Namespace) -> None:
     from apps.serving.page import serve_page
 
@@ -132,11 +95,4 @@ def _positive(text: str) -> float:
     number = float(text)
     if not 0 < number < 1e6:
         raise argparse.ArgumentTypeError(f"{text} is not positive")
-    return number
-
-
-def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not a positive whole number")
     return number

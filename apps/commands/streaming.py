@@ -1,166 +1,141 @@
-"""The command that follows a sound as it comes."""
+"""The command that follows a stream as it comes: sound, video or rows of a sensor."""
 
 from __future__ import annotations
 
 import argparse
+import dataclasses
 import io
+import os
 import sys
-from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from apps.errors import UserError
+from apps import environment
+from apps.commands.process import Parser
+from apps.configuration import Options
+from apps.errors import UserError, nearest
 
 if TYPE_CHECKING:
-    from apps.streams.printing import Printer
-    from apps.streams.sound import Sound
-    from apps.streams.streaming_model import StreamingModel
+    from apps.streams.model import StreamModel
 
 _STANDARD_INPUT = "-"
-_OF_RAW_SAMPLES = ("rate", "format", "channels")
-_OF_DETECTOR = ("on", "off", "smooth_ms", "refractory_ms")
-_OF_KEYWORDS = (*_OF_DETECTOR, "all")
-_LONGEST_CHUNK_MS = 10_000.0
+_NO_OPTIONS = "\0"
 
 
 def add_to(commands: Any) -> None:
     """Add the command to the parser's subparsers."""
-    listen = commands.add_parser(
-        "listen", help="print words as they are heard in a file or in standard input"
+    stream = commands.add_parser(
+        "stream",
+        help="print decisions as they fall in a file or in standard input",
+        add_help=False,
+        # Which options there are, and which of them take a value, is the model's to say.
+        prefix_chars=_NO_OPTIONS,
     )
-    listen.add_argument("run", metavar="RUN|SAVED_MODEL")
-    listen.add_argument("sound", metavar="FILE|-", help="a recording, or - for standard input")
-    listen.add_argument("--json", action="store_true", help="print one JSON object a line")
-    listen.add_argument(
+    stream.add_argument("words", nargs="*")
+    stream.set_defaults(run_command=_stream, needs_tensorflow=False)
+
+
+def _stream(options: argparse.Namespace) -> None:
+    words = options.words
+    plain = [word for word in words if not word.startswith("-")]
+    # Values of options may stand in front of it, but are hardly ever names of folders.
+    folder = next((word for word in plain if os.path.isdir(word)), next(iter(plain), None))
+    if folder is None:
+        _parser().parse_args(words)
+        return
+    environment.import_tensorflow_quietly()
+    from apps.streams.model import StreamModel
+    from apps.streams.printing import new_printer
+    from apps.streams.stream import Stream, follow
+
+    model = StreamModel.load(folder)
+    given = _parsed(words, model)
+    if given.pop("run") != folder:
+        raise UserError(f"{words[0]}: no run and no SavedModel; name it first")
+    source, as_json, live = given.pop("source"), given.pop("json"), given.pop("live")
+    follower = model.task.follower(
+        model.metadata, model.labels, _read(type(model.task).stream_options, given)
+    )
+    printer = new_printer(follower, sys.stdout, sys.stderr, as_json=as_json, live=live)
+    opened: Any = Path(source)
+    if source == _STANDARD_INPUT:
+        opened = io.FileIO(sys.stdin.fileno(), closefd=False)
+    chunks = model.input.chunks(
+        opened, model.metadata, _read(type(model.input).stream_options, given)
+    )
+    follow(Stream(model), chunks, printer)
+
+
+def _parser() -> argparse.ArgumentParser:
+    """The parser of what every stream is told."""
+    parser = Parser(
+        prog="python -m apps stream",
+        description="Print decisions as they fall in a file or in standard input.",
+        epilog="With a run or a SavedModel, --help also lists what its input and task are told.",
+        allow_abbrev=False,
+    )
+    parser.add_argument("run", metavar="RUN|SAVED_MODEL")
+    parser.add_argument("source", metavar="FILE|-", help="a file, or - for standard input")
+    parser.add_argument("--json", action="store_true", help="print one JSON object a line")
+    parser.add_argument(
         "--live",
         action=argparse.BooleanOptionalAction,
         help="also show what is not decided yet; on a terminal unless --no-live",
     )
-    listen.add_argument(
-        "--chunk-ms", type=float, default=20.0, metavar="MS", help="milliseconds a step; 20"
-    )
-    raw = listen.add_argument_group("raw samples from standard input; a WAV stream says its own")
-    raw.add_argument("--rate", type=int, metavar="HZ", help="samples a second; the model's")
-    raw.add_argument("--format", choices=("s16le", "f32le"), help="of each sample; s16le")
-    raw.add_argument("--channels", type=int, metavar="N", help="samples side by side; 1")
-    words = listen.add_argument_group("keywords")
-    words.add_argument("--on", type=float, metavar="P", help="decide at this posterior; 0.7")
-    words.add_argument("--off", type=float, metavar="P", help="again after it was below; 0.4")
-    words.add_argument("--smooth-ms", type=float, metavar="MS", help="average over so much; 100")
-    words.add_argument(
-        "--refractory-ms", type=float, metavar="MS", help="least time between two words; 300"
-    )
-    words.add_argument(
-        "--all", action="store_true", default=None, help="print silence and unknown words too"
-    )
-    listen.set_defaults(run_command=_listen)
+    return parser
 
 
-def _listen(options: argparse.Namespace) -> None:
-    _check(options)
-    from apps.streams import sound as sounds
-    from apps.streams.streaming_model import StreamingModel
-
-    # A file that cannot be read is found before a model is loaded.
-    file = None
-    if options.sound != _STANDARD_INPUT:
-        file = sounds.from_file(Path(options.sound))
-    model = StreamingModel.load(options.run, chunk_ms=options.chunk_ms)
-    printer = _printer(options, model)
-    sound = file or sounds.from_stream(
-        io.FileIO(sys.stdin.fileno(), closefd=False),
-        rate=options.rate,
-        layout=options.format,
-        channels=options.channels,
-        usual=model.sample_rate,
-    )
-    follow(model, sound, printer)
+def _parsed(words: list[str], model: StreamModel) -> dict[str, Any]:
+    """What was given, by name: texts, and truths of flags; what was not is None."""
+    parser = _parser()
+    parser.epilog = None
+    for part in (type(model.input), type(model.task)):
+        _add_options(parser, part.stream_options)
+    given, rest = parser.parse_known_args(words)
+    for word in rest:
+        if word.startswith("--"):
+            flag = word.partition("=")[0]
+            known = [known for action in parser._actions for known in action.option_strings]
+            raise UserError(f"{flag}: no option of {model.application}{nearest(flag, known)}")
+    if rest:
+        raise UserError(f"{rest[0]}: one file at a time")
+    return vars(given)
 
 
-def follow(model: StreamingModel, sound: Sound, printer: Printer) -> None:
-    """Send a sound through a model, and print what is decided until it ends.
+def _add_options(parser: argparse.ArgumentParser, kind: type[Options]) -> None:
+    """Let a parser take the fields of a dataclass as texts, which the dataclass will read."""
+    fields = dataclasses.fields(kind)
+    if not fields:
+        return
+    title, _, rest = (kind.__doc__ or kind.__name__).partition("\n")
+    group = parser.add_argument_group(title.rstrip("."), " ".join(rest.split()))
+    for one in fields:
+        if isinstance(one.default, bool):
+            group.add_argument(
+                _flag(one.name), action=argparse.BooleanOptionalAction, default=None
+            )
+            continue
+        choices = kind.ranges()[one.name].choices
+        metavar = "|".join(map(str, choices)) if choices else one.name.upper()
+        usual = None if one.default is None else f"{one.default} unless given"
+        group.add_argument(_flag(one.name), metavar=metavar, help=usual)
 
-    Args:
-        model: at the beginning of a stream.
-        sound: read to its end, or until Ctrl-C.
-        printer: told of every answer, and of the end however it comes.
+
+def _read(kind: type[Options], given: dict[str, Any]) -> Options:
+    """The options of a dataclass from what was given.
+
+    Raises:
+        UserError: a value that is none, or out of its range; names the flag.
     """
-    heard = 0
-    try:
-        for chunk in _with_silence(sound.chunks(model.sample_rate, model.chunk_samples), model):
-            heard += len(chunk)
-            printer.hear(model.send(chunk), heard / model.sample_rate)
-    except (KeyboardInterrupt, UserError):
-        printer.finish()
-        raise
-    printer.finish()
-
-
-def _with_silence(chunks: Iterable[Any], model: StreamingModel) -> Iterator[Any]:
-    """The chunks, and the silence behind them that a model needs which looks ahead."""
-    import numpy as np
-
-    yield from chunks
-    left = model.trailing_silence
-    while left > 0:
-        size = min(left, model.chunk_samples)
-        yield np.zeros(size, np.float32)
-        left -= size
-
-
-def _check(options: argparse.Namespace) -> None:
-    """Refuse options that contradict each other or that nothing reads."""
-    given = list(_given(options, _OF_RAW_SAMPLES))
-    if given and options.sound != _STANDARD_INPUT:
-        raise UserError(f"{_flag(given[0])}: a file says it itself; leave it out")
-    if not 1 <= options.chunk_ms <= _LONGEST_CHUNK_MS:
-        raise UserError(f"--chunk-ms {options.chunk_ms:g}: give 1 to {_LONGEST_CHUNK_MS:g}")
-    if options.channels is not None and not 1 <= options.channels <= 64:
-        raise UserError(f"--channels {options.channels}: give 1 to 64")
-    from apps.streams.detection import Detector
-
-    try:
-        Detector(("any",), 0.02, **_given(options, _OF_DETECTOR))
-    except ValueError as error:
-        raise UserError(f"{', '.join(map(_flag, _OF_DETECTOR))}: {error}") from None
-
-
-def _printer(options: argparse.Namespace, model: StreamingModel) -> Printer:
-    from apps.speech.word_classes import SILENCE, UNKNOWN
-    from apps.streams.detection import Detector
-    from apps.streams.printing import KeywordPrinter, TranscriptPrinter
-    from apps.streams.transcript import LiveTranscript
-
-    if not model.labels:
-        if given := list(_given(options, _OF_KEYWORDS)):
-            raise UserError(f"{_flag(given[0])}: is for keywords, not for {model.application}")
-        live = _value(options.live, sys.stdout.isatty()) and not options.json
-        transcript = LiveTranscript(model.step_seconds)
-        return TranscriptPrinter(transcript, sys.stdout, as_json=options.json, live=live)
-    detector = Detector(
-        model.labels,
-        model.step_seconds,
-        background=(SILENCE, UNKNOWN),
-        **_given(options, _OF_DETECTOR),
-    )
-    live = _value(options.live, sys.stderr.isatty())
-    return KeywordPrinter(
-        detector,
-        sys.stdout,
-        hidden=() if options.all else (SILENCE, UNKNOWN),
-        as_json=options.json,
-        meter=sys.stderr if live else None,
-    )
-
-
-def _value(given: Any, otherwise: Any) -> Any:
-    return otherwise if given is None else given
-
-
-def _given(options: argparse.Namespace, names: Iterable[str]) -> dict[str, Any]:
-    """Those of some options that were given, by name."""
-    values = {name: getattr(options, name) for name in names}
-    return {name: value for name, value in values.items() if value is not None}
+    values = {one.name: given[one.name] for one in dataclasses.fields(kind)}
+    chosen = {name: value for name, value in values.items() if value is not None}
+    for name, value in chosen.items():
+        try:
+            kind.from_values({name: value})
+        except UserError as error:
+            reason = str(error).partition(": ")[2]
+            raise UserError(f"{_flag(name)} {value}: {reason}") from None
+    return kind.from_values(chosen)
 
 
 def _flag(name: str) -> str:

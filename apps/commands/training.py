@@ -134,17 +134,25 @@ def _evaluate(options: argparse.Namespace) -> None:
     others = {**measured.get("decoders", {}), **measured["baselines"]}
     width = max(map(len, ["  95 % interval", *others])) + 1
     print(" " * width + "".join(f"{name:>20}" for name in names))
-    print(f"{'model':{width}}" + "".join(f"{measured[name]:>20.4f}" for name in names))
-    spans = [f"{low:.4f} to {high:.4f}" for low, high in measured["interval"].values()]
+    print(f"{'model':{width}}" + "".join(f"{_figure(measured[name]):>20}" for name in names))
+    spans = [
+        "–" if span is None else " to ".join(map(_figure, span))
+        for span in measured["interval"].values()
+    ]
     print(f"{'  95 % interval':{width}}" + "".join(f"{span:>20}" for span in spans))
     for other, metrics in others.items():
-        print(f"{other:{width}}" + "".join(f"{metrics[name]:>20.4f}" for name in names))
+        print(f"{other:{width}}" + "".join(f"{_figure(metrics[name]):>20}" for name in names))
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
 
 
 def _predict(options: argparse.Namespace) -> None:
     if not options.inputs and not options.file:
         raise UserError("predict: give inputs as arguments, or a file with --file F")
-    from apps.serving.local import LocalModel, is_saved_model
+    from apps.export.versions import is_saved_model
+    from apps.serving.local import LocalModel
 
     if is_saved_model(options.run):
         model = LocalModel(options.run)
@@ -191,7 +199,7 @@ def _renamed(options: argparse.Namespace, application: str) -> dict[str, str] | 
         return None
     from apps.data import parse_rename
 
-    return parse_rename(options.columns, catalogue.load(application).columns)
+    return parse_rename(options.columns, catalogue.load(application).columns())
 
 
 def _setting(text: str) -> tuple[str, str]:

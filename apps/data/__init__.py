@@ -1,36 +1,57 @@
 """From a source of data to validated examples, splits and length-bucketed batches."""
 
-from apps.data.audio import Clip
-from apps.data.batches import Prepared, dataset
-from apps.data.buckets import (
+from apps.data.columns import Column, parse_rename
+from apps.data.examples import Examples
+from apps.data.kinds.audio import audio
+from apps.data.kinds.group import group
+from apps.data.kinds.label import label
+from apps.data.kinds.number import number
+from apps.data.kinds.text import text, transcript
+from apps.data.kinds.time import time
+from apps.data.recordings.clip import Clip
+from apps.data.sequences import LazyRows, Sequences
+from apps.data.sources import read
+from apps.data.splits import split
+from apps.data.views import (
     Batch,
     LengthBuckets,
+    Rows,
+    TokenStream,
+    View,
+    dataset,
     epoch_batches,
     in_order,
     padding_share,
     sorted_batches,
 )
-from apps.data.columns import Column, Kind, parse_rename
-from apps.data.examples import Examples
-from apps.data.ragged import RaggedRows
-from apps.data.sources import read
-from apps.data.splits import split
+from apps.data.windows import Windows, split_by_time
 
 __all__ = [
     "Batch",
     "Clip",
     "Column",
     "Examples",
-    "Kind",
+    "LazyRows",
     "LengthBuckets",
-    "Prepared",
-    "RaggedRows",
+    "Rows",
+    "Sequences",
+    "TokenStream",
+    "View",
+    "Windows",
+    "audio",
     "dataset",
     "epoch_batches",
+    "group",
     "in_order",
+    "label",
+    "number",
     "padding_share",
     "parse_rename",
     "read",
     "sorted_batches",
     "split",
+    "split_by_time",
+    "text",
+    "time",
+    "transcript",
 ]

@@ -2,69 +2,30 @@
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from apps.data.kind import Kind
 from apps.errors import UserError, nearest
-
-
-class Kind(enum.Enum):
-    """What the values of a column are."""
-
-    TEXT = "text"
-    LABEL = "label"
-    GROUP = "group"
-    AUDIO = "audio"
-
-
-# What manifests of NeMo, Common Voice, Hugging Face and TFDS call a recording and its words.
-_AUDIO_ALIASES = ("audio_filepath", "path", "file", "filename", "wav", "speech")
-_TRANSCRIPT_ALIASES = ("text", "sentence", "transcription", "normalized_text")
 
 
 @dataclass(frozen=True)
 class Column:
-    """One column that an application reads; made by its class methods.
+    """One column that an application reads; made by the functions in `kinds`.
 
     Attributes:
-        kind: what the values are, which decides how they are checked.
+        kind: what the values are.
         required: whether a source without this column is refused.
-        limit_bytes: longest admissible value, in bytes of UTF-8; recordings have no limit.
-        aliases: names that sources give to such a column, tried in this order after its own.
+        aliases: names that sources give to such a column, tried in this order after its own and
+            before those of its kind.
+        limit_bytes: longest admissible value, in bytes of UTF-8; that of its kind if None.
     """
 
     kind: Kind
     required: bool = True
-    limit_bytes: int = 1 << 20
     aliases: tuple[str, ...] = ()
-
-    @classmethod
-    def text(
-        cls, *, required: bool = True, limit_bytes: int = 1 << 20, aliases: Iterable[str] = ()
-    ) -> Column:
-        """Free text, kept as it stands; an empty or missing one becomes `""`."""
-        return cls(Kind.TEXT, required, limit_bytes, tuple(aliases))
-
-    @classmethod
-    def transcript(cls, *, required: bool = True) -> Column:
-        """The words of a recording: free text, under the names that speech corpora give it."""
-        return cls.text(required=required, aliases=_TRANSCRIPT_ALIASES)
-
-    @classmethod
-    def label(cls, *, required: bool = True, aliases: Iterable[str] = ()) -> Column:
-        """Name of a class: a stripped text, neither empty nor "NaN"; 1, 1.0 and "1.0" are "1"."""
-        return cls(Kind.LABEL, required, 1 << 10, tuple(aliases))
-
-    @classmethod
-    def group(cls, *, required: bool = False, aliases: Iterable[str] = ()) -> Column:
-        """Speaker, source, patient…: rows of one group stay on one side of a split."""
-        return cls(Kind.GROUP, required, 1 << 10, tuple(aliases))
-
-    @classmethod
-    def audio(cls, *, required: bool = True) -> Column:
-        """A recording: path of a file or samples with their rate; becomes an `audio.Clip`."""
-        return cls(Kind.AUDIO, required, aliases=_AUDIO_ALIASES)
+    limit_bytes: int | None = None
 
 
 def quoted(names: Iterable[object], most: int = 8) -> str:
@@ -113,7 +74,7 @@ def _check_rename(rename: Mapping[str, str], columns: Mapping[str, Column]) -> N
         others = [
             other
             for other in columns
-            if rename.get(other, other) == name and columns[other].kind is not Kind.GROUP
+            if rename.get(other, other) == name and not columns[other].kind.keeps_rows_together
         ]
         if len(others) > 1 and column in others:
             raise UserError(
@@ -151,9 +112,15 @@ class Schema:
         """The names of the columns that a source must have."""
         return [name for name in self.columns if self.requires(name)]
 
-    def first(self, kind: Kind) -> str | None:
-        """The first column of a kind, or None."""
-        return next((name for name, c in self.columns.items() if c.kind is kind), None)
+    def first(self, asked: Callable[[Kind], bool]) -> str | None:
+        """The first required column whose kind answers with yes, else the first of all, or None."""
+        found = [name for name, column in self.columns.items() if asked(column.kind)]
+        return next((name for name in found if self.requires(name)), next(iter(found), None))
+
+    def beside(self, fields: Iterable[str], taken: Collection[str]) -> list[str]:
+        """The fields that are no column, `taken` being those that are, and that a kind sees."""
+        kinds = [column.kind for column in self.columns.values()]
+        return [f for f in fields if f not in taken and any(kind.sees(f) for kind in kinds)]
 
     def find(self, column: str, fields: Iterable[str], source: str) -> str | None:
         """The source's field that holds a column.
@@ -189,7 +156,8 @@ class Schema:
         if column in self.rename:
             return [self.rename[column]]
         taken = {*self.columns, *self.rename.values()}
-        return [column, *(alias for alias in self.columns[column].aliases if alias not in taken)]
+        aliases = (*self.columns[column].aliases, *self.columns[column].kind.aliases)
+        return [column, *(alias for alias in aliases if alias not in taken)]
 
     def match(self, fields: Sequence[str], source: str) -> dict[str, str]:
         """Find every column among the fields of a source.
@@ -202,8 +170,11 @@ class Schema:
             Column name to field name, for the columns that the source has.
 
         Raises:
-            UserError: a required column is missing.
+            UserError: a required column is missing, or two fields have one name.
         """
+        twice = [field for field, times in Counter(fields).items() if field and times > 1]
+        if twice:
+            raise UserError(f"{source}: the column '{twice[0]}' is there twice; rename one of them")
         found: dict[str, str] = {}
         for column in self.columns:
             name = self.find(column, fields, source)

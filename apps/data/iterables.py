@@ -3,29 +3,26 @@
 from __future__ import annotations
 
 import itertools
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
-
-from apps.data.columns import Kind, Schema, quoted
-from apps.data.examples import Examples
+from apps.data.columns import Schema, quoted
+from apps.data.raw import Raw
 from apps.data.records import from_records
 from apps.errors import UserError
 
 _END = object()
 
 
-def read_iterable(source: Any, schema: Schema) -> Examples:
+def read_iterable(source: Any, schema: Schema) -> Raw:
     """Read rows or columns that are in memory already, or that an iterator makes.
 
     Args:
         source: an iterable of dictionaries, or of tuples in the order of the schema's columns
-            (the last ones may be left out where they are not required), or of plain texts or
-            recordings where one column is all that is required; a dictionary of columns; a pandas
-            DataFrame; an unbatched tf.data.Dataset. A recording is a path, a clip, `(array, rate)`
-            or a dictionary of `array` and `sampling_rate`.
+            (the last ones may be left out where they are not required), or of plain values where
+            one column is all that is required; a dictionary of columns; a pandas DataFrame; an
+            unbatched tf.data.Dataset. A recording is a path, a clip, `(array, rate)` or a
+            dictionary of `array` and `sampling_rate`.
         schema: the wanted columns.
 
     Returns:
@@ -34,15 +31,15 @@ def read_iterable(source: Any, schema: Schema) -> Examples:
     Raises:
         UserError: the source is none of these, is batched, or lacks a wanted column.
     """
-    return _placed(_examples(source, schema), schema)
+    return _placed(_raw(source, schema), schema)
 
 
-def _examples(source: Any, schema: Schema) -> Examples:
+def _raw(source: Any, schema: Schema) -> Raw:
     name = type(source).__name__
     if hasattr(source, "iloc") and hasattr(source, "columns"):
         return _from_frame(source, schema)
     if isinstance(source, Mapping):
-        return _from_columns({str(key): values for key, values in source.items()}, schema, name)
+        return _from_columns(list(source), list(source.values()), schema, name)
     if hasattr(source, "as_numpy_iterator"):
         return _from_tf_data(source, schema)
     if isinstance(source, bytes) or not isinstance(source, Iterable):
@@ -53,44 +50,55 @@ def _examples(source: Any, schema: Schema) -> Examples:
     return _from_rows(source, schema, name)
 
 
-def _from_frame(frame: Any, schema: Schema) -> Examples:
-    fields = [str(field) for field in frame.columns]
-    for field in fields:
-        if fields.count(field) > 1:
-            raise UserError(f"DataFrame: the column '{field}' is there twice; rename one of them")
-    columns = {field: frame.iloc[:, i].tolist() for i, field in enumerate(fields)}
-    return _from_columns(columns, schema, "DataFrame")
+def _from_frame(frame: Any, schema: Schema) -> Raw:
+    columns = [frame.iloc[:, i].tolist() for i in range(len(frame.columns))]
+    return _from_columns(list(frame.columns), columns, schema, "DataFrame")
 
 
-def _from_columns(columns: Mapping[str, Any], schema: Schema, source: str) -> Examples:
+def _from_columns(
+    names: Sequence[object], columns: Sequence[Any], schema: Schema, source: str
+) -> Raw:
+    fields = [str(name) for name in names]
+    found = schema.match(fields, source)
     values: dict[str, Sequence[Any]] = {}
-    for column, field in schema.match(list(columns), source).items():
-        cells = columns[field]
-        if isinstance(cells, str | bytes) or not isinstance(cells, Iterable):
+    for field in found.values():
+        cells = columns[fields.index(field)]
+        if not _is_column(cells):
             raise UserError(
                 f"{source}: '{field}' is of type {type(cells).__name__}, not a list of values; "
                 "pass one row as a list of one dictionary"
             )
-        values[column] = list(cells)
-    sizes = {column: len(cells) for column, cells in values.items()}
+        values[field] = list(cells)
+    sizes = {field: len(cells) for field, cells in values.items()}
     if len(set(sizes.values())) > 1:
         raise UserError(f"{source}: the columns differ in length ({sizes}); make them equal")
     count = next(iter(sizes.values()), 0)
-    return Examples(values, [f"{source} row {i + 1}" for i in range(count)], source)
+    taken = {column: values[field] for column, field in found.items()}
+    beside = {}
+    for field in schema.beside(fields, found.values()):
+        cells = columns[fields.index(field)]
+        # What nobody asked for may be anything.
+        if _is_column(cells) and len(listed := list(cells)) == count:
+            beside[field] = listed
+    return Raw(taken, [f"{source} row {i + 1}" for i in range(count)], source, beside)
 
 
-def _from_tf_data(source: Any, schema: Schema) -> Examples:
+def _is_column(cells: Any) -> bool:
+    return isinstance(cells, Iterable) and not isinstance(cells, str | bytes)
+
+
+def _from_tf_data(source: Any, schema: Schema) -> Raw:
     name = "tf.data.Dataset"
     if source.cardinality().numpy() == -1:
         raise UserError(f"{name} repeats without end; pass it without .repeat(), or add .take(n)")
     return _from_rows(source.as_numpy_iterator(), schema, name)
 
 
-def _from_rows(rows: Iterable[Any], schema: Schema, source: str) -> Examples:
+def _from_rows(rows: Iterable[Any], schema: Schema, source: str) -> Raw:
     iterator = iter(rows)
     first = next(iterator, _END)
     if first is _END:
-        return Examples({}, [], source)
+        return Raw({}, [], source)
     wrapped = (_wrapped(row, schema) for row in itertools.chain([first], iterator))
     record = _mapping if isinstance(_wrapped(first, schema), Mapping) else _named
     records = (
@@ -100,27 +108,23 @@ def _from_rows(rows: Iterable[Any], schema: Schema, source: str) -> Examples:
 
 
 def _wrapped(row: Any, schema: Schema) -> Any:
-    """A row that is one recording by itself, as the dictionary it stands for."""
-    audio = schema.first(Kind.AUDIO)
-    if audio is None or any(name != audio for name in schema.required):
+    """A row that is one value by itself, as the dictionary it stands for."""
+    alone = schema.required or list(schema.columns)
+    if len(alone) > 1 and schema.required:
         return row
-    from apps.data.audio_column import is_recording
+    column = alone[0]
+    is_value = schema.columns[column].kind.is_value(row)
+    return {schema.rename.get(column, column): row} if is_value else row
 
-    alone = is_recording(row) or not isinstance(row, Mapping | tuple | list)
-    return {schema.rename.get(audio, audio): row} if alone else row
 
-
-def _placed(examples: Examples, schema: Schema) -> Examples:
-    """Rows that are paths alone, named by them: the user knows no row numbers there."""
-    audio = schema.first(Kind.AUDIO)
-    if audio is None or list(examples.columns) != [audio]:
-        return examples
-    cells = zip(examples[audio], examples.places, strict=True)
-    places = [
-        str(cell) if isinstance(cell, str | os.PathLike) and str(cell).strip() else place
-        for cell, place in cells
-    ]
-    return Examples(examples.columns, places, examples.source)
+def _placed(raw: Raw, schema: Schema) -> Raw:
+    """Rows that are one value alone, named as their kind names them."""
+    if len(raw.columns) != 1:
+        return raw
+    (column, cells), *_ = raw.columns.items()
+    kind = schema.columns[column].kind
+    places = [kind.place(cell) or at for cell, at in zip(cells, raw.places, strict=True)]
+    return Raw(raw.columns, places, raw.source, raw.beside)
 
 
 def _mapping(row: Any, schema: Schema, place: str) -> Mapping[str, Any]:
@@ -129,8 +133,7 @@ def _mapping(row: Any, schema: Schema, place: str) -> Mapping[str, Any]:
             f"{place} is of type {type(row).__name__} where the first row is a dictionary; "
             "make every row a dictionary"
         )
-    _check_single(row, schema, place)
-    return row
+    return row if all(isinstance(key, str) for key in row) else {str(k): row[k] for k in row}
 
 
 def _named(row: Any, schema: Schema, place: str) -> Mapping[str, Any]:
@@ -148,18 +151,4 @@ def _named(row: Any, schema: Schema, place: str) -> Mapping[str, Any]:
             f"{place} has {len(values)} values; give {quoted(fields)} in that order, "
             "or dictionaries"
         )
-    record = dict(zip(fields, values, strict=False))
-    _check_single(record, schema, place)
-    return record
-
-
-def _check_single(record: Mapping[str, Any], schema: Schema, place: str) -> None:
-    if schema.first(Kind.AUDIO):
-        # A recording may be an array; the check of its values tells a batch of them.
-        return
-    for field, value in record.items():
-        if isinstance(value, np.ndarray) and value.ndim:
-            raise UserError(
-                f"{place}: '{field}' holds {len(value)} values; pass single rows "
-                "(of a batched tf.data.Dataset: .unbatch())"
-            )
+    return dict(zip(fields, values, strict=False))

@@ -3,20 +3,18 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from apps.data.columns import Kind, Schema
-from apps.data.examples import Examples
+from apps.data.columns import Schema
 from apps.data.files import check_decoded, open_text
+from apps.data.raw import Raw
 from apps.errors import UserError
 
-# NeMo's name for where a row begins in its recording, which would not fit the row's transcript.
-_OFFSET = "offset"
 
-
-def read_jsonl(path: Path, schema: Schema) -> Examples:
+def read_jsonl(path: Path, schema: Schema) -> Raw:
     """Read one JSON object a line; blank lines are skipped and not counted.
 
     Args:
@@ -42,7 +40,7 @@ def _objects(lines: Iterable[str], path: Path) -> Iterator[Mapping[str, Any]]:
         check_decoded(line, path, f"{path} row {row}")
         place = f"{path} row {row} (line {number})"
         try:
-            record = json.loads(line)
+            record = json.loads(line, object_pairs_hook=_Object)
         except (ValueError, RecursionError) as error:
             raise UserError(
                 f"{place} is not valid JSON ({error}); write one object a line"
@@ -52,10 +50,23 @@ def _objects(lines: Iterable[str], path: Path) -> Iterator[Mapping[str, Any]]:
                 f"{place} is a JSON {type(record).__name__}, not an object; "
                 'write one object a line: {"…": …}'
             )
+        if isinstance(record, _Object) and record.twice:
+            raise UserError(f"{place}: the key '{record.twice}' is there twice; rename one of them")
         yield record
 
 
-def from_records(records: Iterable[Mapping[str, Any]], schema: Schema, source: str) -> Examples:
+class _Object(dict[str, Any]):
+    """A JSON object that knows which key, if any, it was given twice."""
+
+    def __init__(self, pairs: list[tuple[str, Any]]) -> None:
+        super().__init__(pairs)
+        self.twice: str | None = None
+        if len(self) != len(pairs):
+            times = Counter(key for key, _ in pairs)
+            self.twice = next(key for key in times if times[key] > 1)
+
+
+def from_records(records: Iterable[Mapping[str, Any]], schema: Schema, source: str) -> Raw:
     """Take the wanted columns from records.
 
     Args:
@@ -68,20 +79,17 @@ def from_records(records: Iterable[Mapping[str, Any]], schema: Schema, source: s
         an optional one its value is None there.
 
     Raises:
-        UserError: a record lacks a wanted column, or is of a part of a recording.
+        UserError: a record lacks a wanted column.
     """
     values: dict[str, list[Any]] = {column: [] for column in schema.columns}
     present = dict.fromkeys(schema.columns, False)
     places: list[str] = []
-    audio = schema.first(Kind.AUDIO) is not None
+    beside: dict[str, list[Any]] = {}
+    # Records share most of their keys, so each key is asked for once.
+    seen: dict[str, bool] = {}
     for record in records:
         place = f"{source} row {len(places) + 1}"
-        offset = record.get(_OFFSET) if audio else None
-        if isinstance(offset, int | float) and offset > 0:
-            raise UserError(
-                f"{place} is a part of a recording, from {_OFFSET} {offset} s on, and only whole "
-                "ones are read; cut them into a file for each row"
-            )
+        taken: set[str] = set()
         # Most records of a source spell their keys alike, so the exact name is tried first.
         for column, cells in values.items():
             field: str | None = schema.rename.get(column, column)
@@ -89,9 +97,17 @@ def from_records(records: Iterable[Mapping[str, Any]], schema: Schema, source: s
                 field = schema.find(column, record, place)
             if field is not None:
                 present[column] = True
+                taken.add(field)
             elif schema.requires(column):
                 raise schema.missing(column, record, place)
             cells.append(None if field is None else record[field])
+        for field in record:
+            if field not in seen:
+                seen[field] = bool(schema.beside([field], ()))
+            if seen[field] and field not in taken:
+                beside.setdefault(field, [None] * len(places)).append(record[field])
         places.append(place)
+        for cells in beside.values():
+            cells.extend([None] * (len(places) - len(cells)))
     columns = {column: cells for column, cells in values.items() if present[column]}
-    return Examples(columns, places, source)
+    return Raw(columns, places, source, beside)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from apps.data.columns import Column, Kind, Schema
+from apps.data.columns import Column, Schema
 from apps.data.examples import Examples
 from apps.data.files import explained
-from apps.data.folders import read_folder
+from apps.data.folders import from_corpus, read_folder
 from apps.data.iterables import read_iterable
+from apps.data.raw import Raw
 from apps.data.records import read_jsonl
 from apps.data.tables import read_csv, read_tsv
 from apps.data.tfds import PREFIX, read_tfds
@@ -18,7 +19,7 @@ from apps.data.validation import validate
 from apps.errors import UserError
 
 SAMPLE = "sample"
-_READERS: Mapping[str, Callable[[Path, Schema], Examples]] = {
+_READERS: Mapping[str, Callable[[Path, Schema], Raw]] = {
     ".csv": read_csv,
     ".tsv": read_tsv,
     ".jsonl": read_jsonl,
@@ -38,10 +39,10 @@ def read(
 
     Args:
         source: `"sample"`; a `.csv`, `.tsv` or `.jsonl` file, gzip-compressed or not; a folder
-            of `.txt` files or recordings per class; for recordings also the folder of a corpus laid
-            out as LJSpeech or LibriSpeech; `tfds:NAME[/config][:split]`; or what
-            `iterables.read_iterable` takes. Paths of recordings are relative to the file that
-            names them.
+            per class, whose files hold a text, a recording or what else a kind keeps in files; a
+            corpus whose layout a kind knows, LJSpeech's and LibriSpeech's say;
+            `tfds:NAME[/config][:split]`; or what `iterables.read_iterable` takes. Paths in a file
+            are relative to it.
         columns: the application's column names and what each holds.
         rename: column name to its name in the source; a difference in case needs none. Folders
             and the sample have no column names, so it does not concern them.
@@ -51,9 +52,8 @@ def read(
             they are left out where any of their values is missing.
 
     Returns:
-        Texts as `str` (a missing one as `""`), labels and groups as stripped, non-empty `str`,
-        recordings as `audio.Clip`, and for each row its place (`"reviews.csv row 17"`; row 1 is
-        the first row of data).
+        For each column what its kind makes of it, and for each row its place
+        (`"reviews.csv row 17"`; row 1 is the first row of data).
 
     Raises:
         UserError: one line that names file, row and remedy.
@@ -75,14 +75,14 @@ def read(
     return validate(raw, schema, None if path.is_dir() else path.parent)
 
 
-def _read_path(path: Path, schema: Schema) -> Examples:
+def _read_path(path: Path, schema: Schema) -> Raw:
     """Read a file by its suffix, or a folder by what lies in it."""
     suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
     reader = _READERS.get(suffix)
     with explained(path):
         path.stat()
-        if schema.first(Kind.AUDIO) is not None and (reader is not None or path.is_dir()):
-            corpus = _read_speech(path, schema)
+        if reader is not None or path.is_dir():
+            corpus = _read_corpus(path, schema)
             if corpus is not None:
                 return corpus
         if path.is_dir() and reader is None:
@@ -95,22 +95,14 @@ def _read_path(path: Path, schema: Schema) -> Examples:
     return reader(path, schema)
 
 
-def _read_speech(path: Path, schema: Schema) -> Examples | None:
-    """Read recordings that no table names by its columns; None where a table does."""
-    from apps.data.audio_folders import read_audio_folder
-    from apps.data.speech_layouts import (
-        find_librispeech,
-        find_ljspeech,
-        read_librispeech,
-        read_ljspeech,
-    )
+def _read_corpus(path: Path, schema: Schema) -> Raw | None:
+    """Read a corpus in a layout that the kind of a column knows; None where it is none."""
+    for name, column in schema.columns.items():
 
-    metadata = find_ljspeech(path, schema)
-    if metadata is not None:
-        return read_ljspeech(metadata, schema)
-    if not path.is_dir():
-        return None
-    transcripts = find_librispeech(path)
-    if transcripts:
-        return read_librispeech(path, transcripts, schema)
-    return read_audio_folder(path, schema)
+        def is_header(fields: Sequence[str], name: str = name) -> bool:
+            return schema.find(name, fields, str(path)) is not None
+
+        corpus = column.kind.corpus(path, is_header)
+        if corpus is not None:
+            return from_corpus(corpus, schema)
+    return None

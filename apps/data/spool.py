@@ -31,18 +31,20 @@ class Spool:
         self._bytes = 0
         self._lengths: list[int] = []
         self._file: IO[bytes] | None = None
+        self._shape: tuple[int, ...] = ()
 
     def append(self, array: np.ndarray | list) -> None:
         """Add elements at the end.
 
         Args:
-            array: `(length,)`, a length of 0 included; whoever gives it leaves it as it is.
+            array: `(length, …)`, a length of 0 included; it must not change afterwards.
 
         Raises:
             UserError: the temporary folder is full.
         """
         row = np.asarray(array, self._dtype)
         self._lengths.append(len(row))
+        self._shape = row.shape[1:] or self._shape
         self._arrays.append(row)
         self._bytes += row.nbytes
         if self._bytes > self._most_bytes:
@@ -52,7 +54,7 @@ class Spool:
         """All that was appended; nothing may be appended after it.
 
         Returns:
-            `values` `(total,)`, read-only where it maps a file, and `offsets` `(arrays + 1,)`
+            `values` `(total, …)`, read-only where it maps a file, and `offsets` `(arrays + 1,)`
             int64: array `i` is `values[offsets[i]:offsets[i + 1]]`.
         """
         offsets = np.zeros(len(self._lengths) + 1, np.int64)
@@ -65,6 +67,7 @@ class Spool:
             with self._file as file:
                 file.flush()
                 values = np.asarray(np.memmap(file, self._dtype, mode="r"))
+                values = values.reshape(-1, *self._shape)
         self._arrays = []
         return values, offsets
 

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Literal
 
 from apps.data.columns import Schema, quoted
-from apps.data.examples import Examples
 from apps.data.files import check_decoded, open_text
+from apps.data.raw import Raw
 from apps.errors import UserError
 
 _SEPARATORS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
@@ -24,7 +24,7 @@ class _QuoteError(UserError):
     """Quotes in a table that do not pair up."""
 
 
-def read_csv(path: Path, schema: Schema) -> Examples:
+def read_csv(path: Path, schema: Schema) -> Raw:
     """Read rows separated by comma, semicolon, tab or bar, whichever splits the header most.
 
     Args:
@@ -48,7 +48,7 @@ def read_csv(path: Path, schema: Schema) -> Examples:
         return _table(itertools.chain(head, stream), separator, csv.QUOTE_MINIMAL, path, schema)
 
 
-def read_tsv(path: Path, schema: Schema) -> Examples:
+def read_tsv(path: Path, schema: Schema) -> Raw:
     """Read rows separated by tabs.
 
     Quotes are read as in CSV; where they do not pair up, as in corpora that never quote, the
@@ -74,7 +74,7 @@ def read_tsv(path: Path, schema: Schema) -> Examples:
 
 def _table(
     lines: Iterable[str], separator: str, quoting: _Quoting, path: Path, schema: Schema
-) -> Examples:
+) -> Raw:
     """Take the wanted columns from the rows under a header, checking the shape of each row."""
     rows = _rows(lines, separator, quoting, path)
     _, header = next(rows, (0, None))
@@ -85,10 +85,10 @@ def _table(
     fields = [name.strip() for name in header]
     for name in fields:
         check_decoded(name, path, f"{path} header")
-        if name and fields.count(name) > 1:
-            raise UserError(f"{path}: the header has '{name}' more than once; rename one of them")
     found = schema.match(fields, str(path))
-    at: list[tuple[int, list[str]]] = [(fields.index(field), []) for field in found.values()]
+    wanted = {*found.values(), *schema.beside(fields, found.values())}
+    cells: dict[str, list[str]] = {field: [] for field in wanted}
+    at = [(fields.index(field), values) for field, values in cells.items()]
 
     places: list[str] = []
     for line, row in rows:
@@ -107,10 +107,9 @@ def _table(
             check_decoded(row[index], path, place)
             values.append(row[index])
         places.append(place)
-    if not places:
-        raise UserError(f"{path} has a header and no rows; add at least one row under it")
-    columns = {column: values for column, (_, values) in zip(found, at, strict=True)}
-    return Examples(columns, places, str(path))
+    columns = {column: cells[field] for column, field in found.items()}
+    beside = {field: cells[field] for field in wanted - {*found.values()}}
+    return Raw(columns, places, str(path), beside)
 
 
 def _rows(

@@ -7,22 +7,21 @@ import difflib
 import io
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from typing import Any
 
-from apps.data.columns import Kind, Schema, quoted
-from apps.data.examples import Examples
+from apps.data.columns import Schema, quoted
+from apps.data.kind import Collector
+from apps.data.raw import Raw
 from apps.errors import UserError
 
 PREFIX = "tfds:"
 _DEFAULT_SPLIT = "train"
-# That of LibriSpeech and Speech Commands, whose features do not all tell it.
-_DEFAULT_RATE = 16_000
 # Retries back off: without a network 2 take less than a second, the 10 of TFDS take 204 s.
 _RETRIES = 2
 
 
-def read_tfds(source: str, schema: Schema) -> Examples:
+def read_tfds(source: str, schema: Schema) -> Raw:
     """Read a prepared data set, downloading and preparing it first where there is a network.
 
     Args:
@@ -32,9 +31,7 @@ def read_tfds(source: str, schema: Schema) -> Examples:
         schema: the wanted columns; features are its fields.
 
     Returns:
-        Unchecked values; class numbers are replaced by the names of the classes, and by None
-        where a class number is negative, as in test splits without answers. Where a text is wanted
-        of a sequence of classes, their names stand with spaces between. Audio becomes clips.
+        Unchecked values, as the kind of each column takes them from its feature.
 
     Raises:
         UserError: the data set, config or split is unknown, it is not prepared and cannot be
@@ -52,9 +49,24 @@ def read_tfds(source: str, schema: Schema) -> Examples:
         if not isinstance(features, tfds.features.FeaturesDict):
             raise UserError(f"{source} has no named features; it cannot be read")
         found = schema.match(list(features), source)
-        rows = _rows(builder, split, list(found.values()), source)
-        columns, count = _columns(rows, found, features, schema, source)
-    return Examples(columns, [f"{source} row {i + 1}" for i in range(count)], source)
+        beside = schema.beside(features, found.values())
+        taken = [
+            (field, schema.columns[column].kind.tfds(features[field]))
+            for column, field in found.items()
+        ]
+        taken += [(field, Collector()) for field in beside]
+        count = 0
+        for row in _rows(builder, split, [field for field, _ in taken], source):
+            count += 1
+            for field, collector in taken:
+                try:
+                    collector.add(row[field])
+                except UserError as error:
+                    raise UserError(f"{source} row {count}: {error}") from None
+        values = [collector.values() for _, collector in taken]
+    columns = dict(zip(found, values[: len(found)], strict=True))
+    places = [f"{source} row {i + 1}" for i in range(count)]
+    return Raw(columns, places, source, dict(zip(beside, values[len(found) :], strict=True)))
 
 
 def _rows(builder: Any, split: str, fields: list[str], source: str) -> Iterator[dict[str, Any]]:
@@ -80,71 +92,6 @@ def _rows(builder: Any, split: str, fields: list[str], source: str) -> Iterator[
             f"{source}: the files in {builder.data_dir} cannot be read ({type(error).__name__}); "
             "delete that folder and prepare the data set again"
         ) from None
-
-
-def _columns(
-    rows: Iterator[dict[str, Any]],
-    found: Mapping[str, str],
-    features: Mapping[str, Any],
-    schema: Schema,
-    source: str,
-) -> tuple[dict[str, Sequence[Any]], int]:
-    """Values of each column and the number of rows.
-
-    TFDS hands samples over in int64, four times what they take, so each recording becomes a clip
-    before the next row is read.
-    """
-    from apps.data.audio import Clip, spooled
-
-    audio = next(
-        (
-            column
-            for column, field in found.items()
-            if schema.columns[column].kind is Kind.AUDIO and _holds_samples(features[field])
-        ),
-        None,
-    )
-    others: dict[str, list[Any]] = {column: [] for column in found if column != audio}
-    count = 0
-
-    def clips() -> Iterator[Clip]:
-        nonlocal count
-        for row in rows:
-            count += 1
-            for column, cells in others.items():
-                cells.append(row[found[column]])
-            if audio is not None:
-                field = found[audio]
-                rate = getattr(features[field], "sample_rate", None) or _DEFAULT_RATE
-                try:
-                    yield Clip.of(row[field], rate)
-                except UserError as error:
-                    raise UserError(f"{source} row {count}: {error}") from None
-
-    recordings = spooled(clips())
-    columns: dict[str, Sequence[Any]] = {
-        column: recordings if column == audio else _named(others[column], features[found[column]])
-        for column in found
-    }
-    return columns, count
-
-
-def _holds_samples(feature: Any) -> bool:
-    """Whether a feature is sound, not a path or the bytes of a file."""
-    import tensorflow_datasets as tfds
-
-    return isinstance(feature, tfds.features.Tensor) and feature.np_dtype.kind in "iuf"
-
-
-def _named(values: Sequence[Any], feature: Any) -> Sequence[Any]:
-    """Replace class numbers by class names, and sequences of them by texts."""
-    inner = getattr(feature, "feature", None)
-    if inner is not None and getattr(inner, "names", None) is not None:
-        return [" ".join(inner.names[number] for number in numbers) for numbers in values]
-    names = getattr(feature, "names", None)
-    if names is None:
-        return values
-    return [names[value] if value >= 0 else None for value in values]
 
 
 def _builder(name: str, source: str) -> Any:

@@ -6,12 +6,9 @@ TFRecord; each also holds the answer, which the gate compares with what an expor
 
 from __future__ import annotations
 
-import io
 import os
-import wave
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +17,6 @@ from tensorflow.python.util import deprecation
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from apps.errors import UserError
-from apps.training.golden import Golden
 
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
@@ -42,60 +38,6 @@ def request(
     for name, value in inputs.items():
         asked.inputs[name].CopyFrom(tf.make_tensor_proto(value))
     return asked
-
-
-def to_classify(answer: Golden) -> Golden:
-    """A raw request and its answer in the form of a `Classify` request."""
-    rows = zip(*answer.inputs.values(), strict=True)
-    examples = [_example(dict(zip(answer.inputs, row, strict=True))) for row in rows]
-    outputs = {"classes": answer.outputs["labels"], "scores": answer.outputs["probabilities"]}
-    return Golden("classify", {"inputs": np.array(examples, object)}, outputs)
-
-
-def to_wav(answers: Iterable[Golden], sample_rate: int) -> list[Golden]:
-    """Requests of one recording, and their answers, in the form of files.
-
-    Args:
-        answers: of an application that takes recordings.
-        sample_rate: of its samples, in Hz.
-
-    Returns:
-        Those whose samples 16 bits hold exactly, since only they get the same answers.
-    """
-    found = []
-    for answer in answers:
-        audio, lengths = (answer.inputs.get(name) for name in ("audio", "lengths"))
-        if answer.signature != "serving_default" or audio is None or lengths is None:
-            continue
-        samples = audio[0, : lengths[0]] * 32768.0
-        exact = (samples == np.rint(samples)) & (samples >= -32768) & (samples < 32768)
-        if len(audio) == 1 and len(samples) and exact.all():
-            files = np.array([_wav(samples.astype("<i2"), sample_rate)], object)
-            found.append(Golden("wav", {"wav": files}, answer.outputs))
-    return found
-
-
-def _wav(samples: np.ndarray, rate: int) -> bytes:
-    content = io.BytesIO()
-    with wave.open(content, "wb") as file:
-        file.setnchannels(1)
-        file.setsampwidth(2)
-        file.setframerate(rate)
-        file.writeframes(samples.tobytes())
-    return content.getvalue()
-
-
-def _example(row: Mapping[str, Any]) -> bytes:
-    features = {name: _feature(value) for name, value in row.items()}
-    return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString()
-
-
-def _feature(value: Any) -> tf.train.Feature:
-    if isinstance(value, str):
-        return tf.train.Feature(bytes_list=tf.train.BytesList(value=[value.encode()]))
-    if np.asarray(value).dtype.kind in "iu":
-        return tf.train.Feature(int64_list=tf.train.Int64List(value=[int(value)]))
-    return tf.train.Feature(float_list=tf.train.FloatList(value=[float(value)]))
 
 
 def record(

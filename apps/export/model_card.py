@@ -6,7 +6,6 @@ import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
@@ -14,16 +13,14 @@ import tensorflow as tf
 
 from apps import catalogue
 from apps.signatures import PREDICT, Signature
-
-if TYPE_CHECKING:
-    from apps.training.golden import Golden
-    from apps.training.run import Run
+from apps.training.golden import Golden
+from apps.training.run import FinishedRun
 
 _TEMPLATE = Path(__file__).with_name("model_card.md.j2")
 _EXAMPLE_CHARACTERS = 80
 
 
-def render(run: Run, signatures: Mapping[str, Signature], goldens: Sequence[Golden]) -> str:
+def render(run: FinishedRun, signatures: Mapping[str, Signature], goldens: Sequence[Golden]) -> str:
     """Write a run's model card.
 
     Args:
@@ -47,12 +44,15 @@ def render(run: Run, signatures: Mapping[str, Signature], goldens: Sequence[Gold
         shape=_shape,
         labels=application.labels,
         example=_example(goldens[0]),
+        shell=next((one.shell for one in signatures.values() if one.shell), ""),
+        figure=_figure,
+        interval=lambda span: "–" if span is None else f"{_figure(span[0])} to {_figure(span[1])}",
         results=run.metrics,
         metrics=list(run.metrics["interval"]),
         data=about["data"]["train"],
         seed=about["seed"],
         golden=len(goldens),
-        parameters=application.model.count_params(),
+        parameters=application.inference().count_params(),
         environment=run.files.read_json(run.files.environment),
         config=json.dumps(about["config"], indent=2, ensure_ascii=False),
     )
@@ -60,6 +60,10 @@ def render(run: Run, signatures: Mapping[str, Signature], goldens: Sequence[Gold
 
 def _shape(spec: tf.TensorSpec) -> str:
     return "(" + ", ".join("any" if size is None else str(size) for size in spec.shape) + ")"
+
+
+def _figure(value: float | None) -> str:
+    return "–" if value is None else f"{value:.4f}"
 
 
 def _example(golden: Golden) -> str:

@@ -11,7 +11,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -19,19 +19,17 @@ import tensorflow as tf
 from apps.errors import UserError
 from apps.export import golden, model_card, models_config
 from apps.export.gate import verify
+from apps.export.versions import ABOUT
 from apps.signatures import PREDICT, Signature
-from apps.training.golden import Golden, from_arrays
+from apps.training.golden import Golden, from_arrays, further_requests
+from apps.training.run import FinishedRun
 
-if TYPE_CHECKING:
-    from apps.training.run import Run
-
-ABOUT = Path("assets.extra") / "about.json"
 BATCHING = "batching_params.pbtxt"
 _BESIDE = ".writing-"
 
 
 def export_version(
-    run: Run,
+    run: FinishedRun,
     base: str | os.PathLike[str],
     *,
     onnx: bool = False,
@@ -76,7 +74,7 @@ def export_version(
             if onnx:
                 from apps.export.onnx import export_onnx
 
-                exported = export_onnx(application, written / "assets.extra")
+                exported = export_onnx(application, written / "assets.extra", answers)
                 log(f"wrote ONNX: onnxruntime agrees within {exported.difference:.0e}")
                 for words in exported.outside:
                     log(f"outside the ONNX file: {words}")
@@ -110,10 +108,10 @@ def _next_version(models: Path) -> int:
     return max(versions, default=0) + 1
 
 
-def _write_graph(run: Run, signatures: dict[str, Signature], folder: Path) -> None:
+def _write_graph(run: FinishedRun, signatures: dict[str, Signature], folder: Path) -> None:
     archive = keras.export.ExportArchive()
     # Everything that a signature reads hangs on the served model.
-    archive.track(run.application.served())
+    archive.track(run.application.served)
     for name, signature in signatures.items():
         archive.add_endpoint(name, signature.call, list(signature.inputs.values()))
     archive.write_out(os.fspath(folder), verbose=False)
@@ -125,13 +123,10 @@ def _write_graph(run: Run, signatures: dict[str, Signature], folder: Path) -> No
 
 
 def _write_extras(
-    run: Run, signatures: dict[str, Signature], answers: list[Golden], folder: Path
+    run: FinishedRun, signatures: dict[str, Signature], answers: list[Golden], folder: Path
 ) -> None:
     application, name = run.application, run.application.name
-    if "classify" in signatures:
-        answers = [*answers, golden.to_classify(answers[0])]
-    if "wav" in signatures:
-        answers = [*answers, *golden.to_wav(answers, application.about()["sample_rate"])]
+    answers = [*answers, *further_requests(signatures, answers)]
     golden.write_records(
         folder / golden.WARM_UP,
         [
@@ -143,13 +138,15 @@ def _write_extras(
     about: dict[str, Any] = {
         "application": name,
         "labels": list(application.labels),
-        **application.about(),
-        "parameters": application.model.count_params(),
+        "config": application.config.to_dict(),
+        "seed": application.seed,
+        **application.metadata(),
+        "parameters": application.inference().count_params(),
         "signatures": {
             key: {"inputs": list(signature.inputs), "method": signature.method}
             for key, signature in signatures.items()
         },
-        "states": [key for key in application.stream_inputs() if key.startswith("state_")],
+        "states": list(application.stream_states()),
     }
     (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
     if application.labels:

@@ -1,4 +1,4 @@
-"""Pooling of a sequence by learnt attention to its steps."""
+"""Attention pooling of a sequence."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class AttentionPooling(keras.layers.Layer):
 
     Yang et al., "Hierarchical attention networks for document classification", NAACL 2016,
     section 2.2, equations 5 to 7. De Andrade et al., "A neural attention model for speech command
-    recognition", 2018, take a projected step of the row in the place of `v`.
+    recognition", 2018, use a projected step of the row in place of `v`.
 
     Args:
         units: width of the hidden layer that scores a step.
@@ -29,7 +29,7 @@ class AttentionPooling(keras.layers.Layer):
         lengths: real steps of each row, `(batch,)` int32.
 
     Returns:
-        `(batch, features)`; zeros for a row of no steps.
+        `(batch, features)`; zeros for a row without steps.
 
     Raises:
         ValueError: `units` or `window` is less than 1.
@@ -39,7 +39,7 @@ class AttentionPooling(keras.layers.Layer):
         self, units: int, window: int | None = None, *, seed: int | None = None, **kwargs: Any
     ) -> None:
         super().__init__(**kwargs)
-        # A mask that an LSTM leaves on its outputs says what lengths say.
+        # An LSTM leaves a mask on its outputs; it repeats `lengths` and is ignored here.
         self.supports_masking = True
         if units < 1 or (window is not None and window < 1):
             raise ValueError(f"units and window must be at least 1, not {units} and {window}")
@@ -72,14 +72,14 @@ class AttentionPooling(keras.layers.Layer):
         return tf.matmul(weights[:, None, :], x)[:, 0, :]
 
     def weights_of(self, x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """How much of the pooled vector each step is.
+        """Weight of each step in the pooled vector.
 
         Args:
             x: `(batch, steps, features)`.
             lengths: real steps of each row, `(batch,)` int32.
 
         Returns:
-            `(batch, steps)` float32; each row sums to 1, or to 0 where it has no step.
+            `(batch, steps)` float32; each row sums to 1, or to 0 if it has no steps.
         """
         steps = tf.range(tf.shape(x)[1])[None, :]
         lengths = tf.cast(lengths, tf.int32)[:, None]
@@ -89,12 +89,12 @@ class AttentionPooling(keras.layers.Layer):
         return _softmax(self._scores(x), real)
 
     def _scores(self, x: tf.Tensor) -> tf.Tensor:
-        # Half precision has too few digits for what goes into an exponent.
+        # Scores go into an exponential, for which half precision has too few digits.
         hidden = tf.cast(self._hidden(x), tf.float32)
         return tf.matmul(hidden, tf.cast(self.direction, tf.float32))[..., 0]
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Shape without the batch axis, and dtype, of what a stream carries from step to step.
+        """Shape (without the batch axis) and dtype of each state that a stream carries.
 
         Raises:
             ValueError: the layer has no window.
@@ -105,14 +105,15 @@ class AttentionPooling(keras.layers.Layer):
     def step(
         self, x: tf.Tensor, lengths: tf.Tensor, state: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Take the next steps of a stream, and pool the window that ends at each of them.
+        """Pool the window that ends at each of a stream's next steps.
 
-        Memory grows with the square of the chunk's steps: feed hundreds at a time, not a file.
+        Memory grows with the square of the chunk's steps: feed hundreds of steps at a time, not a
+        whole file.
 
         Args:
-            x: `(batch, steps, features)`; of no step at all too.
-            lengths: real steps of each row of them, `(batch,)` int32.
-            state: tensors as in `state_specs`, zeros at the beginning of a stream.
+            x: `(batch, steps, features)`; steps may be 0.
+            lengths: real steps of each row, `(batch,)` int32.
+            state: tensors as `state_specs` lists them, zeros at the start of a stream.
 
         Returns:
             `(batch, steps', features)`, the lengths given, and the next state.
@@ -123,7 +124,7 @@ class AttentionPooling(keras.layers.Layer):
         windows = self._windows()
         x = tf.cast(x, tf.float32)
         scores = self._scores(x)[..., None]
-        # The ones tell steps from the zeros in front of a stream.
+        # The column of ones tells real steps from the zeros in front of a stream.
         signal, lengths, buffer, count = windows.push(
             tf.concat([x, scores, tf.ones_like(scores)], -1),
             lengths,
@@ -157,10 +158,10 @@ class AttentionPooling(keras.layers.Layer):
 
 
 def _softmax(scores: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
-    """Softmax over the last axis where `real`; zeros elsewhere and where nothing is."""
+    """Softmax over the `real` entries of the last axis; zeros elsewhere and where none is real."""
     scores = tf.where(real, scores, scores.dtype.min)
     exponentials = tf.exp(scores - tf.reduce_max(scores, -1, keepdims=True))
     exponentials = tf.where(real, exponentials, 0.0)
     total = tf.reduce_sum(exponentials, -1, keepdims=True)
-    # The largest exponential is 1: the total is smaller only where there is none.
+    # The largest exponential is 1, so the total is less than 1 only where no entry is real.
     return exponentials / tf.maximum(total, 1.0)

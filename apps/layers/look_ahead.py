@@ -1,4 +1,4 @@
-"""A glance at the next steps, for recurrent layers that run forwards only."""
+"""Look-ahead convolution for unidirectional recurrent layers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,21 @@ from apps.layers.streaming import StreamWindows
 class LookAhead(keras.layers.Layer):
     """Row convolution: each feature's weighted sum over a step and the `context` steps after it.
 
-    Amodei et al., "Deep Speech 2", arXiv:1512.02595, section 3.7. At first it gives each step as
-    it is. The last `context` steps of a row are seen by those before them and have no output of
-    their own, so that a stream's end needs no flush.
+    Amodei et al., "Deep Speech 2", arXiv:1512.02595, section 3.7. The initial kernel passes each
+    step through unchanged. The last `context` steps of a row contribute to the outputs before them
+    and have no output of their own, so a stream needs no flush at its end.
 
     Args:
-        context: steps seen after each, 0 or more.
+        context: number of steps that each output sees after its own, 0 or more.
 
     Call arguments:
         x: `(batch, steps, features)`.
         lengths: real steps of each row, `(batch,)` int32.
 
     Returns:
-        `(batch, steps', features)` and each row's steps of it, `(batch,)` int32: `context` fewer
-        than before but at least one, which then sees zeros after the row's end.
+        Outputs `(batch, steps', features)`, and the number of real ones in each row, `(batch,)`
+        int32: `context` fewer than the row's steps but at least 1, which then sees zeros beyond the
+        row's end.
 
     Raises:
         ValueError: `context` is negative.
@@ -36,7 +37,7 @@ class LookAhead(keras.layers.Layer):
 
     def __init__(self, context: int, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # A mask that an LSTM leaves on its outputs says what lengths say.
+        # An LSTM leaves a mask on its outputs; it repeats `lengths` and is ignored here.
         self.supports_masking = True
         if context < 0:
             raise ValueError(f"context must be 0 steps or more, not {context}")
@@ -58,23 +59,23 @@ class LookAhead(keras.layers.Layer):
         return tf.nn.depthwise_conv2d(image, kernel, [1, 1, 1, 1], "VALID")[:, :, 0, :]
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Shape without the batch axis, and dtype, of what a stream carries from step to step."""
+        """Shape (without the batch axis) and dtype of each state that a stream carries."""
         shapes = self._windows.state_shapes(self.kernel.shape[1])
         return {"buffer": (shapes["buffer"], "float32"), "count": (shapes["count"], "int32")}
 
     def step(
         self, x: tf.Tensor, lengths: tf.Tensor, state: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Take the next steps of a stream.
+        """Convolve the next steps of a stream.
 
         Args:
-            x: `(batch, steps, features)`; of no step at all too.
-            lengths: real steps of each row of them, `(batch,)` int32.
-            state: tensors as in `state_specs`, zeros at the beginning of a stream.
+            x: `(batch, steps, features)`; steps may be 0.
+            lengths: real steps of each row, `(batch,)` int32.
+            state: tensors as `state_specs` lists them, zeros at the start of a stream.
 
         Returns:
-            The outputs whose context is complete now, `(batch, steps', features)`; how many they
-            are, `(batch,)` int32; and the next state.
+            The outputs whose context the chunk completes, `(batch, steps', features)`; their number
+            in each row, `(batch,)` int32; and the next state.
         """
         x = tf.cast(x, self.compute_dtype)
         signal, lengths, buffer, count = self._windows.push(
@@ -100,5 +101,5 @@ class LookAhead(keras.layers.Layer):
 
 
 def _first_step(shape: tuple[int, int], dtype: Any = None) -> tf.Tensor:
-    """A kernel that gives each step as it is."""
+    """Initial kernel that passes each step through unchanged."""
     return tf.one_hot([0] * shape[1], shape[0], axis=0, dtype=dtype)

@@ -1,4 +1,4 @@
-"""`keras.layers.LSTM`'s weights, arguments and numbers, on a fused kernel on every device."""
+"""An LSTM equal to `keras.layers.LSTM` that runs on a fused kernel on every device."""
 
 import keras
 import tensorflow as tf
@@ -43,19 +43,19 @@ class ChronoBias(keras.initializers.Initializer):
 
 @keras.saving.register_keras_serializable(package="apps")
 class LSTM(keras.layers.LSTM):
-    """An LSTM that is cuDNN's on a GPU and a kernel of its own on a CPU.
+    """An LSTM that runs on cuDNN on a GPU and on this package's kernel on a CPU.
 
-    Which of the two runs is decided where the graph runs, in training and in a SavedModel.
-    Arguments, weights, gate order and results are those of `keras.layers.LSTM`; any mask is
-    handled, and a row of no steps gives zeros and keeps its initial state. What cuDNN cannot
-    compute is refused.
+    The process that runs the graph chooses the kernel, in training and in a SavedModel. Arguments,
+    weights, gate order and results are those of `keras.layers.LSTM`. Any mask is supported; a row
+    without steps gives zeros and keeps its initial state. Arguments that cuDNN cannot compute raise
+    an error.
 
     Args:
         units: width of the hidden state.
         weight_dropout: share of the recurrent kernel's entries dropped in training, one draw
             per call (Merity, Keskar and Socher, "Regularizing and optimizing LSTM language
             models", ICLR 2018, section 2).
-        chrono: longest range of dependencies in steps; sets the gates' first biases for it
+        chrono: longest range of dependencies in steps; sets the gates' initial biases for it
             (see `ChronoBias`) in place of `bias_initializer` and `unit_forget_bias`.
         **kwargs: arguments of `keras.layers.LSTM`. `dropout` draws one mask for all steps.
             `use_cudnn=False` keeps the layer off cuDNN on a GPU too.
@@ -89,8 +89,8 @@ class LSTM(keras.layers.LSTM):
             self.cell.unit_forget_bias = False
         if weight_dropout:
             self.weight_seed = keras.random.SeedGenerator(self.cell.seed)
-        # Under XLA the fused kernels are out of reach: a model that leaves the choice to Keras
-        # (jit_compile="auto") must not be compiled.
+        # XLA cannot run the fused kernels, so Keras must not compile a model that leaves the
+        # choice to it (jit_compile="auto").
         self.supports_jit = False
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
@@ -99,7 +99,7 @@ class LSTM(keras.layers.LSTM):
         x = tf.convert_to_tensor(sequences)
         if training and self.dropout:
             x = x * self.cell.get_dropout_mask(x[:, 0, :])[:, None, :]
-        # The value's dtype is the layer's compute dtype.
+        # `value` is in the layer's compute dtype.
         kernel, recurrent_kernel, bias = (
             tf.convert_to_tensor(weight.value)
             for weight in (self.cell.kernel, self.cell.recurrent_kernel, self.cell.bias)
@@ -120,7 +120,7 @@ class LSTM(keras.layers.LSTM):
         return output, output, states
 
     def _maybe_config_dropout_masks(self, cell, input_sequence, input_state):
-        """Leave the mask to `inner_loop`: Keras draws one, and moves its seed, in inference too."""
+        """Do nothing: Keras would draw a mask in inference too; `inner_loop` draws its own."""
 
     def get_config(self):
         config = super().get_config()
@@ -128,7 +128,7 @@ class LSTM(keras.layers.LSTM):
 
 
 def _refuse_what_cudnn_cannot(layer: LSTM) -> None:
-    """Raise ValueError, with the remedy, for what would take the layer off the fused kernels."""
+    """Raise a ValueError for arguments that the fused kernels do not support."""
     if layer.recurrent_dropout:
         raise ValueError(
             "recurrent_dropout draws a mask inside the recurrence, which cuDNN cannot; "

@@ -14,10 +14,10 @@ _MULTIPLIERS = (2_147_483_629, 1_000_003, 7_919, 104_729, 611_953)
 
 @keras.saving.register_keras_serializable("apps")
 class NgramLogits(keras.layers.Layer):
-    """Sum of one weight per distinct n-gram of a text over the root of their number.
+    """Sum of one weight per distinct n-gram of a text, over the square root of their number.
 
-    N-grams share weights where their hashes collide (Weinberger et al. 2009, "Feature hashing for
-    large scale multitask learning"). The weights are set before training and stay as they are.
+    N-grams whose hashes collide share weights (Weinberger et al. 2009, "Feature hashing for
+    large scale multitask learning"). The weights are set before training and are not trained.
 
     Args:
         classes: number of logits.
@@ -50,7 +50,7 @@ class NgramLogits(keras.layers.Layer):
         return sums / tf.sqrt(tf.maximum(count, 1.0)) + self.bias.value
 
     def rows(self, ids: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """Table row of every n-gram, `(batch, order · time)` int64; `buckets` for none."""
+        """Table row of every n-gram, `(batch, order · time)` int64; `buckets` if there is none."""
         words = tf.cast(ids, tf.int64)
         steps = tf.shape(ids)[1]
         position = tf.range(steps)[None, :]
@@ -59,13 +59,13 @@ class NgramLogits(keras.layers.Layer):
             shifted = tf.pad(words, [[0, 0], [n, 0]])[:, :steps]
             mixed = tf.bitwise.bitwise_xor(mixed, shifted * _MULTIPLIERS[n])
             whole = (position >= n) & (position < lengths[:, None])
-            # The order is mixed in again so that a pair is not the single word of equal hash.
+            # The order is mixed in again to tell a pair from a single word of equal hash.
             row = tf.math.floormod(mixed + n * 7_368_787, self.buckets)
             found.append(tf.where(whole, row, self.buckets))
         return tf.concat(found, -1)
 
     def features(self, values: np.ndarray, offsets: np.ndarray, block: int = 256) -> Any:
-        """The n-grams of many texts, each row of length 1.
+        """N-gram features of many texts, each row of Euclidean length 1.
 
         Args:
             values: `(words,)` int32, the ids of all texts end to end.

@@ -1,4 +1,4 @@
-"""Pooling of a sequence of states into one vector, padding left out."""
+"""Pooling of a sequence of states into one vector, without its padding."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class MaxMeanPooling(keras.layers.Layer):
         real = tf.expand_dims(tf.cast(mask, states.dtype), -1)
         steps = tf.reduce_sum(real, 1)
         largest = tf.reduce_max(states + (1 - real) * states.dtype.min / 2, 1)
-        # Of no step at all the largest value would be the smallest number there is.
+        # Without a step the maximum would be the lowest number of the dtype.
         largest = tf.where(steps > 0, largest, tf.zeros([], states.dtype))
         return tf.concat([largest, tf.reduce_sum(states * real, 1) / tf.maximum(steps, 1)], -1)
 

@@ -13,7 +13,7 @@ from apps.layers.sequences import Layout
 
 @dataclass(frozen=True)
 class Recurrence:
-    """What of an LSTM's results is needed, and in which direction it runs.
+    """Which results of an LSTM are needed, and in which direction it runs.
 
     Attributes:
         sequences: return the hidden states of all steps, not only of the last.
@@ -41,8 +41,8 @@ class Recurrence:
 
         Args:
             x: inputs, `(batch, time, features)`.
-            h0: first hidden state, `(batch, units)`.
-            c0: first cell state, `(batch, units)`.
+            h0: initial hidden state, `(batch, units)`.
+            c0: initial cell state, `(batch, units)`.
             weights: kernel `(features, 4 * units)`, recurrent kernel `(units, 4 * units)`, bias
                 `(4 * units,)`.
             mask: which steps count, `(batch, time)`, bool; `None` for all.
@@ -60,7 +60,7 @@ class Recurrence:
 
     def _on_cpu(self, x, h0, c0, kernel, recurrent_kernel, bias, mask=None):
         dtype = x.dtype
-        # Half precision saves a CPU nothing; it would only lose digits from step to step.
+        # On a CPU half precision saves nothing and loses digits at every step.
         wide = tf.float64 if dtype == tf.float64 else tf.float32
         x, h0, c0, kernel, recurrent_kernel, bias = (
             tf.cast(value, wide) for value in (x, h0, c0, kernel, recurrent_kernel, bias)
@@ -71,7 +71,7 @@ class Recurrence:
         hidden, cell = core(x, h0, c0, kernel, recurrent_kernel, bias)
         h = c = None
         if layout is None:
-            # Joined to the first state, so that a batch of no steps ends in it.
+            # The initial state comes first, so that a batch without steps ends in it.
             h = tf.concat([h0[None], hidden[-1:]], 0)[-1]
             if self.states:
                 c = tf.concat([c0[None], cell[-1:]], 0)[-1]

@@ -1,8 +1,7 @@
-"""Masks and direction: how the steps of a batch are laid out for a kernel and back.
+"""Masks and direction: how the steps of a batch are rearranged for a kernel, and back.
 
-Kernels run every row from its first step to its last. `Layout` brings the steps that count to the
-front of each row, in the order in which they are processed, and takes the results back to where
-`keras.layers.LSTM` puts them.
+Kernels process every row from its first step on. `Layout` moves the unmasked steps to the front of
+each row, in processing order, and moves the results back to where `keras.layers.LSTM` puts them.
 """
 
 from dataclasses import dataclass
@@ -15,7 +14,7 @@ class Layout:
     """Where the steps of a masked batch are.
 
     Attributes:
-        mask: which steps count, in the order of processing, `(batch, time)`, bool.
+        mask: which steps count, in processing order, `(batch, time)`, bool.
         lengths: how many steps of each row count, `(batch,)`, int32.
         padded: whether every row is padded on the right in the order of the input, `()`, bool.
         backwards: whether steps are processed from the last to the first.
@@ -35,7 +34,7 @@ class Layout:
         return cls(tf.reverse(mask, [1]) if backwards else mask, lengths, padded, backwards)
 
     def gather(self, x: tf.Tensor) -> tf.Tensor:
-        """Bring each row's steps to its front: `(batch, time, features)` in and out."""
+        """Move each row's steps to its front: `(batch, time, features)` in and out."""
 
         def in_place():
             return tf.reverse_sequence(x, self.lengths, seq_axis=1) if self.backwards else x
@@ -48,12 +47,12 @@ class Layout:
         return tf.cond(self.padded, in_place, moved)
 
     def scatter(self, hidden: tf.Tensor, zero_masked: bool) -> tf.Tensor:
-        """Take hidden states back to their steps, in the order of processing.
+        """Move hidden states back to their steps, in processing order.
 
         Args:
             hidden: hidden states, each row's steps at its front, `(batch, time, units)`.
-            zero_masked: give zeros at steps that do not count; otherwise they repeat the step
-                before them, and are zeros where there is none.
+            zero_masked: return zeros at masked steps; otherwise they repeat the step before
+                them, and are zeros if there is none.
 
         Returns:
             `(batch, time, units)`.
@@ -61,20 +60,17 @@ class Layout:
         count = tf.cumsum(tf.cast(self.mask, tf.int32), axis=1)
         shown = self.mask if zero_masked else count > 0
 
-        def in_place():
-            if not self.backwards and zero_masked:
-                return hidden
-            index = tf.maximum(count - 1, 0)
-            return tf.gather(hidden, index, batch_dims=1)
-
         def moved():
             return tf.gather(hidden, tf.maximum(count - 1, 0), batch_dims=1)
 
-        placed = tf.cond(self.padded, in_place, moved)
+        if zero_masked and not self.backwards:
+            placed = tf.cond(self.padded, lambda: hidden, moved)
+        else:
+            placed = moved()
         return tf.where(shown[..., None], placed, tf.zeros([], hidden.dtype))
 
     def last(self, states: tf.Tensor, first: tf.Tensor) -> tf.Tensor:
-        """The state after each row's last step; `first` where a row has none.
+        """The state after each row's last step; `first` if a row has none.
 
         Args:
             states: states after every step, `(time, batch, width)`.

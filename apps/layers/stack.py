@@ -1,27 +1,29 @@
-"""A stack of LSTMs, each on the fused path, with the dropout that keeps it there."""
+"""A stack of LSTM layers on the fused kernels, with the kinds of dropout that they support."""
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import keras
 import tensorflow as tf
 
+from apps.configuration import StackConfig
 from apps.layers.lstm import LSTM
 
 
 @keras.saving.register_keras_serializable(package="apps")
 class LSTMStack(keras.layers.Layer):
-    """LSTMs one above the other.
+    """A stack of LSTM layers.
 
     Args:
         units: width of every layer, or one width per layer.
-        depth: number of layers; left out where `units` gives one width per layer.
+        depth: number of layers; leave it out if `units` gives one width per layer.
         bidirectional: run each layer in both directions and join the results, `2 * units` wide.
         dropout: share of each layer's outputs dropped on the way to the next layer, one mask for
             all steps (Gal and Ghahramani, "A theoretically grounded application of dropout in
             recurrent neural networks", NeurIPS 2016, section 4).
         input_dropout: the same for the inputs of the first layer.
         weight_dropout: share of every recurrent kernel's entries dropped in training.
-        chrono: longest range of dependencies in steps, for the gates' first biases.
+        chrono: longest range of dependencies in steps, for the gates' initial biases.
         return_sequences: return the last layer's outputs at all steps, not only at the last.
         return_state: also return every layer's hidden and cell state; unidirectional only.
         seed: seed of all dropout and of the chrono biases.
@@ -30,8 +32,8 @@ class LSTMStack(keras.layers.Layer):
     Call arguments:
         sequences: `(batch, time, features)`.
         initial_state: hidden and cell state of each layer from the bottom up, `(batch, units)`
-            each, as `return_state` gives them: a stream fed in pieces, each with the states
-            that the piece before gave, equals the whole. Unidirectional only.
+            each, as `return_state` returns them. If each chunk of a stream gets the states of the
+            chunk before, the outputs equal those of the whole. Unidirectional only.
         mask: which steps count, `(batch, time)`, bool.
         training: apply dropout.
 
@@ -40,7 +42,7 @@ class LSTMStack(keras.layers.Layer):
         and the states.
 
     Raises:
-        ValueError: `depth` contradicts `units`, or states are asked of a bidirectional stack.
+        ValueError: `depth` contradicts `units`, or a bidirectional stack is asked for states.
     """
 
     def __init__(
@@ -84,14 +86,19 @@ class LSTMStack(keras.layers.Layer):
             chrono=self.chrono,
             return_sequences=self.return_sequences or level < len(self.units) - 1,
             return_state=self.return_state,
-            # Levels with one seed would drop the same units and weights.
+            # With one seed, all levels would drop the same units and weights.
             seed=None if self.seed is None else self.seed + level,
             dtype=self.dtype_policy,
             name=f"lstm_{level}",
         )
         if not self.bidirectional:
             return lstm
-        return keras.layers.Bidirectional(lstm, dtype=self.dtype_policy, name=f"both_{level}")
+        both = keras.layers.Bidirectional(lstm, dtype=self.dtype_policy, name=f"both_{level}")
+        # Bidirectional copies `lstm`. While it loads a model, Keras knows copied layers by id(), so
+        # `lstm` must live on: a layer made later with its id() would be taken for it. Held by a
+        # function, it stays out of the layers that Keras tracks and saves.
+        both.copied_from = lambda: lstm
+        return both
 
     def build(self, sequences_shape, initial_state_shape=None):
         shape = tuple(sequences_shape)
@@ -122,7 +129,7 @@ class LSTMStack(keras.layers.Layer):
             )
 
     def get_initial_state(self, batch_size: int) -> list:
-        """Zero states to start a stream with, `(batch_size, units)` each, from the bottom up."""
+        """Zero states for the start of a stream, `(batch_size, units)` each, from the bottom up."""
         return [
             keras.ops.zeros((batch_size, units), dtype=self.compute_dtype)
             for units in self.units
@@ -130,7 +137,7 @@ class LSTMStack(keras.layers.Layer):
         ]
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Shape without the batch axis, and dtype, of what a stream carries from step to step.
+        """Shape (without the batch axis) and dtype of each state that a stream carries.
 
         Raises:
             ValueError: the stack returns no states, or not the output of every step.
@@ -149,21 +156,20 @@ class LSTMStack(keras.layers.Layer):
     def step(
         self, x: tf.Tensor, lengths: tf.Tensor, state: Mapping[str, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Take the next steps of a stream.
+        """Run the next steps of a stream.
 
         Args:
-            x: `(batch, steps, features)`; of no step at all too.
-            lengths: real steps of each row of them, `(batch,)` int32; a row of none keeps its
-                state.
-            state: tensors as in `state_specs`, zeros at the beginning of a stream.
+            x: `(batch, steps, features)`; steps may be 0.
+            lengths: real steps of each row, `(batch,)` int32; a row without steps keeps its state.
+            state: tensors as `state_specs` lists them, zeros at the start of a stream.
 
         Returns:
-            The outputs, `(batch, steps', width)`; how many of them are real, `(batch,)` int32;
-            and the next state.
+            The outputs, `(batch, steps', width)`; the number of real ones in each row, `(batch,)`
+            int32; and the next state.
         """
         names = list(self.state_specs())
         lengths = tf.cast(lengths, tf.int32)
-        # No recurrent kernel takes a batch of no step: it gets one that does not count.
+        # The kernels need at least one step, so an empty chunk gets a masked one.
         x = tf.pad(x, [[0, 0], [0, tf.maximum(1 - tf.shape(x)[1], 0)], [0, 0]])
         before = [tf.cast(state[name], self.compute_dtype) for name in names]
         output, *after = self(x, before, mask=tf.sequence_mask(lengths, tf.shape(x)[1]))
@@ -208,3 +214,24 @@ def _widths(units: int | Sequence[int], depth: int | None) -> list[int]:
     if not widths or min(widths) < 1:
         raise ValueError("a stack needs at least one layer, and every layer at least one unit")
     return widths
+
+
+def lstm_stack(config: StackConfig, seed: int | None = None, **changes: Any) -> LSTMStack:
+    """The stack that a config describes, under the name `lstm`.
+
+    Args:
+        config: with depth, widths, directions and dropout.
+        seed: seed of all dropout.
+        **changes: arguments of `LSTMStack` that differ from the config's.
+    """
+    arguments: dict[str, Any] = {
+        "units": config.units,
+        "depth": config.depth,
+        "bidirectional": config.bidirectional,
+        "input_dropout": config.input_dropout,
+        "dropout": config.layer_dropout,
+        "weight_dropout": config.weight_dropout,
+        "seed": seed,
+        "name": "lstm",
+    }
+    return LSTMStack(**{**arguments, **changes})

@@ -1,4 +1,4 @@
-"""Layers one behind the other, fed with a stream: their states as named tensors of a request."""
+"""A chain of streaming layers, with their states as named tensors of a request."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ _PREFIX = "state_"
 
 
 class Streaming(Protocol):
-    """A layer that takes a signal in chunks.
+    """A layer that processes a signal in chunks.
 
-    Fed chunk by chunk it gives the values that it gives for the whole. A stream begins with zeros
-    in every state.
+    The chunks' outputs equal those of the whole signal. Every state is zero at the start of a
+    stream.
     """
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Shape without the batch axis, and dtype, of each state."""
+        """Shape (without the batch axis) and dtype of each state."""
         ...
 
     def step(
         self, x: tf.Tensor, lengths: tf.Tensor, state: Mapping[str, tf.Tensor]
     ) -> tuple[Any, tf.Tensor, dict[str, tf.Tensor]]:
-        """Take a chunk `(batch, time, …)`, give what it completes, its lengths and the states."""
+        """Process a chunk `(batch, time, …)`: what it completes, its lengths and the states."""
         ...
 
 
 class StreamChain:
-    """Streaming layers in the order in which a chunk passes them.
+    """Streaming layers, each of which processes the output of the one before.
 
     Args:
-        layers: by name; the names are part of those of the states, `state_NAME_PART`.
+        layers: the layers by name, in order; their states are named `state_NAME_PART`.
     """
 
     def __init__(self, layers: Mapping[str, Streaming]) -> None:
         self._layers = dict(layers)
 
     def specs(self) -> dict[str, tf.TensorSpec]:
-        """The states of all layers as a request holds them."""
+        """Specs of all layers' states, under their names in a request."""
         found: dict[str, tf.TensorSpec] = {}
         for name, layer in self._layers.items():
             found.update(prefixed(name, layer.state_specs(), as_spec=True))
@@ -52,11 +52,11 @@ class StreamChain:
 
         Args:
             x: the chunk, `(batch, time, …)`.
-            lengths: its real steps, `(batch,)` int32.
-            states: as `specs` names them.
+            lengths: real steps of each row, `(batch,)` int32.
+            states: tensors as `specs` names them.
 
         Returns:
-            What the last layer gives, its lengths, and the states for the next chunk.
+            The last layer's outputs, their lengths, and the states for the next chunk.
         """
         after: dict[str, tf.Tensor] = {}
         for name, layer in self._layers.items():
@@ -66,12 +66,12 @@ class StreamChain:
 
 
 def prefixed(name: str, parts: Mapping[str, Any], *, as_spec: bool = False) -> dict[str, Any]:
-    """A layer's states under the names that they have in a request.
+    """A layer's states under their names in a request.
 
     Args:
-        name: of the layer.
-        parts: tensors by name, or what `state_specs` gives.
-        as_spec: whether it is the latter, to be made `tf.TensorSpec`s.
+        name: name of the layer.
+        parts: tensors by name, or what `state_specs` returns.
+        as_spec: `parts` is what `state_specs` returns; make `tf.TensorSpec`s of it.
     """
     if not as_spec:
         return {_key(name, part): value for part, value in parts.items()}
@@ -82,12 +82,12 @@ def prefixed(name: str, parts: Mapping[str, Any], *, as_spec: bool = False) -> d
 
 
 def unprefixed(name: str, parts: Iterable[str], states: Mapping[str, Any]) -> dict[str, Any]:
-    """A layer's states from those of a request, under the layer's own names.
+    """Pick a layer's states from those of a request, under the layer's own names.
 
     Args:
-        name: of the layer.
-        parts: its own names for its states.
-        states: of all layers.
+        name: name of the layer.
+        parts: the layer's own names for its states.
+        states: the states of all layers.
     """
     return {part: states[_key(name, part)] for part in parts}
 

@@ -1,4 +1,4 @@
-"""Windows over a signal that arrives in pieces."""
+"""Windows over a signal that arrives in chunks."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ import tensorflow as tf
 class StreamWindows:
     """Windows of `size` steps, one every `hop` steps, over a whole signal or over a stream.
 
-    A stream carries the steps that windows to come still need: right-aligned, the newest step
-    last, so that the zeros which a stream begins with are the zeros in front of the signal.
-    Windows that the end of a signal cuts off are dropped in both forms.
+    A stream carries the steps that later windows still need, right-aligned with the newest last,
+    so that its initial zeros are the zeros in front of the signal. Windows that the end of a signal
+    cuts off are dropped in both forms.
 
     Args:
         size: steps in a window.
         hop: steps from the beginning of one window to that of the next.
-        lead: zero steps in front of the signal, fewer than `size`; with `size - 1` the first
+        lead: zero steps in front of the signal, less than `size`; with `size - 1` the first
             window ends at the first step.
 
     Raises:
@@ -36,21 +36,16 @@ class StreamWindows:
         self._kept = max(1, size - 1)
 
     def count(self, lengths: Any) -> Any:
-        """Number of complete windows in signals of so many steps.
+        """Number of complete windows in signals of `lengths` steps, without the lead.
 
         Args:
-            lengths: steps of each signal, without the lead: an int, an array or a tensor.
+            lengths: an int, an array or a tensor.
 
         Returns:
             Numbers of the same type.
         """
-        # Nothing negative is divided: ONNX rounds a quotient of integers towards zero.
-        reach = lengths + (self.lead - self.size + self.hop)
-        if tf.is_tensor(reach):
-            return tf.maximum(reach, 0) // self.hop
-        if isinstance(reach, np.ndarray):
-            return np.maximum(reach, 0) // self.hop
-        return max(reach, 0) // self.hop
+        # ONNX rounds integer quotients towards zero, so nothing negative may be divided.
+        return at_least(lengths + (self.lead - self.size + self.hop), 0) // self.hop
 
     def whole(self, signal: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Prepare whole signals.
@@ -61,7 +56,7 @@ class StreamWindows:
 
         Returns:
             The signal with the lead in front and zeros beyond each row's steps, `(batch, time',
-            ...)`, time' at least `size`; and how many windows of it are complete, `(batch,)`
+            ...)`, time' at least `size`; and the number of complete windows in each row, `(batch,)`
             int32: window `i` is `signal[:, i * hop : i * hop + size]`.
         """
         lengths = tf.cast(lengths, tf.int32)
@@ -73,7 +68,7 @@ class StreamWindows:
         return tf.pad(signal, [[0, 0], [self.lead, missing], *rest]), self.count(lengths)
 
     def state_shapes(self, *features: int) -> dict[str, tuple[int, ...]]:
-        """Shapes of what a stream carries, without the batch axis.
+        """Shapes of a stream's state, without the batch axis.
 
         Args:
             *features: the signal's axes after time.
@@ -86,25 +81,25 @@ class StreamWindows:
     def push(
         self, chunk: tf.Tensor, lengths: tf.Tensor, buffer: tf.Tensor, count: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Take the next steps of a stream.
+        """Find the windows that the next steps of a stream complete.
 
         Args:
-            chunk: `(batch, time, ...)`; of no step at all too.
-            lengths: real steps of each row of it, `(batch,)` int32.
+            chunk: `(batch, time, ...)`; time may be 0.
+            lengths: real steps of each row, `(batch,)` int32.
             buffer: the newest steps so far, `(batch, kept, ...)` float32.
-            count: steps so far, `(batch,)` int32. Once there was a window it is kept below
-                `size + hop` by leaving out whole hops, so that a stream never ends.
+            count: number of steps so far, `(batch,)` int32. After the first window whole hops are
+                subtracted to keep it below `size + hop`, so that a stream can run for ever.
 
         Returns:
-            The signal of the windows that are complete now and were not before, `(batch, time',
-            ...)`, time' just enough for the row with the most, and at least `size`: window `i` of
-            a row is `signal[row, i * hop : i * hop + size]`; the number of those windows,
-            `(batch,)` int32; and `buffer` and `count` for the next chunk.
+            The signal of the windows that the chunk completes, `(batch, time', ...)`, time' just
+            enough for the row with the most windows and at least `size`: window `i` of a row is
+            `signal[row, i * hop : i * hop + size]`; the number of those windows, `(batch,)` int32;
+            and `buffer` and `count` for the next chunk.
         """
         lengths = tf.cast(lengths, tf.int32)
         before, after = self.count(count), self.count(count + lengths)
         joined = tf.concat([tf.cast(buffer, chunk.dtype), chunk], 1)
-        # Where in `joined` the next window begins: its distance from the newest step carried.
+        # The position in `joined` at which the next window begins.
         start = self._kept + before * self.hop - (self.lead + count)
         if chunk.shape[1] is None:
             most = tf.maximum(tf.reduce_max(after - before), 1)
@@ -117,12 +112,19 @@ class StreamWindows:
         return signal, after - before, buffer, count
 
 
+def at_least(numbers: Any, least: int) -> Any:
+    """Numbers, or `least` where they are less: an int, an array or a tensor, as given."""
+    if tf.is_tensor(numbers):
+        return tf.maximum(numbers, least)
+    return np.maximum(numbers, least) if isinstance(numbers, np.ndarray) else max(numbers, least)
+
+
 def zero_beyond(signal: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     """Set steps beyond each row's length to zero.
 
     Args:
         signal: `(batch, time, ...)`.
-        lengths: real steps of each row, `(batch,)`; a negative number is as none.
+        lengths: real steps of each row, `(batch,)`; a negative number counts as 0.
     """
     signal = tf.convert_to_tensor(signal)
     real = tf.range(tf.shape(signal)[1])[None, :] < tf.cast(lengths, tf.int32)[:, None]
@@ -132,7 +134,7 @@ def zero_beyond(signal: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
 
 
 def _from(signal: tf.Tensor, start: tf.Tensor, width: Any) -> tf.Tensor:
-    """`width` steps of each row from its own `start` on; beyond the end the last step again."""
+    """`width` steps of each row from its own `start`; the last step repeats beyond the end."""
     last = tf.shape(signal)[1] - 1
     steps = tf.minimum(start[:, None] + tf.range(width)[None, :], last)
     gathered = tf.gather(signal, steps, batch_dims=1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import Any, Self
@@ -10,10 +11,14 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.layers.outside import Outside
+from apps.layers.rewrites import python_rewrites
+
 PAD, UNKNOWN = 0, 1
+_VOCABULARY = "vocabulary.txt"
 _RESERVED = 2
 
-# What is done to a lower-cased text before it is split at white space, in RE2's syntax.
+# Replacements in a lower-cased text before it is split at white space, in RE2's syntax.
 REWRITES = (
     (r"</?[a-z][^<>]{0,80}>|[\pZ]", " "),
     (r"[\x{2018}\x{2019}]", "'"),
@@ -28,9 +33,8 @@ class WordIds(keras.layers.Layer):
 
     Lower-cases, drops HTML tags, and splits at white space, around every punctuation mark and
     symbol, and around every character of scripts written without spaces. Bytes that are not UTF-8
-    become the replacement character. Id 0 pads and 1 is any word outside the vocabulary; a text
-    without a word is one unknown word, since a batch with no step at all has no shape that a
-    recurrent kernel accepts.
+    become the replacement character. Id 0 is padding and 1 any word outside the vocabulary. A text
+    without words becomes one unknown word, because recurrent kernels need at least one step.
 
     Args:
         vocabulary: the words, the most frequent first; word `i` gets id `i + 2`.
@@ -58,12 +62,12 @@ class WordIds(keras.layers.Layer):
         return _RESERVED + len(self.vocabulary)
 
     @classmethod
-    def learn(cls, texts: Sequence[str], size: int, max_tokens: int, **kwargs: Any) -> Self:
-        """Take the most frequent words of some texts as vocabulary.
+    def adapt(cls, texts: Sequence[str], size: int, max_tokens: int, **kwargs: Any) -> Self:
+        """Build the vocabulary from the most frequent words of some texts.
 
         Args:
             texts: the training texts.
-            size: how many words to keep at most.
+            size: largest number of words to keep.
             max_tokens: as in the class.
         """
         counts: Counter[bytes] = Counter()
@@ -101,13 +105,33 @@ class WordIds(keras.layers.Layer):
         }
 
     def flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
-        """All ids in one array and the offset at which each text begins, one more than texts."""
+        """All ids in one array, and the offset at which each text begins, then the total."""
         values, lengths = [np.zeros(0, np.int32)], [np.zeros(1, np.int64)]
         for block in _blocks(texts):
             ids = self.ragged(tf.constant(block))
             values.append(ids.flat_values.numpy())
             lengths.append(ids.row_lengths().numpy())
         return np.concatenate(values), np.cumsum(np.concatenate(lengths))
+
+    def outside(self) -> Outside:
+        """The vocabulary, and the rules by which a text becomes ids."""
+        rules = {
+            "vocabulary": _VOCABULARY,
+            "first_id": self.first_id,
+            "pad_id": PAD,
+            "unknown_id": UNKNOWN,
+            "lower_case": True,
+            "rewrites": python_rewrites(REWRITES),
+            "split": r"[ \t\n\v\f\r]+",
+            "first_tokens": -(-self.max_tokens // 2),
+            "last_tokens": self.max_tokens // 2,
+        }
+        return Outside(
+            f"text to ids: {_VOCABULARY} holds the words in the order of their ids, the metadata's "
+            "'words' the rules by which a text becomes words",
+            files={_VOCABULARY: "".join(f"{word}\n" for word in self.vocabulary)},
+            metadata={"words": json.dumps(rules, ensure_ascii=True)},
+        )
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -1,42 +1,57 @@
-"""Bootstrap intervals of metrics."""
+"""Bootstrap intervals of metrics, over the statistics of units."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import numpy as np
 
 
 def bootstrap_interval(
-    measure: Callable[[np.ndarray, np.ndarray], dict[str, float]],
-    truth: np.ndarray,
-    outputs: np.ndarray,
+    measure: Callable[[Mapping[str, np.ndarray]], dict[str, float]],
+    statistics: Mapping[str, np.ndarray],
     *,
     seed: int,
+    blocks: np.ndarray | None = None,
     resamples: int = 1000,
     level: float = 0.95,
-) -> dict[str, list[float]]:
-    """Percentile bootstrap over examples (Efron & Tibshirani 1993, chapter 13).
+) -> dict[str, list[float] | None]:
+    """Percentile bootstrap over units (Efron & Tibshirani 1993, chapter 13).
 
     Args:
-        measure: gives the metrics of rows of truth and outputs.
-        truth: one entry a row.
-        outputs: the model's output of each row.
+        measure: gives the metrics of the statistics of any units.
+        statistics: arrays by name, `(units, …)`.
         seed: of the resampling.
+        blocks: `(units,)`, units of one value are drawn together, such as those of a stretch of
+            time; each unit by itself where it is None.
         resamples: how many.
         level: share of resamples inside the interval.
 
     Returns:
-        Metric name to `[low, high]`.
+        Metric name to `[low, high]`, None where the metric is undefined in every resample.
     """
     generator = np.random.default_rng(seed)
+    units = len(next(iter(statistics.values())))
+    members = None
+    if blocks is not None:
+        order = np.argsort(blocks, kind="stable")
+        members = np.split(order, np.flatnonzero(np.diff(blocks[order])) + 1)
     tail = 100 * (1 - level) / 2
     draws: dict[str, list[float]] = {}
     for _ in range(resamples):
-        rows = generator.integers(0, len(truth), len(truth))
-        for name, value in measure(truth[rows], outputs[rows]).items():
+        if members is None:
+            rows = generator.integers(0, units, units)
+        else:
+            chosen = generator.integers(0, len(members), len(members))
+            rows = np.concatenate([members[block] for block in chosen])
+        drawn = {name: values[rows] for name, values in statistics.items()}
+        for name, value in measure(drawn).items():
             draws.setdefault(name, []).append(value)
-    return {
-        name: [float(v) for v in np.percentile(values, [tail, 100 - tail])]
-        for name, values in draws.items()
-    }
+    return {name: _interval(values, tail) for name, values in draws.items()}
+
+
+def _interval(values: list[float], tail: float) -> list[float] | None:
+    finite = np.array(values)[np.isfinite(values)]
+    if not len(finite):
+        return None
+    return [float(bound) for bound in np.percentile(finite, [tail, 100 - tail])]

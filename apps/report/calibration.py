@@ -62,12 +62,12 @@ class Reliability:
         return float(np.sum(self.counts * np.where(self.counts > 0, values, 0.0)) / total)
 
 
-def reliability(probabilities: ArrayLike, truth: ArrayLike, bins: int = BINS) -> Reliability:
+def reliability(confidence: ArrayLike, hit: ArrayLike, bins: int = BINS) -> Reliability:
     """Group rows by the probability of the most likely class (Guo et al. 2017, section 2).
 
     Args:
-        probabilities: `(rows, classes)`, each row summing to 1.
-        truth: integer `(rows,)`, index of the true class.
+        confidence: `(rows,)`, the probability of the most likely class.
+        hit: bool `(rows,)`, whether that class is the true one.
         bins: number of bins of equal width between 0 and 1.
 
     Returns:
@@ -76,38 +76,26 @@ def reliability(probabilities: ArrayLike, truth: ArrayLike, bins: int = BINS) ->
     Raises:
         ValueError: the shapes do not belong together, or `bins` is below 1.
     """
-    table = np.asarray(probabilities, dtype=np.float64)
-    target = np.asarray(truth, dtype=np.int64)
-    if not table.size and not target.size:
-        table = table.reshape(0, 0)
+    given = np.asarray(confidence, dtype=np.float64)
+    right = np.asarray(hit, dtype=np.bool_)
     if bins < 1:
         raise ValueError(f"bins={bins}: give at least 1")
-    if table.ndim != 2 or target.shape != table.shape[:1]:
-        raise ValueError(
-            f"probabilities {table.shape} and truth {target.shape}: "
-            "give (rows, classes) and (rows,) with the same number of rows"
-        )
+    if given.ndim != 1 or right.shape != given.shape:
+        raise ValueError(f"confidence {given.shape} and hit {right.shape}: give (rows,) for both")
     edges = np.linspace(0.0, 1.0, bins + 1)
-    if not table.size:
-        empty = np.zeros(bins, dtype=np.int64)
-        return Reliability(edges, empty, empty, np.full(bins, np.nan))
-    confidence = table.max(axis=1)
-    hit = table.argmax(axis=1) == target
-    place = np.clip(np.searchsorted(edges, confidence, side="left") - 1, 0, bins - 1)
+    place = np.clip(np.searchsorted(edges, given, side="left") - 1, 0, bins - 1)
     counts = np.bincount(place, minlength=bins).astype(np.int64)
-    right = np.bincount(place[hit], minlength=bins).astype(np.int64)
-    total = np.bincount(place, weights=confidence, minlength=bins)
-    return Reliability(edges, counts, right, _ratio(total, counts))
+    total = np.bincount(place, weights=given, minlength=bins)
+    hits = np.bincount(place[right], minlength=bins).astype(np.int64)
+    return Reliability(edges, counts, hits, _ratio(total, counts))
 
 
-def expected_calibration_error(
-    probabilities: ArrayLike, truth: ArrayLike, bins: int = BINS
-) -> float:
+def expected_calibration_error(confidence: ArrayLike, hit: ArrayLike, bins: int = BINS) -> float:
     """Mean distance between confidence and accuracy, weighted by rows (Guo et al. 2017, eq. 3).
 
     Args:
-        probabilities: `(rows, classes)`, each row summing to 1.
-        truth: integer `(rows,)`, index of the true class.
+        confidence: `(rows,)`, the probability of the most likely class.
+        hit: bool `(rows,)`, whether that class is the true one.
         bins: number of bins of equal width between 0 and 1.
 
     Returns:
@@ -116,7 +104,7 @@ def expected_calibration_error(
     Raises:
         ValueError: the shapes do not belong together, or `bins` is below 1.
     """
-    return reliability(probabilities, truth, bins).error
+    return reliability(confidence, hit, bins).error
 
 
 def _ratio(part: NDArray[np.generic], whole: NDArray[np.int64]) -> NDArray[np.float64]:

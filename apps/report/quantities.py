@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import math
 import unicodedata
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from numbers import Integral, Real
-from typing import Any, Literal
+from typing import Any, Literal, Self
 
 THIN_SPACE = "\u202f"
 MISSING = "–"
@@ -14,19 +15,39 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Metric:
-    """What a reader must know of a metric.
+    """A figure that a task measures, declared where the task is.
 
     Attributes:
+        name: its key in `metrics.json` and in what `evaluate` prints.
         title: its name in words, as it stands inside a sentence.
         better: which way is better; `"neither"` where a target is to be met.
         rate: whether it is a fraction, written in per cent.
         unit: unit of measure, written after the figure.
     """
 
+    name: str
     title: str
     better: Literal["higher", "lower", "neither"]
     rate: bool = False
     unit: str = ""
+
+    @classmethod
+    def unknown(cls, name: str) -> Self:
+        """A metric of which only the name is known, which has no direction."""
+        return cls(name, words(name), "neither")
+
+    @classmethod
+    def from_dict(cls, fields: Mapping[str, Any]) -> Self:
+        """The metric that `to_dict` described."""
+        return cls(**fields)
+
+    def to_dict(self) -> dict[str, Any]:
+        """The fields by name, ready for JSON."""
+        return asdict(self)
+
+    def beats(self, value: float, than: float | None) -> bool:
+        """Whether one value is better than another; any value is better than None."""
+        return than is None or (value > than if self.better == "higher" else value < than)
 
     def written(self, value: Any) -> str:
         """The value with its unit, `"91.3 %"`; a dash where it is no finite number."""
@@ -43,31 +64,7 @@ class Metric:
         return self.written(abs(value))
 
 
-_METRICS = {
-    "accuracy": Metric("accuracy", "higher", rate=True),
-    "f1": Metric("F1", "higher", rate=True),
-    "cross_entropy": Metric("cross-entropy", "lower", unit="nats"),
-    "calibration_error": Metric("calibration error", "lower", rate=True),
-    "loss": Metric("loss", "lower"),
-    "perplexity": Metric("perplexity", "lower"),
-    "nats_per_token": Metric("nats per token", "lower"),
-    "bleu": Metric("BLEU", "higher"),
-    "wer": Metric("word error rate", "lower", rate=True),
-    "cer": Metric("character error rate", "lower", rate=True),
-    "substitutions": Metric("words replaced, of those spoken", "lower", rate=True),
-    "deletions": Metric("words left out, of those spoken", "lower", rate=True),
-    "insertions": Metric("words put in, of those spoken", "lower", rate=True),
-    "mse": Metric("mean squared error", "lower"),
-    "mae": Metric("mean absolute error", "lower"),
-    "pinball": Metric("pinball loss", "lower"),
-    "coverage": Metric("coverage", "neither", rate=True),
-    "auc_pr": Metric("area under precision and recall", "higher"),
-}
-
-
-def metric(name: str) -> Metric:
-    """The metric of that name; one without a direction where the name is not known."""
-    return _METRICS.get(name) or Metric(words(name), "neither")
+LOSS = Metric("loss", "loss", "lower")
 
 
 def finite(value: Any) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import csv
 import json
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from apps.errors import UserError
-from apps.report.quantities import finite
+from apps.report.quantities import LOSS, Metric, finite
 
 
 @dataclass(frozen=True)
@@ -24,6 +24,7 @@ class Record:
         history: column name to its values, one per epoch; NaN where a cell is empty.
         results: `metrics.json`: examples, metrics, interval, baselines, cost, seconds, best.
         problems: one sentence for each file that is missing or cannot be read.
+        metrics: what the task declares of its metrics, by name.
     """
 
     settings: Mapping[str, Any]
@@ -31,6 +32,11 @@ class Record:
     history: Mapping[str, list[float]]
     results: Mapping[str, Any]
     problems: tuple[str, ...]
+    metrics: Mapping[str, Metric] = field(default_factory=dict)
+
+    def metric(self, name: str) -> Metric:
+        """What is known of a metric; one without a direction where the name is not known."""
+        return self.metrics.get(name) or Metric.unknown(name)
 
     @property
     def application(self) -> str:
@@ -64,11 +70,12 @@ def numbers(table: Mapping[str, Any]) -> dict[str, float]:
     }
 
 
-def read_record(folder: Path) -> Record:
+def read_record(folder: Path, metrics: Iterable[Metric] = ()) -> Record:
     """Read the files of a run that a report shows.
 
     Args:
         folder: a run folder; the run may be in progress or interrupted.
+        metrics: what the run's task declares.
 
     Returns:
         What there is, with a sentence for each file that is missing or damaged.
@@ -91,6 +98,7 @@ def read_record(folder: Path) -> Record:
             problems,
         ),
         problems=tuple(problems),
+        metrics={one.name: one for one in (LOSS, *metrics)},
     )
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from apps.atomic import write_atomically
 from apps.errors import UserError
 from apps.report import charts
 from apps.report.quantities import (
+    Metric,
     capital,
     decimal,
     duration,
     finite,
-    metric,
     words,
 )
 from apps.report.record import Record, numbers, read_record, section
@@ -35,12 +35,19 @@ _STOPPED = {
 }
 
 
-def write_report(folder: Path, sections: Sequence[Section], *, purpose: str = "") -> Path:
+def write_report(
+    folder: Path,
+    sections: Sequence[Section],
+    *,
+    metrics: Iterable[Metric] = (),
+    purpose: str = "",
+) -> Path:
     """Write `report.html` into a run folder in one step; the same folder gives the same bytes.
 
     Args:
         folder: a run folder, of a run that is finished, in progress or interrupted.
         sections: the application's own parts, in the order in which they are shown.
+        metrics: what the task declares of its metrics.
         purpose: one sentence on what the application answers.
 
     Returns:
@@ -49,7 +56,7 @@ def write_report(folder: Path, sections: Sequence[Section], *, purpose: str = ""
     Raises:
         UserError: the folder does not exist or cannot be written to.
     """
-    record = read_record(folder)
+    record = read_record(folder, metrics)
     verdict = judge(record)
     page = render(
         "report.html.j2",
@@ -87,7 +94,9 @@ def write_report(folder: Path, sections: Sequence[Section], *, purpose: str = ""
 def _key_figures(record: Record) -> list[tuple[str, str]]:
     """The figures beside the headline: name and value."""
     values = section(record.results, "metrics")
-    chosen = [(capital(metric(k).title), metric(k).written(v)) for k, v in values.items()][:4]
+    chosen = [
+        (capital(record.metric(k).title), record.metric(k).written(v)) for k, v in values.items()
+    ][:4]
     if record.best_epoch is not None:
         chosen.append(("Best epoch", f"{record.best_epoch:g} of {len(record.epochs)}"))
     if finite(record.results.get("seconds")):
@@ -99,7 +108,7 @@ def _comparison(record: Record, verdict: Verdict) -> Markup | None:
     """Chart of the verdict's metric, model and baselines; None where there is no baseline."""
     if not verdict.baseline:
         return None
-    kind = metric(verdict.key)
+    kind = record.metric(verdict.key)
     value = section(record.results, "metrics")[verdict.key]
     competitors = [
         charts.Competitor("this model", value, interval(record, verdict.key), model=True)
@@ -124,7 +133,7 @@ def _metrics_table(record: Record) -> list[dict[str, Any]]:
     rivals = _rivals(record)
     rows = []
     for key, value in section(record.results, "metrics").items():
-        kind, span = metric(key), interval(record, key)
+        kind, span = record.metric(key), interval(record, key)
         values = [value, *(figures.get(key, math.nan) for figures in rivals.values())]
         usable = [v for v in values if finite(v)]
         best = None
@@ -161,9 +170,13 @@ def _curves(record: Record) -> list[tuple[str, Markup]]:
         groups.append(("learning_rate", [rate]))
     return [
         (
-            capital(metric(name).title),
+            capital(record.metric(name).title),
             charts.learning_curve(
-                metric(name).title, epochs, group, record.best_epoch, metric(name).rate
+                record.metric(name).title,
+                epochs,
+                group,
+                record.best_epoch,
+                record.metric(name).rate,
             ),
         )
         for name, group in groups

@@ -81,12 +81,13 @@ def confusion(labels: Sequence[str], truth: Sequence[str], predicted: Sequence[s
     return Section("Confusions", html)
 
 
-def calibration(probabilities: ArrayLike, truth: ArrayLike) -> Section:
+def calibration(confidence: ArrayLike, hit: ArrayLike, classes: int) -> Section:
     """Whether the model is right as often as its probabilities say (Guo et al. 2017).
 
     Args:
-        probabilities: `(rows, classes)`, each row summing to 1.
-        truth: integer `(rows,)`, index of the true class.
+        confidence: `(rows,)`, the probability of the most likely class.
+        hit: bool `(rows,)`, whether that class is the true one.
+        classes: how many there are.
 
     Returns:
         Reliability diagram in 15 bins with counts, and the expected calibration error in words.
@@ -94,15 +95,14 @@ def calibration(probabilities: ArrayLike, truth: ArrayLike) -> Section:
     Raises:
         ValueError: the shapes do not belong together.
     """
-    table = np.asarray(probabilities, dtype=np.float64)
-    bins = reliability(table, truth)
+    bins = reliability(confidence, hit)
     chart = None
     if bins.counts.any():
         alt = (
             f"Reliability of {int(bins.counts.sum())} examples in {BINS} bins of confidence; "
             f"expected calibration error {percent(bins.error)}"
         )
-        chart = charts.reliability_diagram(bins, 1 / table.shape[1], alt)
+        chart = charts.reliability_diagram(bins, 1 / classes, alt)
     low, high = bins.accuracy_interval()
     rows = [
         {

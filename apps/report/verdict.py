@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from apps.report.quantities import Metric, capital, finite, metric, words
+from apps.report.quantities import Metric, capital, finite, words
 from apps.report.record import Record, numbers, section
 
 Outcome = Literal["better", "undecided", "worse", "unknown"]
@@ -44,10 +44,10 @@ def judge(record: Record) -> Verdict:
         the baseline's figure lies outside it.
     """
     values = numbers(section(record.results, "metrics"))
-    key = next((name for name in values if metric(name).better != "neither"), "")
+    key = next((name for name in values if record.metric(name).better != "neither"), "")
     if not key:
         return _unfinished(record)
-    kind, value = metric(key), values[key]
+    kind, value = record.metric(key), values[key]
     name = capital(kind.title)
     if not finite(value):
         return Verdict(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal
+from typing import Literal
 
 import grpc
 from prometheus_client import (
@@ -19,9 +19,7 @@ from prometheus_client import (
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 
 from apps.serving.models.observer import Observer
-
-if TYPE_CHECKING:
-    from apps.serving.models.versions import VersionStatus
+from apps.serving.models.states import VersionStatus
 
 PATH = "/monitoring/prometheus/metrics"
 CONTENT_TYPE = CONTENT_TYPE_PLAIN_0_0_4

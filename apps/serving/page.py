@@ -2,21 +2,20 @@
 
 from __future__ import annotations
 
-import io
 import json
 import os
 import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from apps.catalogue import APPLICATIONS
+from apps import catalogue
+from apps.components import PageField
 from apps.errors import UserError
 from apps.serving.client import CallError, Client, ModelMetadata, TensorSpec
 
@@ -24,8 +23,6 @@ if TYPE_CHECKING:
     import gradio as gr
 
 _SIGNATURE = "serving_default"
-# Models that take recordings have it: a file in place of samples.
-_WAV_SIGNATURE = "wav"
 _TIMEOUT_S = 30.0
 _MOST_BARS = 5
 _WIDTH = (
@@ -103,7 +100,7 @@ def page(
 
 def _described(client: Client, model: str | None) -> ModelMetadata:
     """The model to show, as its server describes it."""
-    names = [model] if model else list(APPLICATIONS)
+    names = [model] if model else list(catalogue.APPLICATIONS)
     for name in names:
         try:
             return client.metadata(name)
@@ -123,16 +120,21 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
-    called = _WAV_SIGNATURE if _WAV_SIGNATURE in metadata.signatures else _SIGNATURE
+    kind = catalogue.load(metadata.model) if metadata.model in catalogue.APPLICATIONS else None
+    own = kind.input.page_field if kind else None
+    called = own.signature if own and own.signature in metadata.signatures else _SIGNATURE
     signature = metadata.signature(called)
-    takers = {name: _taker(called, spec) for name, spec in signature.inputs.items()}
-    transcribes = "text" in signature.outputs
+    fields = {
+        name: own if own and own.signature == called else _field(spec)
+        for name, spec in signature.inputs.items()
+    }
+    headline = kind.task.headline if kind else _whole
 
     def ask(*given: Any) -> tuple[Any, Any, Any]:
         try:
             named = {
-                name: read(name, value)
-                for (name, (_, read)), value in zip(takers.items(), given, strict=True)
+                name: field.read(name, value)
+                for (name, field), value in zip(fields.items(), given, strict=True)
             }
             newest = client.metadata(metadata.model, timeout_s=_TIMEOUT_S)
             started = time.perf_counter()
@@ -147,8 +149,7 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
         except (CallError, UserError) as error:
             failed = gr.update(label="No answer", value=f"{error}")
             return gr.update(value=None), failed, gr.update(value=None)
-        told = answer["text"] if transcribes else answer.get("probabilities", answer.get("label"))
-        shown = gr.update(value=told if isinstance(told, (dict, str)) else None)
+        shown = gr.update(value=headline(answer))
         line = f"version {newest.version} · {spent:.1f} ms · {client.url}"
         return shown, gr.update(label="Answered by", value=line), answer
 
@@ -156,22 +157,22 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
         gr.Markdown(f"# {metadata.model}")
         with gr.Row():
             with gr.Column():
-                fields = [make(name) for name, (make, _) in takers.items()]
+                made = [field.make(name) for name, field in fields.items()]
                 button = gr.Button("Ask", variant="primary")
             with gr.Column():
                 shown = (
-                    gr.Textbox(label="Answer", lines=4, interactive=False)
-                    if transcribes
-                    else gr.Label(label="Answer", num_top_classes=_MOST_BARS)
+                    gr.Label(label="Answer", num_top_classes=_MOST_BARS)
+                    if kind is None or kind.task.answers_are_shares
+                    else gr.Textbox(label="Answer", lines=4, interactive=False)
                 )
                 line = gr.Textbox(label="Answered by", interactive=False)
                 with gr.Accordion("The whole answer", open=False):
                     whole = gr.JSON(show_label=False)
-        typed = [field for field in fields if isinstance(field, gr.Textbox)]
+        typed = [field for field in made if isinstance(field, gr.Textbox)]
         gr.on(
             [button.click, *(field.submit for field in typed)],
             ask,
-            fields,
+            made,
             [shown, line, whole],
             api_visibility="private",
             concurrency_limit=8,
@@ -179,67 +180,42 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
     return blocks
 
 
-def _taker(
-    signature: str, spec: TensorSpec
-) -> tuple[Callable[[str], Any], Callable[[str, Any], Any]]:
-    """What makes the field for an input, and what reads a value from it."""
-    if signature == _WAV_SIGNATURE:
-        return _TAKERS["recording"]
+def _field(spec: TensorSpec) -> PageField:
+    """What an input is typed into, of a model of which only the signature is known."""
     plain = spec.shape is not None and len(spec.shape) == 1
-    return _TAKERS["text" if spec.dtype == np.object_ and plain else "json"]
+    return _TextField() if spec.dtype == np.object_ and plain else _JsonField()
 
 
-def _text_field(name: str) -> Any:
-    import gradio as gr
-
-    return gr.Textbox(label=name, lines=4, max_lines=12, placeholder="Type here", autofocus=True)
-
-
-def _json_field(name: str) -> Any:
-    import gradio as gr
-
-    return gr.Textbox(label=f"{name}, as JSON", lines=4, max_lines=12, placeholder="[0.1, 0.2]")
+def _whole(answer: Mapping[str, Any]) -> Any:
+    """The likeliest part of an answer of which nothing is known."""
+    told = answer.get("probabilities", answer.get("label"))
+    return told if isinstance(told, (dict, str)) else None
 
 
-def _recording_field(name: str) -> Any:
-    import gradio as gr
+class _TextField(PageField):
+    def make(self, name: str) -> Any:
+        import gradio as gr
 
-    return gr.Audio(
-        label="Recording", sources=["upload", "microphone"], type="filepath", buttons=[]
-    )
+        return gr.Textbox(
+            label=name, lines=4, max_lines=12, placeholder="Type here", autofocus=True
+        )
 
-
-def _read_text(name: str, value: Any) -> str:
-    return value or ""
-
-
-def _read_json(name: str, value: Any) -> Any:
-    try:
-        return json.loads(value or "")
-    except ValueError as error:
-        raise UserError(f"{name}: this is not JSON ({error})") from None
+    def read(self, name: str, value: Any) -> str:
+        return value or ""
 
 
-def _read_recording(name: str, value: Any) -> bytes:
-    """Whatever was recorded or uploaded, as a WAV file of 16 bits."""
-    import soundfile
+class _JsonField(PageField):
+    def make(self, name: str) -> Any:
+        import gradio as gr
 
-    from apps.data.audio_files import decode_bytes
+        label = f"{name}, as JSON"
+        return gr.Textbox(label=label, lines=4, max_lines=12, placeholder="[0.1, 0.2]")
 
-    if not value:
-        raise UserError("there is no recording yet; record one, or choose a file")
-    clip = decode_bytes(Path(value).read_bytes(), Path(value).name)
-    content = io.BytesIO()
-    soundfile.write(content, clip.samples, clip.rate, format="WAV", subtype="PCM_16")
-    return content.getvalue()
-
-
-# One entry per kind of input.
-_TAKERS: dict[str, tuple[Callable[[str], Any], Callable[[str, Any], Any]]] = {
-    "recording": (_recording_field, _read_recording),
-    "text": (_text_field, _read_text),
-    "json": (_json_field, _read_json),
-}
+    def read(self, name: str, value: Any) -> Any:
+        try:
+            return json.loads(value or "")
+        except ValueError as error:
+            raise UserError(f"{name}: this is not JSON ({error})") from None
 
 
 def _theme() -> Any:

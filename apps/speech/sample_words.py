@@ -7,7 +7,7 @@ from functools import lru_cache
 import numpy as np
 
 from apps.data import Examples
-from apps.data.audio import Clip
+from apps.data.recordings.clip import Clip
 from apps.speech.phonemes import PRONUNCIATIONS
 from apps.speech.synthesis import RATE, Speaker, coloured_noise, spoken
 

@@ -10,11 +10,11 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 from sklearn.linear_model import LogisticRegression
 
-from apps.application import Baseline
+from apps.components import Baseline
 
 if TYPE_CHECKING:
     from apps.data import Examples
-    from apps.data.audio import Clip
+    from apps.data.recordings.clip import Clip
 
 _BANDS = 24
 _CEPSTRA = 13

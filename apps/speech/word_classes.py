@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+import keras
 import numpy as np
 
 from apps.data import Examples
-from apps.data.audio import Clip
+from apps.data.recordings.clip import Clip
 from apps.errors import UserError, nearest
+from apps.tasks.classification import ClassAnswers, Classification
 
 UNKNOWN, SILENCE = "unknown", "silence"
 
@@ -26,6 +28,48 @@ _PIECE_SECONDS = 1.0
 _LEVELS = (1e-4, 3e-2)
 _DIGITAL_SILENCE = 0.1
 _MOST_GENERATED = 1000
+
+
+class WordClasses(Classification):
+    """Words as classes, beside them `unknown` for other words and `silence` for none.
+
+    Args:
+        column: holds the labels.
+    """
+
+    passed_over = "labelled as a word, but without any sound"
+
+    def __init__(self, column: str = "label") -> None:
+        super().__init__(column, background=(SILENCE, UNKNOWN))
+
+    def check(self, examples: Examples, *, learning: bool) -> Examples:
+        """Labels as classes, and rows labelled as a word but without a sound left out."""
+        keywords = chosen_keywords(self.config.keywords)
+        if learning:
+            require_keywords(examples, keywords)
+        classed = with_classes(examples, keywords)
+        labelled = zip(classed["audio"], classed[self.column], strict=True)
+        heard = [
+            row
+            for row, (clip, label) in enumerate(labelled)
+            if label == SILENCE or not soundless(clip)
+        ]
+        if not heard:
+            raise UserError(
+                f"{examples.source}: every recording is digital silence; give words to hear"
+            )
+        return super().check(classed.select(heard), learning=learning)
+
+    def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
+        found = super().adapt(examples)
+        if self.generates_silence(examples):
+            labels = (*found["answers"].labels, SILENCE)
+            found["answers"] = ClassAnswers(labels, name="answers")
+        return found
+
+    def generates_silence(self, examples: Examples) -> bool:
+        """Whether silence is a class although no training row holds it."""
+        return self.config.silence > 0 and SILENCE not in examples[self.column]
 
 
 def chosen_keywords(text: str) -> tuple[str, ...]:

@@ -1,163 +1,134 @@
-"""What listening prints: a line for each word, text as it settles, or JSON."""
+"""What `stream` prints: a line for each decision, text as it settles, or JSON."""
 
 from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict
-from typing import Any, Protocol, TextIO
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping
+from typing import Any, TextIO
 
 import numpy as np
 
-from apps.streams.detection import Detector
-from apps.streams.transcript import LiveTranscript
+from apps.following import Decision, Follower
 
 _START_OF_LINE, _REST_OF_LINE = "\r", "\x1b[K"
-_METER_WIDTH = 20
-_METER_SECONDS = 0.1
 
 
-class Printer(Protocol):
-    """Prints what a stream's answers decide."""
-
-    def hear(self, answer: Mapping[str, np.ndarray], seconds: float) -> None:
-        """Take the answer to a chunk, with the seconds heard so far."""
-        ...
-
-    def finish(self) -> None:
-        """Print what is left, as the stream ends."""
-        ...
-
-
-class KeywordPrinter:
-    """One line for each word that is decided.
+class Printer(ABC):
+    """Prints what a follower decides.
 
     Args:
-        detector: decides.
-        out: takes the lines.
-        hidden: classes of which nothing is printed.
-        as_json: print objects with `start`, `end`, `label` and `probability`.
-        meter: takes a line with the likeliest class, written again and again; None for no meter.
+        follower: of one stream.
+        out: takes what is decided.
+        as_json: print each decision as an object on a line of its own.
+        live: takes what is undecided, in a line that is written again and again; None for nowhere.
     """
 
     def __init__(
-        self,
-        detector: Detector,
-        out: TextIO,
-        *,
-        hidden: Sequence[str],
-        as_json: bool,
-        meter: TextIO | None,
+        self, follower: Follower, out: TextIO, *, as_json: bool, live: TextIO | None
     ) -> None:
-        self._detector = detector
-        self._hidden = hidden
-        self._out = out
-        self._as_json = as_json
-        self._meter = meter
-        self._metered = 0.0
-
-    def hear(self, answer: Mapping[str, np.ndarray], seconds: float) -> None:
-        for found in self._detector.push(answer["probabilities"][: int(answer["steps"])]):
-            if found.label in self._hidden:
-                continue
-            self._clear_meter()
-            if self._as_json:
-                line = json.dumps(asdict(found), ensure_ascii=False)
-            else:
-                line = f"{found.end:8.2f} s  {found.label}  {found.probability:.2f}"
-            print(line, file=self._out, flush=True)
-        if self._meter is not None and seconds >= self._metered + _METER_SECONDS:
-            self._metered = seconds
-            self._write_meter(seconds)
-
-    def finish(self) -> None:
-        self._clear_meter()
-
-    def _write_meter(self, seconds: float) -> None:
-        averages = self._detector.averages
-        best = int(averages.argmax())
-        bar = "#" * round(float(averages[best]) * _METER_WIDTH)
-        shown = f"{seconds:8.1f} s  {bar:{_METER_WIDTH}}  {self._detector.labels[best]}"
-        assert self._meter is not None
-        self._meter.write(_START_OF_LINE + _fitting(shown) + _REST_OF_LINE)
-        self._meter.flush()
-
-    def _clear_meter(self) -> None:
-        if self._meter is not None:
-            self._meter.write(_START_OF_LINE + _REST_OF_LINE)
-            self._meter.flush()
-
-
-class TranscriptPrinter:
-    """Text as it settles; on a terminal, with what may still change behind it.
-
-    Args:
-        transcript: puts words together.
-        out: takes the text.
-        as_json: print an object for each settled word, `start`, `end`, `text`, `confidence` and
-            `settled` true, and one with `settled` false whenever the text behind it changes.
-        live: rewrite the last line with the text that has not settled.
-    """
-
-    def __init__(
-        self, transcript: LiveTranscript, out: TextIO, *, as_json: bool, live: bool
-    ) -> None:
-        self._transcript = transcript
+        self._follower = follower
         self._out = out
         self._as_json = as_json
         self._live = live
-        self._line = ""
-        self._partial = ""
+        self._undecided = ""
 
-    def hear(self, answer: Mapping[str, np.ndarray], seconds: float) -> None:
-        words = self._transcript.push(answer)
-        for word in words:
-            self._print_word(asdict(word))
-        partial = self._transcript.partial
-        if partial == self._partial and not (words and self._live):
-            return
-        self._partial = partial
-        if self._as_json:
-            start = self._transcript.settled_until
-            unsettled = {"start": start, "end": round(seconds, 3), "text": partial}
-            self._print_object({**unsettled, "settled": False})
-        elif self._live:
-            self._rewrite(partial)
+    def push(self, answer: Mapping[str, np.ndarray], end: Any) -> None:
+        """Take the answer to a chunk, and where the stream is behind it."""
+        decided = self._print(self._follower.push(answer, end))
+        undecided = self._follower.undecided
+        if self._live is not None and (decided or undecided != self._undecided):
+            self._rewrite(undecided)
+        self._undecided = undecided
 
     def finish(self) -> None:
-        for word in self._transcript.finish():
-            self._print_word(asdict(word))
-        if self._as_json:
-            return
-        if self._live:
+        """Print what is left, as the stream ends."""
+        self._print(self._follower.finish())
+        if self._live is not None:
             self._rewrite("")
-        print(file=self._out, flush=True)
 
-    def _print_word(self, word: dict[str, Any]) -> None:
-        if self._as_json:
-            self._print_object({**word, "settled": True})
-            return
+    def _print(self, decisions: Iterable[Decision]) -> bool:
+        """Print decisions; whether there was any for a person."""
+        any_text = False
+        for decision in decisions:
+            any_text |= bool(decision.text)
+            if self._as_json:
+                self._print_line(json.dumps(decision.fields, ensure_ascii=False))
+            elif decision.text:
+                self._print_text(decision.text)
+        return any_text
+
+    def _print_line(self, line: str) -> None:
+        print(line, file=self._out, flush=True)
+
+    @abstractmethod
+    def _print_text(self, text: str) -> None: ...
+
+    def _rewrite(self, undecided: str) -> None:
+        assert self._live is not None
+        self._live.write(_START_OF_LINE + _fitting(undecided) + _REST_OF_LINE)
+        self._live.flush()
+
+
+class LinePrinter(Printer):
+    """One line for each decision; `live` is another stream than `out`."""
+
+    def _print_line(self, line: str) -> None:
+        if self._live is not None:
+            self._rewrite("")
+        super()._print_line(line)
+
+    def _print_text(self, text: str) -> None:
+        self._print_line(text)
+
+
+class RunningPrinter(Printer):
+    """Decisions with spaces between them; where `live` is given, it is `out`."""
+
+    _line = ""
+
+    def finish(self) -> None:
+        super().finish()
+        if not self._as_json:
+            print(file=self._out, flush=True)
+
+    def _print_text(self, text: str) -> None:
         between = " " if self._line else ""
-        if self._live:
-            # A line that wraps cannot be written again.
-            if len(self._line) + len(word["text"]) + 2 > _columns() and self._line:
-                self._rewrite("")
-                print(file=self._out)
-                self._line = between = ""
-            self._line += between + word["text"]
+        if self._live is None:
+            self._line = text
+            self._out.write(between + text)
+            self._out.flush()
             return
-        self._line = word["text"]
-        self._out.write(between + word["text"])
-        self._out.flush()
+        # A line that wraps cannot be written again.
+        if self._line and len(self._line) + len(text) + 2 > _columns():
+            self._rewrite("")
+            print(file=self._out)
+            self._line = between = ""
+        self._line += between + text
 
-    def _print_object(self, fields: Mapping[str, Any]) -> None:
-        print(json.dumps(fields, ensure_ascii=False), file=self._out, flush=True)
+    def _rewrite(self, undecided: str) -> None:
+        between = " " if self._line and undecided else ""
+        super()._rewrite(self._line + between + undecided)
 
-    def _rewrite(self, partial: str) -> None:
-        shown = f"{self._line} {partial}" if partial and self._line else self._line + partial
-        self._out.write(_START_OF_LINE + _fitting(shown) + _REST_OF_LINE)
-        self._out.flush()
+
+def new_printer(
+    follower: Follower, out: TextIO, errors: TextIO, *, as_json: bool, live: bool | None
+) -> Printer:
+    """The printer that suits a follower.
+
+    Args:
+        follower: of one stream.
+        out: takes what is decided.
+        errors: takes what is undecided, where decisions are lines.
+        as_json: print objects.
+        live: whether to show what is undecided; None for where a terminal shows it.
+    """
+    if follower.running:
+        shown = not as_json and (out.isatty() if live is None else live)
+        return RunningPrinter(follower, out, as_json=as_json, live=out if shown else None)
+    shown = errors.isatty() if live is None else live
+    return LinePrinter(follower, out, as_json=as_json, live=errors if shown else None)
 
 
 def _columns() -> int:

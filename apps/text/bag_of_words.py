@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from apps.application import Baseline
+from apps.components import Baseline
 
 if TYPE_CHECKING:
     from apps.data import Examples

@@ -15,7 +15,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import StratifiedKFold
 
-from apps.application import Baseline
+from apps.components import Baseline
 from apps.layers.ngrams import NgramLogits
 from apps.layers.text import WordIds
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from apps.errors import UserError
+from apps.signatures import STATE
 from apps.training.distribution import Distribution
 from apps.training.run_folder import RunFolder
 
@@ -68,11 +69,17 @@ class Checkpoints:
         self._distribution = distribution or Distribution()
         self._last = folder.checkpoints / "last.npz"
 
-    def save(self, position: Position) -> None:
-        """Write the state that training would go on from."""
+    def save(self, position: Position, carried: Mapping[str, np.ndarray]) -> None:
+        """Write the state that training would go on from.
+
+        Args:
+            position: how far it has come.
+            carried: states of the model that the next batch goes on from, by name.
+        """
         if not self._distribution.chief:
             return
         arrays = _arrays([*self._model.variables, *self._optimizer.variables])
+        arrays |= carried
         arrays["position"] = np.frombuffer(json.dumps(asdict(position)).encode(), np.uint8)
         self._folder.write_arrays(self._last, arrays)
         keep = self._best_file(position) if position.best else None
@@ -80,15 +87,21 @@ class Checkpoints:
             if file != keep:
                 file.unlink(missing_ok=True)
 
-    def restore(self) -> Position:
-        """Load the last state into model and optimiser; a fresh position where there is none."""
+    def restore(self) -> tuple[Position, dict[str, np.ndarray]]:
+        """Load the last state into model and optimiser.
+
+        Returns:
+            How far training has come, a fresh position where there is no state, and what the model
+            carries.
+        """
         arrays = self._read(self._last)
         if not arrays:
-            return Position()
+            return Position(), {}
         position = Position(**json.loads(arrays.pop("position").tobytes()))
+        carried = {name: arrays.pop(name) for name in list(arrays) if name.startswith(STATE)}
         variables = [*self._model.variables, *self._optimizer.variables]
         _assign(variables, arrays, str(self._last))
-        return position
+        return position, carried
 
     def save_best(self, position: Position) -> None:
         """Write the weights that the position calls the best."""

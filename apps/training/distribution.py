@@ -57,26 +57,30 @@ class Distribution:
         return self._strategy.scope() if self._strategy else contextlib.nullcontext()
 
     def run(
-        self, step: Callable[[Mapping[str, tf.Tensor], Any], tf.Tensor], batch: Any
-    ) -> tf.Tensor:
+        self, step: Callable[[Mapping[str, tf.Tensor], Any], tuple[tf.Tensor, Any]], batch: Any
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
         """Run a step on every device, each with its share of the batch.
 
         Args:
-            step: takes a share and its weight, returns a tensor that is the same on all devices.
+            step: takes a share and its weight; returns a tensor that is the same on all devices,
+                and the states of its rows by name.
             batch: tensors `(rows, …)`, at least one row.
 
         Returns:
-            What the step returns.
+            What the step returns, the states those of all rows.
         """
         if self._strategy is None:
             return step(batch, 1.0)
 
-        def own(batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        def own(batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
             context = tf.distribute.get_replica_context()
-            return step(*share(batch, context.replica_id_in_sync_group, self.replicas))
+            piece = share(batch, context.replica_id_in_sync_group, self.replicas)
+            loss, states = step(piece.batch, piece.weight)
+            return loss, self.summed(piece.spread(states)) if states else {}
 
         results = self._strategy.run(own, (batch,))
-        return self._strategy.experimental_local_results(results)[0]
+        local = self._strategy.experimental_local_results
+        return tf.nest.map_structure(lambda result: local(result)[0], results)
 
     def summed(self, values: Any) -> Any:
         """Sums over all devices, inside a step.

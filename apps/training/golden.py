@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 import tensorflow as tf
 
-if TYPE_CHECKING:
-    from apps.application import Application
-    from apps.data import Examples
+from apps.application import Application
+from apps.data import Batch, Examples
+from apps.signatures import STATE, Signature
 
 _TYPICAL = 3
 _SEPARATOR = "|"
@@ -32,35 +31,68 @@ class Golden:
     outputs: Mapping[str, np.ndarray]
 
 
-def golden_answers(application: Application, examples: Examples) -> list[Golden]:
+def golden_answers(application: Application, units: Examples) -> list[Golden]:
     """Ask a trained model for typical, longest and unusual inputs, alone and together.
 
     Args:
         application: with its trained model.
-        examples: rows from which inputs are taken.
+        units: from which inputs are taken.
 
     Returns:
         Requests of one row each, then one of all rows, then the same rows prepared, then a step of
         a stream where the application reads streams.
     """
-    lengths = application.prepare(examples, targets=False).lengths
-    rows = list(dict.fromkeys([*range(min(_TYPICAL, len(examples))), int(lengths.argmax())]))
-    usual = [application.raw(examples.select([row])) for row in rows]
-    unusual = application.unusual()
-    count = len(next(iter(unusual.values())))
-    alone = usual + [{name: v[i : i + 1] for name, v in unusual.items()} for i in range(count)]
-    together = {name: _stacked([one[name] for one in alone]) for name in unusual}
-    chosen = application.prepare(examples.select(rows), targets=False)
-    batch = chosen.fetch(np.arange(len(rows)), int(chosen.lengths.max()))
-    asked = [("serving_default", inputs) for inputs in [*alone, together]]
+    lengths = application.view(units, targets=False).lengths
+    rows = list(dict.fromkeys([*range(min(_TYPICAL, len(units))), int(lengths.argmax())]))
+    usual = [application.raw(units.select([row])) for row in rows]
+    edges = application.input.edge_cases()
+    count = len(next(iter(edges.values())))
+    alone = usual + [{name: v[i : i + 1] for name, v in edges.items()} for i in range(count)]
+    together = {name: _stacked([one[name] for one in alone]) for name in edges}
     signatures = application.signatures()
-    asked.append(("tensors", {name: batch[name] for name in signatures["tensors"].inputs}))
+    chosen = application.view(units.select(rows), targets=False)
+    longest = int(chosen.lengths.max(initial=1))
+    batch = chosen.fetch(Batch(np.arange(len(chosen)), longest, np.ones(len(chosen), bool)))
+    taken = signatures["tensors"].inputs
+    states = {
+        n: np.zeros([len(chosen), *spec.shape[1:]], np.float32)
+        for n, spec in taken.items()
+        if n.startswith(STATE)
+    }
+    asked = [("serving_default", inputs) for inputs in [*alone, together]]
+    asked.append(("tensors", {name: {**batch, **states}[name] for name in taken}))
     if "step" in signatures:
         asked.append(("step", {n: _silence(spec) for n, spec in signatures["step"].inputs.items()}))
     return [
         Golden(name, inputs, _answer(signatures[name].call, inputs.values()))
         for name, inputs in asked
     ]
+
+
+def further_requests(signatures: Mapping[str, Signature], goldens: list[Golden]) -> list[Golden]:
+    """Requests of one row for `serving_default` in the form of other entry points.
+
+    Args:
+        signatures: the entry points by name.
+        goldens: as `golden_answers` gives them.
+
+    Returns:
+        Those that another entry point can hold, with the answers that they must get there.
+    """
+    served = [
+        one
+        for one in goldens
+        if one.signature == "serving_default" and len(next(iter(one.inputs.values()))) == 1
+    ]
+    found = []
+    for name, signature in signatures.items():
+        if signature.example is None:
+            continue
+        for one in served:
+            made = signature.example(one.inputs, one.outputs)
+            if made is not None:
+                found.append(Golden(name, *made))
+    return found
 
 
 def to_arrays(goldens: list[Golden]) -> dict[str, np.ndarray]:

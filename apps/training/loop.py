@@ -15,12 +15,14 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from apps.application import Application
-from apps.data import Prepared, dataset, epoch_batches
+from apps.data import View, dataset
 from apps.errors import UserError
+from apps.training.carried import Carried, as_arrays
 from apps.training.checkpoints import Checkpoints, Position
 from apps.training.distribution import Distribution
 from apps.training.gradients import batch_gradients
 from apps.training.interrupt import interrupt_between_steps
+from apps.training.measuring import provisional_metrics
 from apps.training.optimizer import LazyAdam
 from apps.training.prediction import Predictor
 from apps.training.run_folder import RunFolder
@@ -61,13 +63,13 @@ class Budget:
 
 
 class Training:
-    """Trains an application's model on prepared rows.
+    """Trains an application's model on the units of a view.
 
     Args:
         application: with its model built.
-        train: rows to learn from, with targets.
-        validation: rows to choose by.
-        truth: what the application measures the validation outputs against.
+        train: units to learn from, with targets.
+        validation: units to choose by, with targets.
+        truth: what the task gives for the latter beside targets, if anything.
         folder: the run folder, for checkpoints and history.
         budget: how long it may take.
         log: takes a line for the user.
@@ -78,9 +80,9 @@ class Training:
     def __init__(
         self,
         application: Application,
-        train: Prepared,
-        validation: Prepared,
-        truth: np.ndarray,
+        train: View,
+        validation: View,
+        truth: np.ndarray | None,
         folder: RunFolder,
         budget: Budget,
         log: Callable[[str], None],
@@ -91,7 +93,8 @@ class Training:
         self.train, self.validation, self.truth = train, validation, truth
         self.folder, self.budget, self.log = folder, budget, log
         self.model = application.model
-        self.predictor = Predictor.of(application)
+        self.predictor = Predictor(application)
+        self.carried = Carried(self.model)
         self.distribution = distribution or Distribution()
         with self.distribution.scope():
             self.optimizer = LazyAdam(
@@ -100,11 +103,12 @@ class Training:
             self.optimizer.exclude_from_weight_decay(var_names=["embedding", "bias"])
             self.optimizer.build(self.model.trainable_variables)
         self.checkpoints = Checkpoints(folder, self.model, self.optimizer, self.distribution)
-        self.steps = math.ceil(len(train.lengths) / config.batch_size)
+        self.steps = train.steps(config.batch_size)
         self._earlier = 0.0
         self._position: Position | None = None
         self._ended = False
-        self._step: Callable[[Mapping[str, tf.Tensor]], tf.Tensor] | None = None
+        self._step: Callable[[Mapping[str, tf.Tensor]], Any] | None = None
+        self._states: dict[str, tf.Tensor] = {}
         self._paced: tuple[float, int] | None = None
 
     def run(
@@ -130,8 +134,9 @@ class Training:
         with self.distribution.together():
             position = self._position
             if position is None:
-                position = self._position = self.checkpoints.restore()
-                self._earlier = position.seconds
+                position, carried = self.checkpoints.restore()
+                self._position, self._earlier = position, position.seconds
+                self._states = {name: tf.constant(state) for name, state in carried.items()}
             while not position.stopped and (epochs is None or position.epoch < epochs):
                 self._run_epoch(position, on_step)
                 self._close_epoch(position)
@@ -148,11 +153,11 @@ class Training:
 
     def _run_epoch(self, position: Position, on_step: Callable[[Position], None] | None) -> None:
         config = self.application.config
-        batches = epoch_batches(
-            self.train.lengths, config.batch_size, seed=self.application.seed, epoch=position.epoch
-        )
+        batches = self.train.epoch(config.batch_size, self.application.seed, position.epoch)
         data = dataset(self.train, batches, start=position.step)
-        step = self._step or _traced(self._train_step, data)
+        if self.carried and not self._states:
+            self._states = self.carried.zeros(config.batch_size)
+        step = self._step or self._traced(data)
         self._step = step
         losses: list[tf.Tensor] = []
         saved = time.monotonic()
@@ -172,7 +177,8 @@ class Training:
                 if self.budget.minutes is not None:
                     rate = self.distribution.rate(rate)
                 self.optimizer.learning_rate.assign(rate)
-                losses.append(step(batch))
+                loss, self._states = step({**batch, **self._states})
+                losses.append(loss)
                 position.step += 1
                 position.total += 1
                 bar.update()
@@ -216,7 +222,7 @@ class Training:
         )
         position.step, position.loss_sum, position.loss_steps = 0, 0.0, 0
         score = metrics[application.objective]
-        if application.better(score, position.best["value"] if position.best else None):
+        if application.judge.beats(score, position.best["value"] if position.best else None):
             position.best = {"epoch": position.epoch, "total": position.total, "value": score}
             position.stale = 0
             self.checkpoints.save_best(position)
@@ -235,22 +241,29 @@ class Training:
         """Validation metrics, measured once for all processes, which must not differ over them."""
 
         def measure() -> bytes:
-            decoded = self.application.decode(self.predictor(self.validation))
-            return json.dumps(self.application.measure(self.truth, decoded)).encode()
+            found = provisional_metrics(
+                self.application, self.predictor, self.validation, self.truth
+            )
+            return json.dumps(found).encode()
 
         return json.loads(self.distribution.from_chief(measure))
 
-    def _train_step(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
-        return self.distribution.run(self._replica_step, batch)
+    def _traced(self, data: tf.data.Dataset) -> Callable[..., Any]:
+        """The step as one graph that takes every batch, of whatever length."""
+        step = tf.function(self._train_step)
+        return step.get_concrete_function({**data.element_spec, **self.carried.specs()})
 
-    def _replica_step(self, batch: Mapping[str, tf.Tensor], weight: Any) -> tf.Tensor:
+    def _train_step(self, batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, Any]:
+        return self.distribution.run(self._replica_step, self.carried.begun(batch))
+
+    def _replica_step(self, batch: Mapping[str, tf.Tensor], weight: Any) -> tuple[tf.Tensor, Any]:
         """A device's own share of a step; every device ends with the same weights."""
         config = self.application.config
-        own = batch_gradients(self.application, batch, weight, config.parts)
-        loss, gradients = self.distribution.summed(own)
+        own = batch_gradients(self.application, batch, weight, config.accumulation_steps)
+        loss, gradients = self.distribution.summed((own.loss, own.gradients))
         gradients, _ = tf.clip_by_global_norm(gradients, config.clip_norm)
         self.optimizer.apply(gradients, self.model.trainable_variables)
-        return loss
+        return loss, own.states
 
     def _learning_rate(self, position: Position) -> float:
         """Linear warm-up, then linear decay to zero at the last epoch or the last minute."""
@@ -271,7 +284,7 @@ class Training:
         began, before = self._paced
         rows = max(position.total - before, 1) * self.application.config.batch_size
         pace = (time.monotonic() - began) / rows
-        return left < 5 + self.budget.minutes + 2 * pace * len(self.validation.lengths)
+        return left < 5 + self.budget.minutes + 2 * pace * len(self.validation)
 
     def _seconds(self) -> float:
         return self._earlier + time.monotonic() - self.budget.started
@@ -291,9 +304,4 @@ class Training:
 
     def _save(self, position: Position) -> None:
         position.seconds = self._seconds()
-        self.checkpoints.save(position)
-
-
-def _traced(function: Callable[..., Any], data: tf.data.Dataset) -> Callable[..., Any]:
-    """A function as one graph that takes every element of a data set, of whatever length."""
-    return tf.function(function).get_concrete_function(data.element_spec)
+        self.checkpoints.save(position, as_arrays(self._states))

@@ -1,100 +1,135 @@
-"""Outputs of a model for prepared rows, and how long one of them takes."""
+"""Outputs of a model for the units of a view, batch by batch, and how long one of them takes."""
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, Self, TypeAlias
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.data import Prepared, dataset, in_order, sorted_batches
+from apps.application import Application
+from apps.data import Batch, View, dataset
+from apps.training.carried import BEGINS, Carried, states_of, without_states
 
-if TYPE_CHECKING:
-    from apps.application import Application
-
-Steps: TypeAlias = Callable[[np.ndarray], np.ndarray | None]
-
-_TIMED_ROWS = 20
-# Rows with an output for each step are recordings and the like, whose activations take memory.
+_TIMED_UNITS = 20
+# Outputs with a time axis belong to recordings and the like, whose activations take memory.
 _ROWS, _LONG_ROWS = 64, 16
 
 
-class Predictor:
-    """A model as one graph that takes batches of any size and length, traced at the first call.
+class Predicted(NamedTuple):
+    """A batch and what the model gives for it.
 
-    Args:
-        model: from prepared tensors to one output tensor, `(batch, …)` of fixed shape or
-            `(batch, steps, …)`.
-        steps: of an output with steps, how many of them count for rows of so many input steps.
+    Attributes:
+        units: `(batch,)` int64, numbers of the view's units; empty rows are left out.
+        batch: the arrays of those rows by name.
+        outputs: an array `(batch, …)`, or several by name; padded as the batch is.
     """
 
-    def __init__(self, model: keras.Model, steps: Steps | None = None) -> None:
-        self._model = model
-        self._steps = steps
-        self._traced: Any = None
+    units: np.ndarray
+    batch: dict[str, np.ndarray]
+    outputs: Any
 
-    @classmethod
-    def of(cls, application: Application) -> Self:
-        """What predicts with an application's model."""
-        stepwise = application.output_steps(np.zeros(0, np.int64)) is not None
-        return cls(application.model, application.output_steps if stepwise else None)
 
-    def __call__(self, prepared: Prepared, batch_size: int | None = None) -> np.ndarray:
-        """The outputs of all prepared rows, in their order.
+class Predictor:
+    """An application's model as one graph for batches of any size and length.
 
-        Args:
-            prepared: the rows.
-            batch_size: rows at a time, of like length; fewer unless given where outputs have steps.
+    Args:
+        application: its `inference` model is used.
+    """
 
-        Returns:
-            Array `(rows, …)` float32; where outputs have steps, `(rows,)` of objects, each the
-            array `(steps, …)` float32 of its row.
-        """
-        if batch_size is None:
-            batch_size = _ROWS if self._steps is None else _LONG_ROWS
-        batches = sorted_batches(prepared.lengths, batch_size)
-        outputs = [self._outputs(batch).numpy() for batch in dataset(prepared, batches)]
-        if self._steps is None:
-            return in_order(batches, outputs)
-        found = np.empty(len(prepared), object)
-        for batch, padded in zip(batches, outputs, strict=True):
-            steps = np.asarray(self._steps(prepared.lengths[batch.rows]))
-            for row, output, count in zip(batch.rows, padded, steps, strict=True):
-                found[row] = output[:count]
-        return found
+    def __init__(self, application: Application) -> None:
+        self._application = application
+        self._model = application.inference()
+        self._carried = Carried(self._model)
+        self._traced: Callable[..., Any] | None = None
+        self._answering: Callable[..., Any] | None = None
+        long = any(len(tensor.shape) > 2 for tensor in self._model.outputs)
+        self._rows = _LONG_ROWS if long else _ROWS
 
-    def milliseconds(self, prepared: Prepared) -> float:
-        """Median time of one example in a batch of its own, in milliseconds."""
+    def __call__(self, view: View) -> Iterator[Predicted]:
+        """Outputs for all units, in the order of the view's sweep."""
+        batches = view.sweep(self._rows)
+        states: dict[str, tf.Tensor] = {}
+        for batch, tensors in zip(batches, dataset(view, batches), strict=True):
+            if self._carried:
+                rows = len(batch.rows)
+                same = bool(states) and len(next(iter(states.values()))) == rows
+                tensors = {**tensors, **(states if same else self._carried.zeros(rows))}
+            outputs = self._outputs(tensors)
+            states = states_of(outputs)
+            yield _without_empty_rows(batch, tensors, without_states(outputs))
+
+    def answers(self, outputs: Any) -> dict[str, np.ndarray]:
+        """Named answers made of a batch of outputs, as arrays."""
+        if self._answering is None:
+            specs = without_states(_specs(self._model.output))
+            self._answering = tf.function(self._application.task.answers, input_signature=[specs])
+        given = tf.nest.map_structure(tf.constant, outputs)
+        return {name: value.numpy() for name, value in self._answering(given).items()}
+
+    def milliseconds(self, view: View) -> float:
+        """Median time of one unit in a batch of its own, in milliseconds."""
         times = []
-        for row in range(min(_TIMED_ROWS, len(prepared.lengths)) * 2):
-            number = row % len(prepared.lengths)
-            fetched = prepared.fetch(np.array([number]), int(prepared.lengths[number]))
-            batch = {tensor.name: tf.constant(fetched[tensor.name]) for tensor in self._inputs}
+        for unit in range(min(_TIMED_UNITS, len(view)) * 2):
+            number = unit % len(view)
+            alone = Batch(np.array([number]), int(view.lengths[number]), np.ones(1, bool))
+            fetched = view.fetch(alone)
+            batch = {name: tf.constant(value) for name, value in fetched.items()}
             start = time.perf_counter()
-            self._outputs(batch).numpy()
+            outputs = self._outputs({**batch, **self._carried.zeros(1)})
+            tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
             times.append(time.perf_counter() - start)
         return round(1e3 * float(np.median(times[len(times) // 2 :])), 3)
 
-    @property
-    def _inputs(self) -> list[keras.KerasTensor]:
-        return self._model.inputs
-
-    def _outputs(self, batch: Mapping[str, tf.Tensor]) -> tf.Tensor:
+    def _outputs(self, batch: Mapping[str, tf.Tensor]) -> Any:
+        names = [tensor.name for tensor in self._model.inputs]
+        names += [BEGINS] if self._carried and BEGINS not in names else []
+        given = {name: batch[name] for name in names}
         if self._traced is None:
-            specs = {t.name: tf.TensorSpec(t.shape, t.dtype) for t in self._inputs}
-            self._traced = tf.function(
-                lambda inputs: tf.cast(self._model(inputs, training=False), tf.float32)
-            ).get_concrete_function(specs)
-        return self._traced({tensor.name: batch[tensor.name] for tensor in self._inputs})
+            specs = {t.name: tf.TensorSpec(t.shape, t.dtype) for t in self._model.inputs}
+            if self._carried:
+                specs[BEGINS] = tf.TensorSpec((None,), tf.bool)
+            self._traced = tf.function(self._call).get_concrete_function(specs)
+        return self._traced(given)
+
+    def _call(self, batch: Mapping[str, tf.Tensor]) -> Any:
+        begun = self._carried.begun(batch)
+        inputs = {tensor.name: begun[tensor.name] for tensor in self._model.inputs}
+        return tf.nest.map_structure(_in_float32, self._model(inputs, training=False))
 
 
-def predict(
-    predicting: Application | keras.Model, prepared: Prepared, batch_size: int | None = None
-) -> np.ndarray:
-    """Outputs of all prepared rows; arguments and result as of a `Predictor`."""
-    model = isinstance(predicting, keras.Model)
-    predictor = Predictor(predicting) if model else Predictor.of(predicting)
-    return predictor(prepared, batch_size)
+def outputs_of(application: Application, view: View) -> list[Any]:
+    """The output of every unit of a view in their order, for models of one output.
+
+    Where outputs have a time axis each is as long as its batch was padded.
+    """
+    found: list[Any] = [None] * len(view)
+    for predicted in Predictor(application)(view):
+        for unit, output in zip(predicted.units, predicted.outputs, strict=True):
+            found[unit] = output
+    return found
+
+
+def _without_empty_rows(batch: Batch, tensors: Mapping[str, Any], outputs: Any) -> Predicted:
+    real = batch.rows >= 0
+    arrays = {name: tensor.numpy() for name, tensor in tensors.items()}
+    made = tf.nest.map_structure(lambda tensor: tensor.numpy(), outputs)
+    if not real.all():
+        arrays = {name: array[real] for name, array in arrays.items()}
+        made = tf.nest.map_structure(lambda array: array[real], made)
+    return Predicted(batch.rows[real], arrays, made)
+
+
+def _specs(output: Any) -> Any:
+    def spec(tensor: keras.KerasTensor) -> tf.TensorSpec:
+        floating = tf.as_dtype(tensor.dtype).is_floating
+        return tf.TensorSpec(tensor.shape, tf.float32 if floating else tensor.dtype)
+
+    return tf.nest.map_structure(spec, output)
+
+
+def _in_float32(tensor: tf.Tensor) -> tf.Tensor:
+    return tf.cast(tensor, tf.float32) if tensor.dtype.is_floating else tensor

@@ -66,15 +66,21 @@ def _processor() -> str:
 
 
 def _revision() -> str:
-    folder = Path(__file__).resolve().parent
+    """The commit of the checkout that holds this file, or the version that was installed."""
+    file = Path(__file__).resolve()
+    for installed in file.parents[2].glob("lstm_applications-*.dist-info"):
+        return f"lstm-applications {metadata.Distribution.at(installed).version}"
     try:
-        done = subprocess.run(
-            ["git", "describe", "--always", "--dirty", "--abbrev=12"],
-            cwd=folder,
-            capture_output=True,
-            text=True,
-            timeout=10,
-        )
+        # A copy of the package may lie in a repository of something else, which does not track it.
+        if not _git(file.parent, "ls-files", file.name):
+            return "unknown"
+        return _git(file.parent, "describe", "--always", "--dirty", "--abbrev=12") or "unknown"
     except (OSError, subprocess.TimeoutExpired):
         return "unknown"
-    return done.stdout.strip() or "unknown"
+
+
+def _git(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        ["git", *arguments], cwd=folder, capture_output=True, text=True, timeout=10
+    )
+    return done.stdout.strip()

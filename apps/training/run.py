@@ -2,27 +2,31 @@
 
 from __future__ import annotations
 
-import os
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import keras
-import numpy as np
 
-from apps import catalogue, environment
-from apps.application import Application, Baseline
-from apps.data import read
+from apps import catalogue
+from apps.answers import answers as as_python
+from apps.application import Application
+from apps.components import Baseline
+from apps.data import Examples, read
 from apps.errors import UserError
-from apps.report.bootstrap import bootstrap_interval
-from apps.report.record import read_predictions
-from apps.report.report import write_report
-from apps.training.prediction import predict
+from apps.training.finish import report_of
+from apps.training.measuring import (
+    baseline_metrics,
+    intervals_of,
+    measured,
+    metrics_of,
+)
+from apps.training.prediction import Predictor
 from apps.training.run_folder import RunFolder
 
 
-class Run:
+class FinishedRun:
     """A trained model with its configuration and baselines, independent of its training data.
 
     Args:
@@ -36,7 +40,7 @@ class Run:
         files = RunFolder(folder)
         files.require_finished()
         about = files.about()
-        kind = catalogue.load(about["application"])
+        kind: type[Application] = catalogue.load(about["application"])
         try:
             served = keras.models.load_model(files.model, compile=False)
         except (OSError, ValueError, KeyError, TypeError) as error:
@@ -48,9 +52,9 @@ class Run:
         self.folder = files.path
         self.seed: int = about["seed"]
         self.renamed: dict[str, str] = about["columns"]
-        self.application: Application = kind.from_served(
-            kind.Config.from_values(about["config"]), self.seed, served
-        )
+        config = kind.Config.from_values(about["config"])
+        self.application = kind.restored(config, self.seed, served)
+        self._predictor: Predictor | None = None
 
     def __repr__(self) -> str:
         return f"Run({str(self.folder)!r}, application={self.application.name!r})"
@@ -65,6 +69,13 @@ class Run:
         """What was measured on the validation rows at the end of training."""
         return self.files.read_json(self.files.metrics)
 
+    @property
+    def predictor(self) -> Predictor:
+        """The model as one graph, traced once."""
+        if self._predictor is None:
+            self._predictor = Predictor(self.application)
+        return self._predictor
+
     def evaluate(self, data: Any, *, columns: Mapping[str, str] | None = None) -> dict[str, Any]:
         """Measure the model and its baselines on data that it has not seen.
 
@@ -74,26 +85,26 @@ class Run:
 
         Returns:
             Each metric by name, `interval` (95 % bootstrap, by metric), `examples`, `skipped`,
-            `baselines` (each with the same metrics), `decoders` (the same, where the application
-            has several) and `seconds`.
+            `baselines` (each with the same metrics), `decoders` (the same, where the task has
+            several) and `seconds`. An undefined figure is None.
         """
         started = time.monotonic()
-        application = self.application
-        rows = self._read(data, columns, tuple(application.columns))
-        examples = application.check(rows, learning=False)
-        truth = application.truth(examples)
-        outputs = predict(application, application.prepare(examples, targets=False))
-        decoded = application.decode(outputs)
+        application, task = self.application, self.application.task
+        rows = self._read(data, columns, application.columns())
+        checked = application.check(rows, learning=False)
+        units = application.input.units(checked)
+        found = measured(application, self.predictor, application.view(units), task.truth(units))
+        decoders = {name: metrics_of(task, one) for name, one in found.decoders.items()}
         return {
-            **application.measure(truth, decoded),
-            "interval": bootstrap_interval(application.measure, truth, decoded, seed=self.seed),
-            "examples": len(examples),
-            "skipped": max(len(rows) - len(examples), 0),
+            **metrics_of(task, found.statistics),
+            "interval": intervals_of(task, found.statistics, units, self.seed),
+            "examples": len(units),
+            "skipped": max(len(rows) - len(checked), 0),
             "baselines": {
-                name: application.measure(truth, baseline.predict(examples))
+                name: baseline_metrics(task, baseline, units)
                 for name, baseline in self.baselines().items()
             },
-            **measured_decoders(application, truth, outputs),
+            **({"decoders": decoders} if decoders else {}),
             "seconds": round(time.monotonic() - started, 2),
         }
 
@@ -109,45 +120,24 @@ class Run:
         Returns:
             One answer a row, of names and JSON values.
         """
-        names = self.application.inputs
+        application = self.application
+        names = tuple(application.input.columns)
         if isinstance(inputs, Sequence) and not isinstance(inputs, str):
             if not inputs:
                 return []
             if not isinstance(inputs[0], (Mapping, tuple)):
                 inputs = [{names[0]: value} for value in inputs]
                 columns = {}
-        examples = self._read(inputs, columns, names)
-        outputs = predict(self.application, self.application.prepare(examples, targets=False))
-        return self.application.answers(self.application.decode(outputs))
-
-    def export(
-        self,
-        base: str | os.PathLike[str] = "saved_models",
-        *,
-        onnx: bool = False,
-        log: Callable[[str], None] | None = None,
-    ) -> Path:
-        """Write the next version of the SavedModel, put through the gate before it appears.
-
-        Args:
-            base: the folder of all models.
-            onnx: also write `assets.extra/model.onnx`, with what it needs beside it.
-            log: takes progress lines; standard error unless given.
-
-        Returns:
-            The folder of the version, `base/APPLICATION/N`.
-
-        Raises:
-            UserError: the gate refuses the version, or it cannot be written.
-        """
-        from apps.export.saved_model import export_version
-
-        return export_version(self, base, onnx=onnx, log=log or environment.say)
+        units = application.input.units(self._read(inputs, columns, names))
+        found: dict[int, dict[str, Any]] = {}
+        for predicted in self.predictor(application.view(units, targets=False)):
+            answered = as_python(self.predictor.answers(predicted.outputs), len(predicted.units))
+            found.update(zip(map(int, predicted.units), answered, strict=True))
+        return [found[unit] for unit in range(len(found))]
 
     def report(self) -> Path:
         """Write `report.html` again from what the run folder holds."""
-        sections = self.application.sections(read_predictions(self.folder))
-        return write_report(self.folder, sections, purpose=_purpose(self.application))
+        return report_of(self.files, self.application)
 
     def baselines(self) -> dict[str, Baseline]:
         """The fitted baselines, by name."""
@@ -156,24 +146,13 @@ class Run:
             baseline.restore(self.files.read_arrays(self.files.baselines / f"{name}.npz"))
         return fitted
 
-    def _read(self, source: Any, columns: Mapping[str, str] | None, names: Sequence[str]) -> Any:
+    def _read(
+        self, source: Any, columns: Mapping[str, str] | None, names: Iterable[str]
+    ) -> Examples:
         """Rows of the named columns; names from training hold only where the source has them."""
         application = self.application
-        wanted = {name: application.columns[name] for name in names}
+        known = application.columns()
+        wanted = {name: known[name] for name in names}
         renamed = self.renamed if columns is None else columns
         renamed = {name: other for name, other in renamed.items() if name in wanted}
         return read(source, wanted, rename=renamed, sample=application.sample, seed=self.seed + 1)
-
-
-def measured_decoders(
-    application: Application, truth: np.ndarray, outputs: np.ndarray
-) -> dict[str, dict[str, dict[str, float]]]:
-    """Metrics of each way to decode the outputs, under `decoders`; nothing where there is one."""
-    decoded = application.decoders(outputs)
-    measured = {name: application.measure(truth, one) for name, one in decoded.items()}
-    return {"decoders": measured} if measured else {}
-
-
-def _purpose(application: Application) -> str:
-    answers = catalogue.APPLICATIONS[application.name].answers
-    return f"It answers {answers}."

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from typing import Any
 
 from apps import environment
 from apps.training.distribution import distribute
-from apps.training.run import Run
+from apps.training.plan import Plan
+from apps.training.run import FinishedRun
 from apps.training.run_folder import RunFolder, new_run_folder
-from apps.training.session import Session, check_same, describe
+from apps.training.session import Session
 
 
 def train(
@@ -26,7 +28,7 @@ def train(
     log: Callable[[str], None] | None = None,
     strategy: str | None = None,
     **settings: Any,
-) -> Run:
+) -> Path:
     """Train an application on a data source.
 
     Args:
@@ -45,14 +47,16 @@ def train(
         **settings: hyperparameters of the application.
 
     Returns:
-        The finished run.
+        The folder of the finished run.
 
     Raises:
         UserError: settings, data or folder are at fault; nothing is left half-written.
         KeyboardInterrupt: with everything on disk that `resume` needs.
     """
     say = log or environment.say
-    about = describe(application, data, validation, columns, seed, settings)
+    plan = Plan(
+        application, data, validation=validation, columns=columns, seed=seed, settings=settings
+    )
     folder = RunFolder(run or new_run_folder(application))
     distribution = distribute(strategy, say)
 
@@ -61,24 +65,13 @@ def train(
         return b"finished" if done else b""
 
     if distribution.from_chief(state):
-        check_same(folder, about)
+        plan.require_same(folder)
         say(f"{folder.path}: training has finished already")
-        finished = Run(folder.path)
         if not folder.report.is_file():
-            say(f"report: {finished.report()}")
-        return finished
+            say(f"report: {FinishedRun(folder.path).report()}")
+        return folder.path
     session = Session(
-        application,
-        data,
-        validation=validation,
-        columns=columns,
-        minutes=minutes,
-        seed=seed,
-        run=folder.path,
-        resume=resume,
-        log=say,
-        strategy=distribution,
-        **settings,
+        plan, minutes=minutes, run=folder.path, resume=resume, log=say, strategy=distribution
     )
     # Before the model, so that its epochs can be read against what they have to beat.
     session.baselines()

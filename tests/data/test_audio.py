@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from apps.data import Clip, RaggedRows
-from apps.data.audio import spooled
+from apps.data import Clip, Sequences
+from apps.data.recordings.clip import spooled
 from apps.data.spool import Spool
 from apps.errors import UserError
 
@@ -88,7 +88,7 @@ def test_resampled_floats_stay_in_range():
 def test_a_long_clip_is_resampled_in_blocks(monkeypatch):
     clip = Clip.of(TONE, 8000)
     whole = clip.at(11025)
-    monkeypatch.setattr("apps.data.audio._BLOCK", 700)
+    monkeypatch.setattr("apps.data.recordings.clip._BLOCK", 700)
     assert np.abs(clip.at(11025) - whole).max() < 1e-6
 
 
@@ -142,7 +142,7 @@ def test_spooled_clips_are_the_same_clips():
 
 
 def test_ragged_rows_hold_floats():
-    ragged = RaggedRows.from_rows((clip.at(16000) for clip in [Clip.of(TONE, 16000)]), np.float32)
+    ragged = Sequences.from_rows((clip.at(16000) for clip in [Clip.of(TONE, 16000)]), np.float32)
     assert ragged.values.dtype == np.float32
     fetched = ragged.fetch(np.array([0]), 8005)
     assert fetched.dtype == np.float32

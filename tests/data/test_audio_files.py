@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from apps.data.audio_files import decode, decode_bytes
+from apps.data.recordings.decoding import decode, decode_bytes
 from apps.errors import UserError
 
 RATE = 16000
@@ -73,7 +73,7 @@ def test_a_float_file_beyond_full_scale_is_scaled_down_whole(written):
 
 
 def test_a_long_file_is_read_in_blocks(written, monkeypatch):
-    monkeypatch.setattr("apps.data.audio_files._BLOCK_FRAMES", 999)
+    monkeypatch.setattr("apps.data.recordings.decoding._BLOCK_FRAMES", 999)
     for subtype in ("PCM_16", "FLOAT"):
         clip = decode(written(TONE, subtype=subtype))
         assert len(clip.samples) == len(TONE)

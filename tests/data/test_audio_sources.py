@@ -7,22 +7,33 @@ import numpy as np
 import pytest
 import soundfile
 
-from apps.data import Clip, Column, Examples, Kind, parse_rename, read, split
+from apps.data import (
+    Clip,
+    Examples,
+    audio,
+    group,
+    label,
+    parse_rename,
+    read,
+    split,
+    text,
+    transcript,
+)
 from apps.errors import UserError
 
 WORDS = {
-    "audio": Column.audio(),
-    "label": Column.label(),
-    "group": Column.group(),
-    "speaker": Column.group(aliases=("speaker_id",)),
+    "audio": audio(),
+    "label": label(),
+    "group": group(),
+    "speaker": group(aliases=("speaker_id",)),
 }
 SPEECH = {
-    "audio": Column.audio(),
-    "transcript": Column.transcript(),
-    "group": Column.group(),
-    "speaker": Column.group(aliases=("speaker_id",)),
+    "audio": audio(),
+    "transcript": transcript(),
+    "group": group(),
+    "speaker": group(aliases=("speaker_id",)),
 }
-ALONE = {"audio": Column.audio()}
+ALONE = {"audio": audio()}
 
 
 def clip(number):
@@ -97,16 +108,6 @@ def test_lines_of_json_as_nemo_writes_them(folder):
     assert examples["speaker"] == ["7"]
 
 
-def test_rows_that_are_parts_of_a_recording(folder):
-    path = folder / "train.jsonl"
-    lines = [{"audio_filepath": "a b/1.wav", "text": "t", "offset": at} for at in (0.0, 1.5)]
-    path.write_text("\n".join(map(json.dumps, lines)))
-    assert refused(path, SPEECH) == (
-        f"{path} row 2 is a part of a recording, from offset 1.5 s on, and only whole ones are "
-        "read; cut them into a file for each row"
-    )
-
-
 def test_a_header_between_bars(folder):
     path = folder / "train.csv"
     path.write_text("file|text|speaker\na b/2.wav|one, two, three|x\n")
@@ -125,7 +126,7 @@ def test_the_order_of_the_names_of_a_column(folder, header, chosen):
 
 
 def test_an_alias_gives_way_to_a_column_of_that_name():
-    columns = {"audio": Column.audio(), "path": Column.text(), "transcript": Column.transcript()}
+    columns = {"audio": audio(), "path": text(), "transcript": transcript()}
     assert refused([{"path": "x", "text": "t"}], columns).startswith(
         "list row 1 has no column 'audio'"
     )
@@ -197,7 +198,7 @@ def test_a_recording_that_may_not_be_read(folder, monkeypatch):
     def refuse(*_):
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr("apps.data.audio_column.decode", refuse)
+    monkeypatch.setattr("apps.data.recordings.column.decode", refuse)
     path = folder / "a b" / "1.wav"
     assert refused([str(path)], ALONE) == (
         f"{path}: permission denied; allow reading: chmod u+rX '{path}'"
@@ -207,7 +208,7 @@ def test_a_recording_that_may_not_be_read(folder, monkeypatch):
 def test_a_manifest_without_rows_and_one_without_the_column(folder):
     table = folder / "train.csv"
     table.write_text("audio,label\n")
-    assert "has a header and no rows" in refused(table)
+    assert "has no rows" in refused(table)
     table.write_text("sound,label\na b/1.wav,x\n")
     assert refused(table).endswith("say which one holds the audio: --columns audio=NAME")
 
@@ -281,12 +282,6 @@ def test_what_is_no_recording(one, part):
     assert message.startswith(f"list row 1: {part}")
 
 
-def test_an_audio_column_is_of_that_kind():
-    assert Column.audio().kind is Kind.AUDIO
-    assert Column.audio().required
-    assert not Column.audio(required=False).required
-
-
 # Folders
 
 
@@ -325,12 +320,12 @@ def test_folders_that_are_no_classes(tmp_path):
     )
     put(tmp_path / "deep" / "yes" / "bob" / "1.wav", 1)
     assert f"{tmp_path}/deep holds classes of its own ('yes')" in refused(tmp_path)
-    transcribed = {**WORDS, "transcript": Column.transcript()}
+    transcribed = {**WORDS, "transcript": transcript()}
     assert "a folder per class has no 'transcript'" in refused(tmp_path / "train", transcribed)
     (tmp_path / "train" / "no").mkdir()
-    assert f"{tmp_path}/train/no has no audio file" in refused(tmp_path / "train")
+    assert f"{tmp_path}/train/no has no recordings (.wav, " in refused(tmp_path / "train")
     (tmp_path / "empty").mkdir()
-    assert "holds no audio file" in refused(tmp_path / "empty", ALONE)
+    assert "has no recordings (.wav, " in refused(tmp_path / "empty", ALONE)
 
 
 # Corpora
@@ -362,7 +357,7 @@ def test_rows_of_ljspeech_that_are_wrong(ljspeech):
     assert f"{metadata}: 1 of 2 audio files do not exist: {ljspeech}/wavs/LJ-9.wav (row 2)" in (
         refused(ljspeech, SPEECH)
     )
-    labelled = {**SPEECH, "label": Column.label()}
+    labelled = {**SPEECH, "label": label()}
     assert "LJSpeech's layout has no 'label'" in refused(ljspeech, labelled)
     metadata.write_text("LJ-1|one\nLJ-2\n")
     assert refused(metadata, SPEECH).startswith(f"{metadata} row 2 (line 2) has 1 fields between")

@@ -2,10 +2,10 @@
 
 import pytest
 
-from apps.data import Column, parse_rename, read
+from apps.data import group, label, parse_rename, read, text
 from apps.errors import UserError
 
-COLUMNS = {"text": Column.text(), "label": Column.label(), "group": Column.group()}
+COLUMNS = {"text": text(), "label": label(), "group": group()}
 
 
 def test_parse_rename_reads_pairs_and_ignores_spaces():
@@ -102,3 +102,20 @@ def test_a_group_that_was_named_must_be_there(tmp_path):
     assert "group" not in read(path, COLUMNS)
     with pytest.raises(UserError, match="no column 'speaker'"):
         read(path, COLUMNS, rename={"group": "speaker"})
+
+
+@pytest.mark.parametrize("name", ["rows.csv", "rows.tsv", "rows.jsonl", "frame", "dict"])
+def test_a_name_that_is_there_twice(tmp_path, name):
+    source = tmp_path / name
+    if name == "frame":
+        pandas = pytest.importorskip("pandas")
+        source = pandas.DataFrame([["a", "b", 1]], columns=["text", "text", "label"])
+    elif name == "dict":
+        source = {"text": ["a"], 1: ["b"], "1": ["c"], "label": [1]}
+    elif name == "rows.jsonl":
+        source.write_text('{"text": "a", "text": "b", "label": 1}\n')
+    else:
+        mark = "," if name == "rows.csv" else "\t"
+        source.write_text(mark.join(["text", "text", "label"]) + "\n" + mark.join("ab1"))
+    with pytest.raises(UserError, match=r"'(text|1)' is there twice; rename one of them"):
+        read(source, COLUMNS)

@@ -2,10 +2,10 @@
 
 import pytest
 
-from apps.data import Column, read
+from apps.data import group, label, read, text
 from apps.errors import UserError
 
-COLUMNS = {"text": Column.text(), "label": Column.label(), "group": Column.group()}
+COLUMNS = {"text": text(), "label": label(), "group": group()}
 
 
 @pytest.fixture
@@ -54,7 +54,7 @@ def test_a_folder_without_classes(tmp_path):
 def test_a_class_without_texts(folder):
     (folder / "neutral").mkdir()
     message = refused(folder)
-    assert message.startswith("reviews/neutral has no .txt file; put the texts into")
+    assert message.startswith("reviews/neutral has no texts (.txt); put the texts into")
     assert message.endswith("or remove the folder")
 
 
@@ -83,6 +83,6 @@ def test_a_folder_where_a_text_is_expected(folder):
 
 
 def test_columns_that_a_folder_cannot_give(folder):
-    columns = {**COLUMNS, "group": Column.group(required=True)}
+    columns = {**COLUMNS, "group": group(required=True)}
     with pytest.raises(UserError, match=r"a folder per class has no 'group'; give a \.csv file"):
         read(folder, columns)

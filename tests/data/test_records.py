@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from apps.data import Column, read
+from apps.data import group, label, read, text
 from apps.errors import UserError
 
-COLUMNS = {"text": Column.text(), "label": Column.label(), "group": Column.group()}
+COLUMNS = {"text": text(), "label": label(), "group": group()}
 
 
 def write(tmp_path, content, name="reviews.jsonl"):
@@ -76,7 +76,7 @@ def test_lines_that_are_not_objects(tmp_path, line, part):
 
 
 def test_an_empty_file(tmp_path):
-    assert refused(write(tmp_path, "\n")) == "reviews.jsonl is empty; give at least one row"
+    assert refused(write(tmp_path, "\n")) == "reviews.jsonl has no rows; give at least one"
 
 
 def test_bytes_that_are_not_utf8(tmp_path):

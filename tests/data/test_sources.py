@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from apps.data import Column, Examples, files, read
+from apps.data import Examples, files, group, label, read, text
 from apps.errors import UserError
 
-COLUMNS = {"text": Column.text(), "label": Column.label(), "group": Column.group()}
+COLUMNS = {"text": text(), "label": label(), "group": group()}
 
 
 def test_the_sample_is_made_from_the_seed():
@@ -84,8 +84,8 @@ def test_importing_the_package_and_reading_a_file_take_neither_tensorflow_nor_pa
     path = tmp_path / "reviews.csv"
     path.write_text("text,label\na,1\n")
     program = (
-        "import sys; from apps.data import Column, read; "
-        f"read({str(path)!r}, {{'text': Column.text()}}); "
+        "import sys; from apps.data import read, text; "
+        f"read({str(path)!r}, {{'text': text()}}); "
         "print({'tensorflow', 'pandas', 'tensorflow_datasets'} & set(sys.modules))"
     )
     output = subprocess.run(

@@ -6,10 +6,10 @@ import io
 
 import pytest
 
-from apps.data import Column, read
+from apps.data import group, label, read, text
 from apps.errors import UserError
 
-COLUMNS = {"text": Column.text(), "label": Column.label(), "group": Column.group()}
+COLUMNS = {"text": text(), "label": label(), "group": group()}
 AWKWARD = ['a "quoted" word', "two\nlines", "comma, semicolon; tab\t.", "äöü 漢字 🙂", " ", ""]
 
 
@@ -91,12 +91,7 @@ def test_an_empty_file(tmp_path, content):
 
 def test_a_header_without_rows(tmp_path):
     message = refused(write(tmp_path, "text,label\n"))
-    assert message == "reviews.csv has a header and no rows; add at least one row under it"
-
-
-def test_duplicated_header_names(tmp_path):
-    message = refused(write(tmp_path, "text,label,text\na,1,b\n"))
-    assert message == "reviews.csv: the header has 'text' more than once; rename one of them"
+    assert message == "reviews.csv has no rows; give at least one"
 
 
 def test_a_row_with_too_many_fields(tmp_path):

@@ -7,10 +7,10 @@ import time
 import numpy as np
 import pytest
 
-from apps.data import Column, read
+from apps.data import group, label, read, text
 from apps.errors import UserError
 
-COLUMNS = {"text": Column.text(), "label": Column.label(), "group": Column.group()}
+COLUMNS = {"text": text(), "label": label(), "group": group()}
 
 
 @pytest.fixture(scope="module")

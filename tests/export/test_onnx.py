@@ -149,7 +149,7 @@ def test_hashes_of_ngrams_stay_whole_numbers() -> None:
 
 
 def test_what_spells_the_text_of_a_recording_is_in_the_metadata() -> None:
-    tokens = Tokens.learn(["ab a", "é"])
+    tokens = Tokens.adapt(["ab a", "é"])
     found = outside(Transcripts(tokens, 0.04))
     assert json.loads(found.metadata["tokens"]) == ["", " ", "a", "b", "é"]
     assert float(found.metadata["step_seconds"]) == 0.04

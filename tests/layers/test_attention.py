@@ -1,4 +1,4 @@
-"""Attention pooling against numpy, whole, over a window, and over a stream."""
+"""Attention pooling compared with numpy: whole, over a window, and over a stream."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def made(window: int | None = None, scale: float = 3, **settings: str) -> Attent
 
 
 def expected(layer: AttentionPooling, row: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Weights of a row's steps, and their mean by them."""
+    """Weights of a row's steps, and the steps' weighted mean."""
     named = {w.name: w.numpy().astype(np.float64) for w in layer.weights}
     hidden = np.tanh(row.astype(np.float64) @ named["kernel"] + named["bias"])
     exponentials = np.exp(hidden @ named["direction"][:, 0])
@@ -63,7 +63,7 @@ def test_each_step_of_a_stream_pools_the_window_that_ends_there(window: int, mos
 
 
 def test_scores_far_apart_do_not_overflow() -> None:
-    """And a window whose scores are all far below those before it is not lost."""
+    """Nor does a window vanish whose scores are all far below those before it."""
     layer, x = made(2, scale=40), steps(30)
     x[0, :6] *= 0.01
     streamed = chunks.outputs(layer.step, layer.state_specs(), x, LENGTHS, most=12)

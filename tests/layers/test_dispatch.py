@@ -1,4 +1,4 @@
-"""The kernel is chosen where the graph runs; none of this needs a GPU, save the last tests."""
+"""The kernel is chosen where the graph runs; only the last tests need a GPU."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def mask() -> tf.Tensor:
 
 @pytest.fixture
 def calls_gpu_kernel(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The graph calls the kernel for GPUs; the one for CPUs is only named as its equal."""
+    """A graph that calls the GPU kernel; the CPU kernel is only named as its equivalent."""
     choose, implement = dispatch.call_for_device, dispatch._implementation
     other = {"CPU": "GPU", "GPU": "CPU"}
     monkeypatch.setattr(recurrence, "call_for_device", lambda cpu, gpu, xs: choose(gpu, cpu, xs))
@@ -99,7 +99,7 @@ OPTIONS = [
 def test_graph_is_swapped_where_it_runs(
     options: dict, masked: bool, steps: tf.Tensor, mask: tf.Tensor, calls_gpu_kernel: None
 ) -> None:
-    """On a CPU, which has no kernel for cuDNN's operation, both passes run all the same."""
+    """On a CPU, which has no kernel for cuDNN's operation, both passes run nevertheless."""
     layer, stock = LSTM(5, **options), keras.layers.LSTM(5, **options)
     layer.build(steps.shape)
     stock.build(steps.shape)
@@ -137,7 +137,7 @@ def test_unread_outputs_and_constants_do_not_hinder_the_swap_in_a_session(
 
 
 def test_without_a_swap_the_gpu_kernel_fails_on_a_cpu(steps: tf.Tensor) -> None:
-    """What the test above relies on: the operation it starts from cannot run here."""
+    """The test above relies on this: the operation that it starts from cannot run here."""
     zeros, ones = tf.zeros([3, 5]), tf.ones([3], tf.int32)
     weights = tf.zeros([4, 20]), tf.zeros([5, 20]), tf.zeros([20])
     with tf.device("CPU"), pytest.raises((tf.errors.InvalidArgumentError, tf.errors.NotFoundError)):
@@ -195,7 +195,7 @@ def saved(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, np.ndarray, n
 
 
 def in_fresh_process(code: str, folder: Path) -> np.ndarray:
-    """What `code` leaves in `answer`, run where nothing has been imported yet."""
+    """What `code` leaves in `answer` in a process that has imported nothing yet."""
     program = f"import numpy as np\nx = np.load('x.npy')\n{code}\nnp.save('answer.npy', answer)"
     root = str(Path(__file__).parents[2])
     environment = {**os.environ, "PYTHONPATH": root, "CUDA_VISIBLE_DEVICES": ""}
@@ -230,7 +230,7 @@ def test_saved_model_holds_cudnn_and_calls_the_kernel_for_cpus(saved) -> None:
     file.ParseFromString((folder / "saved_model" / "saved_model.pb").read_bytes())
     definition = file.meta_graphs[0].graph_def
     assert FUSED in operations(definition)
-    # Two directions and a second layer: for each a function for GPUs that equals one for CPUs.
+    # Two directions and a second layer: each has a GPU function equivalent to its CPU function.
     devices = [
         (
             function.attr["api_implements"].s,

@@ -1,4 +1,4 @@
-"""The doctor's verdicts on live models, against what tracing them as on a GPU host shows."""
+"""The doctor's verdicts on live models, compared with traces as on a GPU host."""
 
 import dataclasses
 import importlib
@@ -43,7 +43,7 @@ def with_given_states():
     return keras.Model([x, h, c], L.LSTM(2)(x, initial_state=[h, c]))
 
 
-# Model, the kind that is expected, and what of the layer the reason must name ("" on cuDNN).
+# Model, expected kind, and the argument that the reason must name ("" on cuDNN).
 CASES = {
     "lstm": (lambda: sequence_model(L.LSTM(2)), "LSTM", ""),
     "lstm all outputs": (

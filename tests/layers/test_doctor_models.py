@@ -1,4 +1,4 @@
-"""The doctor on models of every make: subclassed, never built, decorated, hand-written loops."""
+"""The doctor on models of all kinds: subclassed, never built, decorated, hand-written loops."""
 
 import keras
 import numpy as np
@@ -27,14 +27,14 @@ class TwoTowers(keras.Model):
 
 
 class Spare(TwoTowers):
-    """A model whose call reaches one of its layers only."""
+    """A model whose call reaches only one of its layers."""
 
     def call(self, x):
         return self.towers[0](x)
 
 
 class Strings(TwoTowers):
-    """A model that takes what its build does not tell."""
+    """A model that takes inputs of a type that its build does not show."""
 
     def call(self, words):
         return self.towers[0](tf.strings.length(words)[..., None])
@@ -55,7 +55,7 @@ def test_layers_out_of_reach_are_traced_on_their_own():
 
 
 class Decorated(keras.Model):
-    """A model that keeps what its functions traced."""
+    """A model whose decorated functions keep their traces."""
 
     def __init__(self):
         super().__init__()
@@ -126,7 +126,7 @@ def test_a_model_never_built_is_diagnosed_by_its_layers():
 
 
 class SumOverTime(keras.layers.RNN):
-    """A recurrent layer in name that does without a recurrence."""
+    """A recurrent layer in name only, without a recurrence."""
 
     def inner_loop(self, sequences, initial_state, mask, training=False):
         total = tf.cumsum(sequences[..., :2], axis=1)
@@ -145,7 +145,7 @@ def test_convolutional_layers_never_built(layer):
 
 
 class Leaky(keras.layers.Layer):
-    """A recurrent layer that owes nothing to Keras's: a loop in plain TensorFlow."""
+    """A recurrent layer independent of Keras's: a loop in plain TensorFlow."""
 
     def build(self, shape):
         self.kernel = self.add_weight(shape=(shape[-1], shape[-1]))
@@ -160,7 +160,7 @@ class Leaky(keras.layers.Layer):
 
 
 class RunningMean(Leaky):
-    """A loop that is no recurrent layer: no product of its state."""
+    """A loop that is not a recurrent layer: it has no product of its state."""
 
     def call(self, x):
         return tf.while_loop(

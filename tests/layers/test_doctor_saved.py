@@ -1,4 +1,4 @@
-"""The doctor's verdicts on files, against what loading and running them does."""
+"""The doctor's verdicts on files, compared with loading and running them."""
 
 import importlib
 import shutil
@@ -104,10 +104,10 @@ def test_ours_exports_both_kernels(tmp_path):
 
 
 def _pair(keep, states):
-    """A module that calls a GPU's implementation, with a CPU's beside it.
+    """A module that calls a GPU implementation, with a CPU implementation beside it.
 
-    On a CPU it runs only if the loader exchanges the two. `keep` outputs of three are used, and
-    `states` makes the first states.
+    On a CPU it runs only if the loader swaps the two. `keep` of the three outputs are used, and
+    `states` makes the initial states.
     """
 
     def cpu(x, h, c, weights):

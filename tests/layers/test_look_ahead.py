@@ -1,4 +1,4 @@
-"""Row convolution against its definition, whole and in chunks."""
+"""Row convolution compared with its definition, whole and in chunks."""
 
 from __future__ import annotations
 

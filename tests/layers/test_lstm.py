@@ -1,4 +1,4 @@
-"""`apps.layers.LSTM` has the numbers of `keras.layers.LSTM`."""
+"""`apps.layers.LSTM` computes the same numbers as `keras.layers.LSTM`."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MASKS = ("none", "right", "left", "holes")
 
 
 def draw_mask(kind: str, batch: int, time: int, rng: np.random.Generator) -> tf.Tensor | None:
-    """A mask of a kind; where it pads, one row has every step and one has none."""
+    """A mask of one kind; if it pads, one row has all steps and one has none."""
     if kind == "none":
         return None
     if kind == "holes":
@@ -27,14 +27,14 @@ def draw_mask(kind: str, batch: int, time: int, rng: np.random.Generator) -> tf.
 
 
 def twins(units: int, features: int, *, both: bool = False, **options):
-    """The layer and Keras's own, with equal weights, biases not zero."""
+    """The layer and Keras's own, with equal weights and nonzero biases."""
     pair = [LSTM(units, **options), keras.layers.LSTM(units, **options)]
     if both:
         pair = [keras.layers.Bidirectional(layer) for layer in pair]
     rng = np.random.default_rng(units)
     for layer in pair:
         layer.build((None, None, features))
-    # Larger weights make the recurrence chaotic: it would magnify differences of rounding.
+    # Larger weights make the recurrence chaotic, and it would magnify rounding differences.
     weights = [rng.normal(scale=units**-0.5, size=w.shape) for w in pair[0].weights]
     for layer in pair:
         layer.set_weights(weights)
@@ -100,7 +100,7 @@ def test_numbers_on_random_shapes(seed: int) -> None:
 @pytest.mark.parametrize("options", [{}, {"return_sequences": True}, {"return_state": True}])
 @pytest.mark.parametrize("shape", [(1, 700, 5), (2, 300, 5), (3, 260, 9), (40, 30, 33)])
 def test_numbers_without_a_gradient(shape: tuple[int, int, int], options: dict) -> None:
-    """Kernels keep less where nothing asks for a gradient; chunks of steps meet without seams."""
+    """Kernels keep less if nothing needs a gradient; their chunks of steps join without seams."""
     layer, stock = twins(21, shape[2], **options)
     x = tf.constant(np.random.default_rng(0).normal(size=shape), tf.float32)
     got, expected = (tf.nest.flatten(tf.function(call)(x)) for call in (layer, stock))
@@ -117,7 +117,7 @@ def test_numbers_bidirectional(mode: str, mask: str) -> None:
 
 
 def test_numbers_stacked_and_trained() -> None:
-    """Two masked layers and a head take the same path through training."""
+    """Two masked layers and a head train along the same path."""
     x = np.random.default_rng(0).normal(size=(16, 8, 3)).astype("float32")
     x[3:6, 5:] = 0
     models = []
@@ -287,7 +287,7 @@ def test_dropout_is_for_training_and_repeats_under_a_seed(options: dict) -> None
 
 
 def test_inference_writes_nothing() -> None:
-    """A server takes a model for a pure function; stock Keras moves a seed with every request."""
+    """A server expects a pure function; stock Keras advances a seed with every request."""
     layer = LSTM(3, dropout=0.5, weight_dropout=0.5, seed=1)
     layer.build((None, None, 4))
     graph = (

@@ -1,4 +1,4 @@
-"""The kernels compiled on this machine, against TensorFlow's own of the same operations."""
+"""The kernels compiled on this machine, compared with TensorFlow's own."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_kernels_agree_with_a_plain_loop(shape: tuple[int, int, int, int]) -> No
 
 
 def block_operations(time: int, limit: int, peephole: bool, clip: float) -> dict[str, np.ndarray]:
-    """Everything that the two operations give, run one by one, for arguments of every kind."""
+    """All outputs of the two operations, run separately, for arguments of every kind."""
     x, h0, c0, kernel, recurrent, bias = draw(time, 4, 3, 18)
     rng = np.random.default_rng(5)
     wci, wcf, wco = (tf.constant(rng.normal(size=18), tf.float32) for _ in range(3))
@@ -90,8 +90,8 @@ def block_operations(time: int, limit: int, peephole: bool, clip: float) -> dict
     grads = tf.raw_ops.BlockLSTMGrad(
         cs_grad=x[..., :1] * tf.ones([18]), h_grad=forward["h"] + 1, **forward, **shared
     )
-    # Without peepholes TensorFlow leaves their gradients, and after the last step to run the
-    # gates, as it finds them in memory.
+    # TensorFlow does not set the peepholes' gradients without peepholes, nor the gates after the
+    # last step to run.
     values = {name: value.numpy() for name, value in {**forward, **grads._asdict()}.items()}
     gates = {name: values[name][:limit] for name in ("i", "f", "o", "ci", "co")}
     unset = () if peephole else ("wci_grad", "wcf_grad", "wco_grad")
@@ -104,7 +104,7 @@ OPERATIONS = [(6, 6, False, 0.0), (6, 4, False, 0.0), (6, 6, True, 0.0), (6, 6, 
 @needs_compiler
 @pytest.mark.parametrize("options", OPERATIONS)
 def test_operations_mean_what_they_mean_to_tensorflow(options: tuple, tmp_path: Path) -> None:
-    """Replacing a kernel must not change the operation for whoever else uses it."""
+    """Replacing a kernel must not change the operation for its other users."""
     assert native.load().active
     code = (
         "import numpy as np\n"

@@ -1,4 +1,4 @@
-"""Pooling against numpy."""
+"""Pooling compared with numpy."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_what_stands_in_the_padding_does_not_matter() -> None:
 
 
 def test_a_row_without_steps_is_zeros() -> None:
-    """Its largest value would be the smallest number that there is."""
+    """Without a step, the maximum would be the lowest number of the dtype."""
     mask = tf.constant(np.arange(6) < np.array([[2], [0], [6], [1]]))
     pooled = MaxMeanPooling()(states(), mask=mask).numpy()
     assert (pooled[1] == 0).all()

@@ -1,7 +1,9 @@
-"""A stack of LSTMs equals its layers one after another."""
+"""An LSTM stack equals its layers, run one after another."""
 
 from __future__ import annotations
 
+import gc
+import weakref
 from pathlib import Path
 
 import keras
@@ -9,7 +11,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.layers import LSTMStack
+from apps.layers import LSTM, LSTMStack
 
 
 @pytest.fixture
@@ -70,6 +72,42 @@ def test_keras_file_and_trained_on_masks(steps, tmp_path: Path) -> None:
     loaded = keras.models.load_model(tmp_path / "model.keras")
     np.testing.assert_array_equal(loaded(steps), model(steps))
     assert loaded.layers[-2].get_config() == stack.get_config()
+
+
+def test_bidirectional_layers_equal_those_of_keras_bit_for_bit(steps) -> None:
+    common: dict = {"weight_dropout": 0.2, "chrono": 20.0, "return_sequences": True}
+    keras.utils.set_random_seed(5)
+    stack = LSTMStack([5, 6], bidirectional=True, dropout=0.1, seed=1, **common)
+    got = stack(steps, training=True)
+    keras.utils.set_random_seed(5)
+    first = keras.layers.Bidirectional(LSTM(5, seed=1, name="lstm_0", **common), name="both_0")
+    second = keras.layers.Bidirectional(
+        LSTM(6, seed=2, dropout=0.1, name="lstm_1", **common), name="both_1"
+    )
+    expected = second(first(steps, training=True), training=True)
+    np.testing.assert_array_equal(got, expected)
+    weights = first.weights + second.weights
+    assert [weight.path for weight in stack.weights] == [
+        f"{stack.name}/{weight.path}" for weight in weights
+    ]
+    for ours, theirs in zip(stack.weights, weights, strict=True):
+        np.testing.assert_array_equal(ours, theirs)
+    for ours, theirs in zip(stack.layers, [first, second], strict=True):
+        assert ours.get_config() == theirs.get_config()
+
+
+def test_what_bidirectional_copies_lives_as_long_as_the_stack(monkeypatch) -> None:
+    """While Keras loads a model, it takes a layer for an earlier one that had the same `id()`."""
+    bidirectional, copied = keras.layers.Bidirectional, []
+
+    def watched(layer, **options):
+        copied.append(weakref.ref(layer))
+        return bidirectional(layer, **options)
+
+    monkeypatch.setattr(keras.layers, "Bidirectional", watched)
+    stack = LSTMStack(4, depth=2, bidirectional=True)
+    gc.collect()
+    assert [layer() is None for layer in copied] == [False] * len(stack.layers)
 
 
 def test_shapes_it_announces_are_those_it_gives(steps) -> None:

@@ -1,4 +1,4 @@
-"""Windows over a stream are those over the whole signal; a stack of layers that stream."""
+"""Windows over a stream equal those over the whole signal; a chain of streaming layers."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ def test_windows_are_those_of_the_whole(
 
 
 def test_a_stream_that_never_ends_does_not_count_on() -> None:
-    """At 16,000 steps a second 32 bits would be full after a day and a half."""
+    """At 16,000 steps a second a count would overflow 32 bits after a day and a half."""
     windows = StreamWindows(5, 3, 2)
     buffer, count, total = tf.zeros((1, 4)), tf.zeros(1, tf.int32), 0
     for _ in range(20):
@@ -130,7 +130,7 @@ def model() -> keras.Model:
 
 
 def test_layers_stream_one_after_the_other(model: keras.Model, tmp_path: Path) -> None:
-    """And a model that was saved and loaded streams as the one that was trained."""
+    """A model that was saved and loaded streams like the one that was trained, too."""
     model.save(tmp_path / "model.keras")
     loaded = keras.models.load_model(tmp_path / "model.keras")
     names = ("convolutions", "stack", "look_ahead", "pooling")
@@ -140,7 +140,7 @@ def test_layers_stream_one_after_the_other(model: keras.Model, tmp_path: Path) -
     streamed = chunks.outputs(chain, states, x, LENGTHS, most=8)
     whole = model({"features": x, "lengths": LENGTHS})
     for row, length in enumerate(LENGTHS):
-        # Half of the steps, without those that the look-ahead waits for.
+        # Half of the steps, less those that the look-ahead waits for.
         assert len(streamed[row]) == max(0, -(-length // 2) - 2)
         if len(streamed[row]):
             assert len(streamed[row]) == whole["steps"][row]

@@ -52,7 +52,7 @@ def test_words(text: str | bytes, words: list[str]) -> None:
 
 def test_vocabulary_is_ordered_by_frequency_then_bytes() -> None:
     texts = ["b b b a a c c d", "é é é é", ""]
-    words = WordIds.learn(texts, size=4, max_tokens=10)
+    words = WordIds.adapt(texts, size=4, max_tokens=10)
     assert words.vocabulary == ["é", "b", "a", "c"]
     assert words.size == 6
     ids = words(tf.constant(["d c a b é"]))["ids"].numpy()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
+import protocol_toys
 import pytest
 import toy_models
 
@@ -32,6 +33,12 @@ def publish(toys: Callable[[float], Path]) -> Publish:
         return toy_models.publish(toys(factor), version)
 
     return put
+
+
+@pytest.fixture(scope="session")
+def protocols(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The SavedModel that the protocol tests talk to."""
+    return protocol_toys.save(tmp_path_factory.mktemp("protocols") / "1")
 
 
 @pytest.fixture

@@ -7,7 +7,8 @@ import json
 import shutil
 import socket
 import threading
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,9 +16,17 @@ from types import SimpleNamespace
 from typing import Any
 
 import grpc
-from tensorflow_serving.apis import model_service_pb2_grpc, prediction_service_pb2_grpc
+import tensorflow as tf
+from tensorflow_serving.apis import (
+    model_service_pb2_grpc,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
+from toy_models import STARTED
 
 from apps.serving.server import Address, running
+
+HANG_S = 180  # what takes so long will never come
 
 
 def open_gate(version: Path) -> Any:
@@ -41,7 +50,7 @@ class Server:
     @contextmanager
     def socket(self) -> Iterator[socket.socket]:
         """A connection to the REST port."""
-        with socket.create_connection(("127.0.0.1", self.address.rest_port), 20) as connection:
+        with socket.create_connection(("127.0.0.1", self.address.rest_port), HANG_S) as connection:
             yield connection
 
     def answer(self, *parts: bytes) -> tuple[int, dict[str, Any]]:
@@ -72,12 +81,12 @@ def serving(folder: Path, **options: Any) -> Iterator[Server]:
     channel = None
     try:
         asked = asyncio.run_coroutine_threadsafe(_first(ready, task), loop)
-        address = asked.result(60)
+        address = asked.result(HANG_S)
         channel = grpc.insecure_channel(f"127.0.0.1:{address.port}")
         yield Server(address, lines, channel)
     finally:
         loop.call_soon_threadsafe(stop.set)
-        thread.join(30)
+        thread.join(HANG_S)
         loop.close()
         if channel:
             channel.close()
@@ -89,6 +98,45 @@ async def _first(ready: asyncio.Future[Address], task: asyncio.Task[None]) -> Ad
     if task.done():
         task.result()
     return ready.result()
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    """Look again and again until a condition holds."""
+    end = time.monotonic() + HANG_S
+    while not condition():
+        assert time.monotonic() < end, "it never came"
+        time.sleep(0.01)
+
+
+class Waiting:
+    """A request for `wait`, which is answered once `answer` has been called.
+
+    Args:
+        file: a place of its own.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+
+    def row(self) -> dict[str, Any]:
+        """The body of a REST request."""
+        return {"signature_name": "wait", "instances": [str(self._file)]}
+
+    def message(self) -> predict_pb2.PredictRequest:
+        """The message of a gRPC request."""
+        request = predict_pb2.PredictRequest()
+        request.model_spec.name, request.model_spec.signature_name = "toy", "wait"
+        request.inputs["file"].CopyFrom(tf.make_tensor_proto([str(self._file)]))
+        return request
+
+    def until_started(self) -> None:
+        """Return when the model computes the answer."""
+        started = self._file.with_name(self._file.name + STARTED)
+        wait_until(started.exists)
+
+    def answer(self) -> None:
+        """Have the model answer."""
+        self._file.touch()
 
 
 def head(method: str, path: str, **headers: str | int) -> bytes:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
+from toy_models import wait_for
 
 METHODS = {"classify": "tensorflow/serving/classify", "regress": "tensorflow/serving/regress"}
 TYPES = {
@@ -43,12 +44,9 @@ class Protocols(tf.Module):
     def count(self, ids: tf.Tensor, lengths: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"total": tf.reduce_sum(ids, axis=1) + lengths}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.int32, name="rounds")])
-    def slow(self, rounds: tf.Tensor) -> dict[str, tf.Tensor]:
-        matrix = tf.eye(200)
-        for _ in tf.range(tf.reduce_max(rounds)):
-            matrix = tf.linalg.matmul(matrix, matrix)
-        return {"rounds": rounds * tf.cast(matrix[0, 0], tf.int32)}
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="file")])
+    def wait(self, file: tf.Tensor) -> dict[str, tf.Tensor]:
+        return {"found": tf.fill(tf.shape(file), wait_for(file))}
 
     @tf.function(input_signature=[tf.TensorSpec([], dtype, name) for name, dtype in TYPES.items()])
     def types(
@@ -84,7 +82,7 @@ def save(folder: Path) -> Path:
         "serving_default": module.echo,
         "negate": module.negate,
         "count": module.count,
-        "slow": module.slow,
+        "wait": module.wait,
         "types": module.types,
         "classify": module.classify,
         "regress": module.regress,

@@ -22,7 +22,7 @@ from client_servers import SIGNATURES, ScriptedModel, grpc_server, http_server
 from apps.errors import UserError
 from apps.serving import CallError, Client
 from apps.serving.client import messages
-from apps.serving.client.values import answers
+from apps.answers import answers
 
 SERVERS = {"grpc": grpc_server, "http": http_server}
 

@@ -22,7 +22,7 @@ from apps.serving.models import watching
 from apps.serving.models.batching_parameters import BATCHING_FILE
 from apps.serving.models.observer import Observer
 from apps.serving.models.served import Answer, Choice, Models
-from apps.serving.models.versions import State, VersionStatus
+from apps.serving.models.states import State, VersionStatus
 
 Publish = Callable[..., Path]
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import os
 import re
 import signal
 import socket
 import subprocess
 import sys
-import threading
-import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
@@ -21,27 +19,29 @@ from typing import Any
 import grpc
 import httpx
 import protocol_server
-import protocol_toys
 import pytest
 import tensorflow as tf
-from protocol_server import open_gate
-from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+from protocol_server import HANG_S, Server, Waiting, open_gate, wait_until
+from tensorflow_serving.apis import (
+    get_model_status_pb2,
+    predict_pb2,
+    prediction_service_pb2_grpc,
+)
 
 from apps.errors import UserError
 from apps.serving import server as server_module
+from apps.serving.models.versions import Version
 from apps.serving.server import Address, running
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
 PREDICT = "/v1/models/toy:predict"
-ROUNDS = 1500  # a few tenths of a second
 
 
 @pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def folder(protocols: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A served folder with one model."""
-    toy = protocol_toys.save(tmp_path_factory.mktemp("toy") / "1")
-    return protocol_server.publish_toy(tmp_path_factory.mktemp("server") / "models", toy)
+    return protocol_server.publish_toy(tmp_path_factory.mktemp("server") / "models", protocols)
 
 
 def _complaint(folder: Path, **options: Any) -> str:
@@ -59,23 +59,14 @@ def test_connections_beyond_what_it_can_hold_are_refused_and_the_rest_answered(
 ) -> None:
     """Without a limit of its own a server that is out of files answers nobody."""
     monkeypatch.setattr(server_module, "_most_connections", lambda: 8)
-
-    async def scenario() -> None:
-        async with running(folder, port=0, rest_port=0, gate=open_gate) as address:
-            held = [await asyncio.open_connection("127.0.0.1", address.rest_port) for _ in range(8)]
-            url = f"http://127.0.0.1:{address.rest_port}/v1/models/toy"
-            async with httpx.AsyncClient() as client:
-                refused = await client.get(url)
-                assert refused.status_code == 503
-                assert refused.json() == {"error": "Too many connections"}
-            for _, writer in held:
-                writer.close()
-                await writer.wait_closed()
-            async with asyncio.timeout(10):
-                while (await httpx.AsyncClient().get(url)).status_code != 200:
-                    await asyncio.sleep(0.05)
-
-    asyncio.run(scenario())
+    with protocol_server.serving(folder) as server:
+        address = ("127.0.0.1", server.address.rest_port)
+        held = [socket.create_connection(address) for _ in range(8)]
+        refused = httpx.get(f"{server.url}/v1/models/toy", timeout=HANG_S)
+        assert (refused.status_code, refused.json()) == (503, {"error": "Too many connections"})
+        for connection in held:
+            connection.close()
+        wait_until(lambda: httpx.get(f"{server.url}/v1/models/toy").status_code == 200)
 
 
 def test_what_it_cannot_listen_on(folder: Path, tmp_path: Path) -> None:
@@ -94,96 +85,132 @@ def test_what_it_cannot_listen_on(folder: Path, tmp_path: Path) -> None:
 def test_an_open_interface_is_pointed_out(folder: Path) -> None:
     with protocol_server.serving(folder, host="0.0.0.0") as server:
         assert any("no authentication" in line for line in server.lines)
-        assert httpx.get(f"{server.url}/v1/models/toy").status_code == 200
-    with protocol_server.serving(folder) as server:
-        assert not any("authentication" in line for line in server.lines)
+        assert httpx.get(f"{server.url}/v1/models/toy", timeout=HANG_S).status_code == 200
 
 
 def test_ipv6(folder: Path) -> None:
     if not _has_ipv6():
         pytest.skip("no IPv6 on this machine")
     with protocol_server.serving(folder, host="::1") as server:
+        assert not any("authentication" in line for line in server.lines)
         url = f"http://[::1]:{server.address.rest_port}/v1/models/toy"
-        assert httpx.get(url).status_code == 200
+        assert httpx.get(url, timeout=HANG_S).status_code == 200
         with grpc.insecure_channel(f"[::1]:{server.address.port}") as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            assert stub.Predict(_slow(1), timeout=20).outputs["rounds"].int_val == [1]
+            assert stub.Predict(_echo(), timeout=HANG_S).outputs["text"].string_val == [b"a"]
         assert str(server.address).startswith("gRPC [::1]:")
 
 
-def test_requests_under_way_are_answered_when_it_stops(folder: Path) -> None:
-    threads = ThreadPoolExecutor(6)
-    with protocol_server.serving(folder) as server:
-        rest = [
-            threads.submit(httpx.post, server.url + PREDICT, json=_slow_row(), timeout=20)
-            for _ in range(3)
-        ]
-        remote = [threads.submit(server.predictions.Predict, _slow(), 20) for _ in range(3)]
-        time.sleep(0.15)
-        assert not any(call.done() for call in rest + remote)
-        address, stopping = server.address, time.perf_counter()
-    # The server has been stopped while these were waiting for their answers.
-    assert [call.result().status_code for call in rest] == [200, 200, 200]
-    assert [call.result().outputs["rounds"].int_val[0] for call in remote] == [ROUNDS] * 3
-    assert time.perf_counter() - stopping < 15
-    with pytest.raises(httpx.ConnectError):
-        httpx.get(f"http://127.0.0.1:{address.rest_port}/v1/models/toy")
+@pytest.fixture
+def arrived(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The signatures of the requests that have reached a version."""
+    found: list[str] = []
+    predict = Version.predict
+
+    async def noting(version: Version, signature: str, *given: Any) -> Any:
+        found.append(signature)
+        return await predict(version, signature, *given)
+
+    monkeypatch.setattr(Version, "predict", noting)
+    return found
 
 
-def test_grace_is_limited(folder: Path) -> None:
-    with (
-        ThreadPoolExecutor(2) as threads,
-        protocol_server.serving(folder, grace_s=1, timeout_s=60) as server,
-    ):
-        body = _slow_row(20_000)
-        rest = threads.submit(httpx.post, server.url + PREDICT, json=body, timeout=60)
-        remote = threads.submit(server.predictions.Predict, _slow(20_000), 60)
-        time.sleep(0.3)
-        start = time.perf_counter()
-    assert rest.result().status_code == 503
-    failed = remote.exception()
-    assert isinstance(failed, grpc.RpcError)
-    assert failed.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
-    assert time.perf_counter() - start < 10
+def test_requests_under_way_are_answered_when_it_stops(
+    folder: Path, tmp_path: Path, arrived: list[str]
+) -> None:
+    waiting = [Waiting(tmp_path / str(number)) for number in range(6)]
+
+    def answer_once_it_stops(server: Server) -> None:
+        wait_until(lambda: _refuses(server))
+        for each in waiting:
+            each.answer()
+
+    with ThreadPoolExecutor(7) as threads:
+        with protocol_server.serving(folder, grace_s=HANG_S, timeout_s=HANG_S) as server:
+            assert not any("authentication" in line for line in server.lines)
+            rest = [
+                threads.submit(httpx.post, server.url + PREDICT, json=each.row(), timeout=HANG_S)
+                for each in waiting[:3]
+            ]
+            remote = [
+                threads.submit(server.predictions.Predict, each.message(), HANG_S)
+                for each in waiting[3:]
+            ]
+            wait_until(lambda: arrived == ["wait"] * 6)
+            answering = threads.submit(answer_once_it_stops, server)
+        assert answering.exception() is None
+        assert [call.result().status_code for call in rest] == [200, 200, 200]
+        assert [call.result().outputs["found"].float_val[0] for call in remote] == [1, 1, 1]
+        with pytest.raises(httpx.ConnectError):
+            httpx.get(f"{server.url}/v1/models/toy")
 
 
-def test_a_process_serves_strangers_and_stops_when_told(folder: Path, tmp_path: Path) -> None:
-    with _process(folder) as (process, address):
-        ports = [str(address.port), str(address.rest_port)]
-        stranger = subprocess.run(
-            [sys.executable, "-I", str(HERE / "protocol_stranger.py"), *ports],
-            cwd=tmp_path,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-        assert stranger.returncode == 0, stranger.stderr
-        assert json.loads(stranger.stdout) == {
-            "grpc": [7, 1],
-            "rest": [7, 1],
-            "version": 1,
-            "package": False,
-        }
-        answers = _load_until_it_stops(address, lambda: process.send_signal(signal.SIGTERM))
-        assert process.wait(20) == 0
-        rest, remote = answers
-        assert rest["answered"] > 10
-        assert remote["answered"] > 10
-        # What came too late was refused, not swallowed: no connection, or gRPC's retryable code.
-        assert set(rest) == {"answered", "ConnectError"}
-        assert set(remote) == {"answered", "UNAVAILABLE"}
+def test_grace_is_limited(folder: Path, tmp_path: Path, arrived: list[str]) -> None:
+    """Whoever waited for these two requests would wait for ever."""
+    never = Waiting(tmp_path / "never")
+    with ThreadPoolExecutor(2) as threads:
+        with protocol_server.serving(folder, grace_s=0.2, timeout_s=HANG_S) as server:
+            rest = threads.submit(
+                httpx.post, server.url + PREDICT, json=never.row(), timeout=HANG_S
+            )
+            remote = threads.submit(server.predictions.Predict, never.message(), HANG_S)
+            wait_until(lambda: arrived == ["wait"] * 2)
+        assert rest.result().status_code == 503
+        failed = remote.exception()
+        assert isinstance(failed, grpc.RpcError)
+        assert failed.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
-def test_a_second_signal_ends_it_at_once(folder: Path) -> None:
+def test_a_process_under_load_stops_when_told_and_loses_no_request(folder: Path) -> None:
+    rest: Counter[str] = Counter()
+    remote: Counter[str] = Counter()
+
+    def ask_rest(address: Address) -> None:
+        url = f"http://127.0.0.1:{address.rest_port}{PREDICT}"
+        with httpx.Client(timeout=HANG_S) as client:
+            told_to_go = False
+            while not told_to_go:
+                try:
+                    answer = client.post(url, json={"instances": ["a"]})
+                    rest[str(answer.status_code)] += 1
+                    told_to_go = answer.headers.get("connection") == "close"
+                except httpx.ConnectError:
+                    told_to_go = True
+
+    def ask_remote(address: Address) -> None:
+        with grpc.insecure_channel(f"127.0.0.1:{address.port}") as channel:
+            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
+            while "UNAVAILABLE" not in remote:
+                try:
+                    stub.Predict(_echo(), timeout=HANG_S)
+                    remote["OK"] += 1
+                except grpc.RpcError as error:
+                    remote[error.code().name] += 1
+
+    with _process(folder) as (process, address), ThreadPoolExecutor(4) as threads:
+        asking = [threads.submit(ask, address) for ask in [ask_rest, ask_remote] * 2]
+        wait_until(lambda: rest["200"] > 10 and remote["OK"] > 10)
+        process.send_signal(signal.SIGTERM)
+        for each in asking:
+            each.result()
+        assert process.wait(HANG_S) == 0
+    assert set(rest) == {"200"}
+    # What came too late was refused with the code after which clients try elsewhere.
+    assert set(remote) == {"OK", "UNAVAILABLE"}
+
+
+def test_a_second_signal_ends_it_at_once(folder: Path, tmp_path: Path) -> None:
+    never = Waiting(tmp_path / "never")
     with _process(folder) as (process, address), ThreadPoolExecutor(1) as threads:
         url = f"http://127.0.0.1:{address.rest_port}{PREDICT}"
-        waiting = threads.submit(httpx.post, url, json=_slow_row(20_000), timeout=60)
-        time.sleep(0.3)
+        waiting = threads.submit(httpx.post, url, json=never.row(), timeout=HANG_S)
+        never.until_started()
         process.send_signal(signal.SIGINT)
-        time.sleep(0.3)
+        assert process.stdout
+        assert "stopping\n" in iter(process.stdout.readline, "")
         assert process.poll() is None
         process.send_signal(signal.SIGINT)
-        assert process.wait(5) == 0
+        assert process.wait(HANG_S) == 0
         assert waiting.exception() or waiting.result().status_code == 503
 
 
@@ -212,55 +239,21 @@ def _process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Address]]:
             process.kill()
 
 
-def _load_until_it_stops(address: Address, stop: Any) -> tuple[dict[str, int], dict[str, int]]:
-    """How often requests of each protocol had which end, while the server was told to stop."""
-    rest: dict[str, int] = {}
-    remote: dict[str, int] = {}
-
-    def ask_rest() -> None:
-        url = f"http://127.0.0.1:{address.rest_port}{PREDICT}"
-        with httpx.Client(timeout=20) as client:
-            while "ConnectError" not in rest:
-                try:
-                    answer = client.post(url, json={"instances": ["a"]})
-                    end = "answered" if answer.status_code == 200 else str(answer.status_code)
-                except httpx.HTTPError as error:
-                    end = type(error).__name__
-                rest[end] = rest.get(end, 0) + 1
-
-    def ask_remote() -> None:
-        request = predict_pb2.PredictRequest()
-        request.model_spec.name = "toy"
-        request.inputs["text"].CopyFrom(tf.make_tensor_proto([b"a"]))
-        with grpc.insecure_channel(f"127.0.0.1:{address.port}") as channel:
-            stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            while "UNAVAILABLE" not in remote:
-                try:
-                    stub.Predict(request, timeout=20)
-                    end = "answered"
-                except grpc.RpcError as error:
-                    end = error.code().name
-                remote[end] = remote.get(end, 0) + 1
-
-    threads = [threading.Thread(target=target) for target in [ask_rest, ask_remote] * 2]
-    for thread in threads:
-        thread.start()
-    time.sleep(1)
-    stop()
-    for thread in threads:
-        thread.join(30)
-    return rest, remote
-
-
-def _slow(rounds: int = ROUNDS) -> predict_pb2.PredictRequest:
+def _echo() -> predict_pb2.PredictRequest:
     request = predict_pb2.PredictRequest()
-    request.model_spec.name, request.model_spec.signature_name = "toy", "slow"
-    request.inputs["rounds"].CopyFrom(tf.make_tensor_proto([rounds]))
+    request.model_spec.name = "toy"
+    request.inputs["text"].CopyFrom(tf.make_tensor_proto([b"a"]))
     return request
 
 
-def _slow_row(rounds: int = ROUNDS) -> dict[str, Any]:
-    return {"signature_name": "slow", "instances": [rounds]}
+def _refuses(server: Server) -> bool:
+    asked = get_model_status_pb2.GetModelStatusRequest()
+    asked.model_spec.name = "toy"
+    try:
+        server.models.GetModelStatus(asked, timeout=HANG_S)
+    except grpc.RpcError as error:
+        return error.code() is grpc.StatusCode.UNAVAILABLE
+    return False
 
 
 def _has_ipv6() -> bool:

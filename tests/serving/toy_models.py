@@ -8,6 +8,8 @@ from pathlib import Path
 
 import tensorflow as tf
 
+STARTED = ".started"
+
 
 class Toy(tf.Module):
     """Signatures that scale, shout, parse numbers, add pairs, total a batch, and wait for a file.
@@ -47,14 +49,21 @@ class Toy(tf.Module):
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name="file")])
     def wait(self, file: tf.Tensor) -> dict[str, tf.Tensor]:
-        def missing(there: tf.Tensor) -> tf.Tensor:
-            return tf.logical_not(there)
+        return {"factor": tf.fill(tf.shape(file), self.factor * wait_for(file))}
 
-        def look(there: tf.Tensor) -> tuple[tf.Tensor]:
-            return (tf.size(tf.io.matching_files(file)) > 0,)
 
-        (found,) = tf.while_loop(missing, look, [tf.constant(False)])
-        return {"factor": tf.fill(tf.shape(file), self.factor * tf.cast(found, tf.float32))}
+def wait_for(file: tf.Tensor) -> tf.Tensor:
+    """1.0 once a file exists; until then there is another one beside it, ending in `.started`."""
+    tf.io.write_file(file[0] + STARTED, "")
+
+    def missing(there: tf.Tensor) -> tf.Tensor:
+        return tf.logical_not(there)
+
+    def look(there: tf.Tensor) -> tuple[tf.Tensor]:
+        return (tf.size(tf.io.matching_files(file)) > 0,)
+
+    (found,) = tf.while_loop(missing, look, [tf.constant(False)])
+    return tf.cast(found, tf.float32)
 
 
 def save(folder: Path, factor: float) -> Path:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from apps.serving.models.served import Choice, Models
-from apps.serving.models.versions import State
+from apps.serving.models.states import State
 
 X = np.ones((1, 3), np.float32)
 TOY = Choice("toy")

@@ -9,7 +9,7 @@ import pytest
 
 import apps
 from apps.data import Examples
-from apps.data.audio import Clip
+from apps.data.recordings.clip import Clip
 from apps.speech.synthesis import RATE, Speaker, spoken
 from apps.training.run import Run
 

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 import apps
 from apps.data import Examples
-from apps.data.audio import Clip
+from apps.data.recordings.clip import Clip
 from apps.speech.keywords import Keywords, KeywordsConfig
 
 RATE = 8000

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from apps.data import Examples
-from apps.data.audio import Clip
+from apps.data.recordings.clip import Clip
 from apps.speech.sample_words import sample_words
 from apps.speech.template_baseline import (
     SpectrumBaseline,

@@ -15,7 +15,7 @@ import tensorflow as tf
 
 import apps
 from apps.data import Examples
-from apps.data.audio import Clip
+from apps.data.recordings.clip import Clip
 from apps.layers.ctc.posteriors import real_steps
 from apps.layers.ctc.tokens import Tokens
 from apps.layers.language.ngram import NgramModel

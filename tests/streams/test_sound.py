@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import soundfile
 
-from apps.data.audio import Clip
+from apps.data.recordings.clip import Clip
 from apps.errors import UserError
 from apps.streams.pcm import FORMATS, PcmFormat, PcmStream
 from apps.streams.sound import Sound, from_file, from_stream

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from apps.text.sentiment import SentimentConfig
+from apps.configuration import ApplicationConfig, searched
 from tuning.clock import Clock
 from tuning.oracles import make_oracle
 from tuning.scheduler import LocalScheduler, Wait
@@ -16,12 +18,22 @@ from tuning.space import Space
 from tuning.trials.job import Job, Outcome
 
 EPOCHS = 9
+
+
+@dataclass(frozen=True)
+class Config(ApplicationConfig):
+    """Hyperparameters of layers, conditions among them."""
+
+    depth: int = searched(1, low=1, high=4, span=(1, 3))
+    units: int | tuple[int, ...] = searched(
+        128, low=1, high=512, log=True, per="depth", span=(16, 256)
+    )
+    layer_dropout: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.6), when=("depth", 2))
+    bidirectional: bool = searched(True, choices=(False, True))
+
+
 GRID = {
-    "fixed": {
-        key: value
-        for key, value in SentimentConfig.defaults().items()
-        if SentimentConfig.ranges()[key].searched and key not in ("units", "depth", "layer_dropout")
-    },
+    "fix": {"bidirectional": True, "learning_rate": 1e-3, "batch_size": 32},
     "space": {"units": "128,16", "depth": "1,2", "layer_dropout": "0.2,0.5"},
 }
 
@@ -40,8 +52,9 @@ class Search:
     def __init__(self, folder: Path, settings: SearchSettings) -> None:
         self.folder, self.settings = folder, settings
         folder.mkdir(exist_ok=True)
+        (folder / "search.json").write_text(json.dumps(settings.to_dict()))
         self.clock = Clock()
-        space = Space(SentimentConfig, settings.fixed, settings.space)
+        space = Space(Config, settings.fix, settings.space)
         self.oracle = make_oracle(settings, space, folder, self.clock, epochs=EPOCHS)
         self.scheduler = LocalScheduler(self.oracle, folder, settings, space)
 

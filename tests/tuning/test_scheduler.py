@@ -7,6 +7,7 @@ from collections import Counter
 from collections.abc import Callable
 
 from invented import Search, outcome
+from waiting import LIMIT
 
 from tuning.scheduler import Wait
 from tuning.trials.job import Job, Progress
@@ -73,7 +74,7 @@ def test_many_threads_run_every_trial_once(begin: Begin) -> None:
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join(timeout=60)
+        thread.join(timeout=LIMIT)
     assert set(Counter(ran).values()) == {1}
     assert set(ran) == set(search.oracle.rows)
     assert search.scheduler.finished

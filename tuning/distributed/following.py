@@ -7,14 +7,8 @@ ever train different trials with each other, whichever of them is killed and sta
 
 from __future__ import annotations
 
-import json
-import os
-from dataclasses import dataclass
-from typing import Self
-
 import grpc
 
-from apps.errors import UserError
 from tuning.distributed.connection import Connection
 from tuning.distributed.paths import Paths
 from tuning.scheduler import Scheduler, Wait
@@ -22,44 +16,6 @@ from tuning.trials.job import COMPLETED, Job, Outcome, Progress
 
 _POLL_S = 0.5
 _CALL_S = 2.0
-
-
-@dataclass(frozen=True)
-class Task:
-    """A process's place among those that train one model.
-
-    Attributes:
-        index: 0 is the one that reports.
-        count: of all tasks.
-    """
-
-    index: int = 0
-    count: int = 1
-
-    @classmethod
-    def from_environment(cls) -> Self:
-        """What `TF_CONFIG` says; the only task where it is not set.
-
-        Raises:
-            UserError: it is malformed.
-        """
-        text = os.environ.get("TF_CONFIG")
-        if not text:
-            return cls()
-        try:
-            config = json.loads(text)
-            cluster, own = config["cluster"], config["task"]
-            chiefs, workers = cluster.get("chief", []), cluster.get("worker", [])
-            index = {"chief": 0, "worker": len(chiefs)}[own["type"]] + int(own["index"])
-            count = len(chiefs) + len(workers)
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
-            raise UserError(
-                f"TF_CONFIG: cannot be read ({type(error).__name__} {error}); give "
-                '{"cluster": {"worker": ["HOST:PORT", …]}, "task": {"type": "worker", "index": 0}}'
-            ) from None
-        if not 0 <= index < count:
-            raise UserError(f"TF_CONFIG: task {index} is not one of the cluster's {count}")
-        return cls(index, count)
 
 
 class FollowingScheduler(Scheduler):

@@ -17,7 +17,8 @@ from tuning.distributed.worker_process import PARENT
 from tuning.trials.memory import available_mb
 from tuning.trials.process import python_path
 
-_PROGRAM = (sys.executable, "-m", "tuning", "worker")
+# `-P`: a folder `apps` or `tuning` where the user stands is not taken for these packages.
+_PROGRAM = (sys.executable, "-P", "-m", "tuning", "worker")
 _LARGEST_PAUSE_S = 30.0
 _MOST_DEATHS, _WITHIN_S = 5, 60.0
 _MEMORY_SHARE = 0.9
@@ -63,6 +64,11 @@ class LocalWorkers:
             for number in range(count)
         ]
 
+    @property
+    def running(self) -> int:
+        """How many run, as `supervise` has last seen it."""
+        return sum(worker.running for worker in self._workers)
+
     def supervise(self) -> None:
         """Start those that do not run; to be called a few times a second.
 
@@ -105,6 +111,10 @@ class _Worker:
         self._pause_s, self._start_at = 1.0, 0.0
         self._started = 0.0
         self._deaths: deque[float] = deque(maxlen=_MOST_DEATHS)
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None
 
     def keep(self) -> None:
         """See to it that it runs, unless it is done or hopeless."""

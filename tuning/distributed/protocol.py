@@ -4,15 +4,20 @@ Every message is one JSON object, so that floats keep all digits and reasons the
 
     Describe {}                              → settings, versions
     Next     {worker, turn}                  → job | wait | over
-    Beat     {worker, turn, trial, progress} → yours
+    Beat     {worker, turn, trial, progress} → yours, joined
     Report   {worker, trial, outcome}        → {}
     Release  {worker}                        → {}
-    Gather   {worker, turn, trial}           → yours, joined
     Follow   {worker, task, turn}            → over, turn, job
 
-A turn is a name that a worker makes up anew whenever it asks for a trial. Where several tasks train
-one trial, the others follow by that name: they ask for it with an empty turn and join with its name
-when nothing else runs in them any more; the worker waits until all have joined.
+A worker makes up a new name, the turn, whenever it asks for a trial. Where several tasks train one
+trial, the others learn that name by asking with an empty turn, and join by sending it once nothing
+else runs in them. The worker begins when its beats are answered with all of them joined.
+
+KerasTuner's own service stands beside this one (`keras_tuner_service`), and neither can replace the
+other. Workers written with KerasTuner alone speak only its own. But its messages round scores to 32
+bits, and have no place for the reason of a failure, for signs of life during an epoch, for giving a
+trial back, for the checkpoint that a trial goes on from, or for tasks that train together. Resuming
+to the last bit needs all of these.
 """
 
 from __future__ import annotations

@@ -23,7 +23,7 @@ class _Sign(NamedTuple):
     worker: str
     turn: str
     trial: str
-    progress: Progress
+    progress: str
 
 
 class RemoteScheduler(Scheduler):
@@ -62,7 +62,8 @@ class RemoteScheduler(Scheduler):
             return Wait(answer["wait"])
         job = Job.from_json(answer["job"])
         while self._tasks > 1:
-            found = self._connection.ask("Gather", worker=worker, turn=turn, trial=job.id)
+            sign = _Sign(worker, turn, job.id, Progress().to_json())
+            found = self._connection.ask("Beat", **sign._asdict())
             if not found["yours"]:
                 return Wait(0.0)
             if found["joined"] >= self._tasks - 1:
@@ -79,7 +80,7 @@ class RemoteScheduler(Scheduler):
             False once the chief has said that the trial is no longer this worker's.
         """
         with self._changed:
-            self._sign = _Sign(worker, self._turn, trial, progress)
+            self._sign = _Sign(worker, self._turn, trial, progress.to_json())
             self._changed.notify()
             return not self._lost
 
@@ -114,14 +115,7 @@ class RemoteScheduler(Scheduler):
                     return
                 sign, self._sign = self._sign, None
             try:
-                answer = self._connection.ask_once(
-                    "Beat",
-                    _BEAT_S,
-                    worker=sign.worker,
-                    turn=sign.turn,
-                    trial=sign.trial,
-                    progress=sign.progress.to_json(),
-                )
+                answer = self._connection.ask_once("Beat", _BEAT_S, **sign._asdict())
             except (grpc.RpcError, ValueError):  # ValueError once the channel is closed
                 continue
             with self._changed:

@@ -57,7 +57,6 @@ class SearchService:
             "Beat": self._beat,
             "Report": self._report,
             "Release": self._release,
-            "Gather": self._gather,
             "Follow": self._follow,
         }
         return grpc.method_handlers_generic_handler(
@@ -104,7 +103,10 @@ class SearchService:
         yours = self._scheduler.beat(worker, trial, Progress.from_json(progress))
         if yours:
             self._remember(worker, turn, trial)
-        return {"yours": yours}
+        with self._lock:
+            known = self._turns.get(worker)
+            joined = known.joined if known is not None and known.name == turn else ()
+        return {"yours": yours, "joined": len(joined)}
 
     def _report(self, worker: str, trial: str, outcome: str) -> Answer:
         self._scheduler.end(worker, trial, Outcome.from_json(outcome))
@@ -115,15 +117,6 @@ class SearchService:
         self._scheduler.release(worker)
         self._pause(worker)
         return {}
-
-    def _gather(self, worker: str, turn: str, trial: str) -> Answer:
-        yours = self._scheduler.beat(worker, trial, Progress())
-        if yours:
-            self._remember(worker, turn, trial)
-        with self._lock:
-            known = self._turns.get(worker)
-            joined = known.joined if known is not None and known.name == turn else ()
-        return {"yours": yours, "joined": len(joined)}
 
     def _follow(self, worker: str, task: int, turn: str) -> Answer:
         over = self._scheduler.finished

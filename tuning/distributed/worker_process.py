@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import os
 import signal
-import sys
 from collections.abc import Callable
 from types import FrameType
 from typing import NoReturn
 
 from apps import environment
 from tuning.distributed.connection import Connection
-from tuning.distributed.following import FollowingScheduler, Task
+from tuning.distributed.following import FollowingScheduler
 from tuning.distributed.paths import Paths
 from tuning.distributed.remote import RemoteScheduler
 from tuning.trials.executor import Executor
+from tuning.trials.fork_server import die_with
+from tuning.trials.task import Task
 from tuning.trials.worker import work
 
 PARENT = "TUNING_PARENT"
-_PR_SET_PDEATHSIG = 1
-# SIGINT has to be set too: where a shell started this in the background, Python leaves it ignored.
+# A shell that starts this in the background has SIGINT ignored, and Python leaves it so.
 _STOPPING = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -38,7 +37,7 @@ def run_worker(
 ) -> None:
     """Run trials for a chief until its search is over.
 
-    Under its id a worker that was killed gets its trial back. SIGTERM is taken as Ctrl-C is.
+    A worker that was killed gets its trial back under its id. SIGTERM counts as Ctrl-C.
 
     Args:
         chief: `HOST:PORT`.
@@ -54,7 +53,8 @@ def run_worker(
         UserError: the chief cannot be reached or has other versions.
         KeyboardInterrupt: with the trial's checkpoint written and the trial given back.
     """
-    die_with_parent()
+    if PARENT in os.environ:
+        die_with(int(os.environ[PARENT]))
     for number in _STOPPING:
         signal.signal(number, _interrupt)
     with contextlib.ExitStack() as ends:
@@ -79,14 +79,3 @@ def run_worker(
 
 def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
     raise KeyboardInterrupt
-
-
-def die_with_parent() -> None:
-    """Have the kernel end this process when the one that supervises it, if any, is gone."""
-    parent = os.environ.get(PARENT)
-    if parent is None:
-        return
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if os.getppid() != int(parent):
-        os.kill(os.getpid(), signal.SIGKILL)

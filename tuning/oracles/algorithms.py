@@ -14,6 +14,7 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.gaussian_process import GaussianProcessRegressor
 from sklearn.gaussian_process.kernels import ConstantKernel, Matern, WhiteKernel
+from threadpoolctl import threadpool_limits
 
 from tuning.clock import Clock
 from tuning.oracles.durable import DurableOracle
@@ -98,7 +99,8 @@ class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOrac
         if done < self.num_initial_points:
             return self._random_populate_space()
         points, scores = self._vectorize_trials()
-        with warnings.catch_warnings():
+        # On matrices so small several threads are slower, and would take time from the trials.
+        with threadpool_limits(1), warnings.catch_warnings():
             # The bounds of the kernel are reached on purpose where a hyperparameter does nothing.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.gpr.fit(points, scores)

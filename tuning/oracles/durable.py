@@ -20,7 +20,6 @@ from keras_tuner.engine.trial import Trial, TrialStatus
 
 from apps.atomic import write_atomically
 from apps.errors import UserError
-from apps.report.quantities import metric
 from tuning.clock import Clock
 from tuning.finals import Finals, first_retraining
 from tuning.folder import FORMAT, STATE, damaged, read_state
@@ -187,7 +186,7 @@ class DurableOracle(keras_tuner.Oracle):
             if completed and score is not None:
                 trial.score, trial.best_step = score, outcome.epochs
                 for name, value in {**outcome.metrics, self.settings.objective: score}.items():
-                    _note(trial, name, value, outcome.epochs)
+                    self._note(trial, name, value, outcome.epochs)
             self._forget(trial_id)
             self.end_order.append(trial_id)
             self._set_row(
@@ -199,7 +198,7 @@ class DurableOracle(keras_tuner.Oracle):
                 metrics={k: v for k, v in outcome.metrics.items() if math.isfinite(v)},
                 cost=outcome.cost,
                 epochs=outcome.epochs,
-                parts=outcome.parts,
+                accumulation_steps=outcome.accumulation_steps,
                 feasible=not _beyond(outcome.cost, self.settings.budget),
                 ended=self.clock.elapsed(),
             )
@@ -231,8 +230,15 @@ class DurableOracle(keras_tuner.Oracle):
         with self.lock:
             trial = self.trials[trial_id]
             for name, value in metrics.items():
-                _note(trial, name, value, step)
+                self._note(trial, name, value, step)
             return trial
+
+    def _note(self, trial: Trial, name: str, value: float, step: int) -> None:
+        """Enter a metric in KerasTuner's own record of a trial."""
+        if not trial.metrics.exists(name):
+            up = self.settings.metric(name).better == "higher"
+            trial.metrics.register(name, direction="max" if up else "min")
+        trial.metrics.update(name, value, step=step)
 
     def requeue(self, trial_id: str) -> None:
         """Hand a running trial out again: its worker has gone or was interrupted."""
@@ -365,14 +371,6 @@ class DurableOracle(keras_tuner.Oracle):
         folder.mkdir(exist_ok=True)
         text = json.dumps(trial.get_state(), indent=2)
         write_atomically(folder / "trial.json", lambda stream: stream.write(text.encode()))
-
-
-def _note(trial: Trial, name: str, value: float, step: int) -> None:
-    """Enter a metric in KerasTuner's own record of a trial."""
-    if not trial.metrics.exists(name):
-        up = metric(name).better == "higher"
-        trial.metrics.register(name, direction="max" if up else "min")
-    trial.metrics.update(name, value, step=step)
 
 
 def _beyond(cost: Mapping[str, float], budget: Mapping[str, float]) -> bool:

@@ -1,40 +1,25 @@
-"""How the objective of a search is named, written and compared."""
+"""How the objective of a search is written and compared."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
-from apps.report.quantities import MISSING, finite, metric, percent
+from apps.report.quantities import MISSING, Metric, finite, percent
 from tuning.settings import SearchSettings
 
 
-@dataclass(frozen=True)
-class Objective:
-    """The metric that decides, with the digits that tell one trial from the next.
-
-    Attributes:
-        name: of the metric.
-        maximise: whether a larger value is the better one.
-    """
-
-    name: str
-    maximise: bool
+class Objective(Metric):
+    """The metric that decides, written with the digits that tell one trial from the next."""
 
     @classmethod
     def of(cls, settings: SearchSettings) -> Objective:
         """The objective that a search was asked for."""
-        return cls(settings.objective, settings.maximise)
+        return cls(**settings.metric(settings.objective).to_dict())
 
     @property
-    def title(self) -> str:
-        """Its name in words, as it stands inside a sentence."""
-        return metric(self.name).title
-
-    @property
-    def rate(self) -> bool:
-        """Whether it is a fraction, written in per cent."""
-        return metric(self.name).rate
+    def maximise(self) -> bool:
+        """Whether a larger value is the better one."""
+        return self.better == "higher"
 
     def written(self, value: Any) -> str:
         """A score, `"91.32 %"` or `"0.3412"`; a dash where it is no finite number."""

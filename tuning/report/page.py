@@ -8,7 +8,6 @@ import os
 import re
 import shlex
 from collections import defaultdict
-from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -19,8 +18,9 @@ from markupsafe import Markup
 import apps.report.templates
 from apps.atomic import write_atomically
 from apps.report import quantities
-from apps.report.quantities import capital, decimal, duration, finite, metric, words
+from apps.report.quantities import capital, decimal, duration, finite, words
 from apps.report.record import section
+from tuning.arguments import to_options, typed
 from tuning.record import DEFAULT, SearchRecord, TrialRow
 from tuning.report import charts
 from tuning.report.columns import range_of, short
@@ -159,7 +159,7 @@ def _test(record: SearchRecord) -> list[list[str]]:
     spans, rivals = section(record.test or {}, "interval"), section(record.test or {}, "baselines")
     rows = []
     for name, value in test_metrics(record).items():
-        kind, span = metric(name), spans.get(name)
+        kind, span = record.settings.metric(name), spans.get(name)
         if name in ("examples", "skipped"):
             continue
         interval = ""
@@ -202,21 +202,21 @@ def _usage(record: SearchRecord, folder: Path) -> list[tuple[str, str]]:
     if record.best is None:
         return []
     settings, values = record.settings, section(record.best, "values")
-    given = [f"--set={name}={_typed(value)}" for name, value in values.items()]
+    given = [f"--set={name}={typed(value)}" for name, value in values.items()]
     given.append(f"--set=objective={settings.objective}")
     if settings.validation is not None:
         given += ["--validation", settings.validation]
     if settings.columns:
-        given += ["--columns", _comma(settings.columns)]
+        given += ["--columns", ",".join(f"{name}={of}" for name, of in settings.columns.items())]
     train = ["python", "-m", "apps", "train", settings.application, "--data", settings.data, *given]
-    lines = [("To train the same configuration again, on this or other data:", _joined(train))]
+    lines = [("To train the same configuration again, on this or other data:", shlex.join(train))]
     if record.phase == "done" and record.finals:
         final = os.fspath(folder / "final")
         predict = ["python", "-m", "apps", "predict", final, "--file", "FILE"]
         export = ["python", "-m", "apps", "export", final]
         lines = [
-            ("It is trained, in a run folder like any other:", _joined(predict)),
-            ("To serve it:", _joined(export)),
+            ("It is trained, in a run folder like any other:", shlex.join(predict)),
+            ("To serve it:", shlex.join(export)),
             *lines,
         ]
     return lines
@@ -224,30 +224,8 @@ def _usage(record: SearchRecord, folder: Path) -> list[tuple[str, str]]:
 
 def _command(record: SearchRecord, folder: Path) -> str:
     """The command that makes this search."""
-    asked = record.settings
-    parts = ["python", "-m", "tuning", asked.application, "--data", asked.data]
-    single: Mapping[str, Any] = {
-        "--validation": asked.validation,
-        "--columns": _comma(asked.columns),
-        "--algorithm": asked.algorithm,
-        "--trials": asked.trials,
-        "--minutes": asked.minutes,
-        "--trial-minutes": asked.trial_minutes,
-        "--objective": asked.objective,
-        "--budget": _comma(asked.budget),
-        "--seed": asked.seed,
-        "--finalists": asked.finalists,
-        "--seeds": asked.seeds,
-        "--strategy": asked.strategy,
-        "--test": asked.test,
-    }
-    for option, value in single.items():
-        if value is not None and value != "":
-            parts += [option, _typed(value)]
-    for option, table_ in (("--fix", asked.fixed), ("--space", asked.space)):
-        for name, value in table_.items():
-            parts += [option, f"{name}={_typed(value)}"]
-    return _joined([*parts, "--run", os.fspath(folder)])
+    asked = ["python", "-m", "tuning", record.settings.application, *to_options(record.settings)]
+    return shlex.join([*asked, "--run", os.fspath(folder)])
 
 
 def _settings(record: SearchRecord) -> list[tuple[str, str]]:
@@ -263,7 +241,7 @@ def _settings(record: SearchRecord) -> list[tuple[str, str]]:
         "Time": duration(60 * asked.minutes) if asked.minutes is not None else "no limit",
         "Time of one trial": f"{duration(60 * asked.trial_minutes)} at most",
         "Budget": ", ".join(f"{words(k)} ≤ {v:g}" for k, v in asked.budget.items()),
-        "Given": ", ".join(f"{words(k)} {short(v)}" for k, v in asked.fixed.items()),
+        "Given": ", ".join(f"{words(k)} {short(v)}" for k, v in asked.fix.items()),
         "Seed": str(asked.seed),
         "Data fingerprint": asked.fingerprint,
     }
@@ -272,20 +250,3 @@ def _settings(record: SearchRecord) -> list[tuple[str, str]]:
 
 def _searched(record: SearchRecord) -> list[str]:
     return list({**record.settings.ranges, **record.settings.space})
-
-
-def _comma(table_: Mapping[str, Any]) -> str:
-    return ",".join(f"{name}={_typed(value)}" for name, value in table_.items())
-
-
-def _typed(value: Any) -> str:
-    """A value as the command line reads it back, to the last digit."""
-    if isinstance(value, (list, tuple)):
-        return ",".join(map(_typed, value))
-    if isinstance(value, bool):
-        return str(value).lower()
-    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value)
-
-
-def _joined(parts: list[str]) -> str:
-    return shlex.join(parts)

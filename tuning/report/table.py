@@ -83,8 +83,8 @@ def remarks(row: TrialRow) -> str:
     said = [row.reason] if row.reason else []
     if not row.feasible and row.status == "COMPLETED":
         said.append("over the budget")
-    if row.parts > 1:
-        said.append(f"batches in {row.parts} parts to save memory")
+    if row.accumulation_steps > 1:
+        said.append(f"batches in {row.accumulation_steps} pieces to save memory")
     if row.continues is not None:
         said.append(f"goes on with {row.continues}")
     return "; ".join(said)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.report.quantities import capital, duration, finite, metric
+from apps.report.quantities import capital, duration, finite
 from apps.report.record import numbers, section
 from apps.report.verdict import Verdict
 from tuning.record import DEFAULT, Finalist, SearchRecord
@@ -86,7 +86,7 @@ def tested(record: SearchRecord) -> str:
     if not finite(value):
         return ""
     span = section(record.test or {}, "interval").get(name)
-    kind = metric(name)
+    kind = record.settings.metric(name)
     interval = ""
     if isinstance(span, (list, tuple)) and len(span) == 2 and all(map(finite, span)):
         interval = f" (95\u202f% interval {kind.written(span[0])} to {kind.written(span[1])})"

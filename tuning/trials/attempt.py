@@ -16,17 +16,17 @@ import psutil
 from tuning.trials import child
 from tuning.trials.job import Job, Progress
 from tuning.trials.memory import out_of_memory_kills
-from tuning.trials.process import LostError, Nursery
+from tuning.trials.process import ForkServer, LostError
 
-# Ways to end beside those that the trial's own process tells.
+# Ends that the trial's own process does not report.
 HUNG, KILLED = "hung", "killed"
 _POLL_SECONDS = 0.1
 _WATCH_SECONDS = 1.0
-# For the checkpoint of a trial that is stopped.
+# In these a trial that is stopped writes its checkpoint.
 _STOP_SECONDS = 20.0
 _STACKS_SECONDS = 0.5
 _KILL_SECONDS = 10.0
-# A process that the kernel has ended at so much of its limit ended for its memory.
+# The kernel kills for want of memory a process that takes at least this share of its limit.
 _NEAR = 0.9
 
 
@@ -35,8 +35,8 @@ class End:
     """How an attempt ended.
 
     Attributes:
-        kind: `HUNG`, `KILLED`, or what the trial's process told.
-        detail: what is behind it; the file that could not be written, where that was it.
+        kind: `HUNG`, `KILLED`, or what the trial's process reported.
+        detail: the cause; of `DISK` the file that could not be written.
         errno: of that file.
     """
 
@@ -49,7 +49,7 @@ class Attempt:
     """Follows one process of a trial.
 
     Args:
-        nursery: that starts it.
+        fork_server: starts it.
         job: the trial.
         log: its log file.
         task: number of the process among those that train this trial together.
@@ -59,14 +59,14 @@ class Attempt:
 
     Attributes:
         progress: how far it has come.
-        seconds: that it took.
+        seconds: what it took.
         fit_seconds: spent in training and validation, earlier attempts included.
         peak_mb: the most memory that it was seen to take.
     """
 
     def __init__(
         self,
-        nursery: Nursery,
+        fork_server: ForkServer,
         job: Job,
         log: Path,
         *,
@@ -75,7 +75,7 @@ class Attempt:
         memory_mb: float,
         limit_seconds: float,
     ) -> None:
-        self._nursery, self._job, self._log = nursery, job, log
+        self._fork_server, self._job, self._log = fork_server, job, log
         self._task = task
         self._threads, self._memory_mb, self._limit = threads, memory_mb, limit_seconds
         self._child: psutil.Process | None = None
@@ -101,7 +101,7 @@ class Attempt:
         began = time.monotonic()
         kills = out_of_memory_kills()
         try:
-            self._nursery.send({"job": vars(self._job), "threads": self._threads})
+            self._fork_server.send({"job": vars(self._job), "threads": self._threads})
             self._follow(watch)
         except LostError as error:
             return self._lost(error)
@@ -115,7 +115,7 @@ class Attempt:
 
     def _follow(self, watch: Callable[[Progress], bool]) -> None:
         watched = 0.0
-        while not self._take(self._nursery.receive(_POLL_SECONDS)):
+        while not self._take(self._fork_server.receive(_POLL_SECONDS)):
             now = time.monotonic()
             if self._child is not None and self._resident_mb() > self._memory_mb:
                 detail = f"{self.peak_mb:,.0f} MB > {self._memory_mb:,.0f} MB"
@@ -131,12 +131,12 @@ class Attempt:
             if now - watched >= _WATCH_SECONDS:
                 watched = now
                 if not watch(self.progress):
-                    # The first task has left already, and only that one has anything to save.
+                    # Only the first task saves anything, and it has left already.
                     self._stop(0.0 if self._task else _STOP_SECONDS)
                     return
 
     def _take(self, message: dict[str, Any] | None) -> bool:
-        """Note what a message says; whether it was the last."""
+        """Note what a message says; returns whether it was the last."""
         if message is None:
             return False
         if "started" in message:
@@ -162,7 +162,7 @@ class Attempt:
         return 0.0
 
     def _stop(self, seconds: float) -> None:
-        """Let the process write its checkpoint and end; a second Ctrl-C ends it at once."""
+        """Let the process write its checkpoint and end; a second Ctrl-C kills it."""
         self._asked = True
         if self._exit is not None:
             return
@@ -176,14 +176,14 @@ class Attempt:
         self._kill()
 
     def _kill(self) -> None:
-        """End the process and all that it has started."""
+        """Kill the process and all that it has started."""
         if self._child is not None:
-            # Its group is its own; unless it is waited for already, so is the number.
+            # The fork server keeps the number of the group taken until it has told of its exit.
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.killpg(self._child.pid, signal.SIGKILL)
             if self._exits_within(_KILL_SECONDS):
                 return
-        self._nursery.kill()
+        self._fork_server.kill()
 
     def _signal(self, number: int) -> None:
         if self._child is not None:
@@ -193,7 +193,7 @@ class Attempt:
     def _exits_within(self, seconds: float) -> bool:
         deadline = time.monotonic() + seconds
         while time.monotonic() < deadline:
-            if self._take(self._nursery.receive(_POLL_SECONDS)):
+            if self._take(self._fork_server.receive(_POLL_SECONDS)):
                 return True
         return False
 

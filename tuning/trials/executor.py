@@ -1,4 +1,4 @@
-"""Runs trials one after the other, each in a process of its own, whatever becomes of them."""
+"""Runs trials one after the other, each in a process of its own that may fail in any way."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from tuning.trials.attempt import HUNG, KILLED, Attempt, End
 from tuning.trials.folder import Attempts, TrialFolder
 from tuning.trials.job import Job, Outcome, Progress
 from tuning.trials.memory import available_mb
-from tuning.trials.process import Nursery
+from tuning.trials.process import ForkServer
 
 Watch = Callable[[Progress], bool]
 
 _MEMORY_SHARE = 0.9
-# How often a process may be killed from outside before that counts as the trial's own fault: more
-# often where the loss of any one ends all that train together.
+# A trial whose process is killed so often has failed. Of several that train together each loss
+# ends all, so that more are allowed.
 _MOST_KILLS, _MOST_KILLS_TOGETHER = 2, 5
 
 
@@ -27,10 +27,10 @@ class Executor:
     """Where trials run on this machine, one at a time.
 
     Args:
-        threads: that a trial uses within an operation; None for all processors.
-        memory_mb: resident memory that a trial may take; None for 90 % of what is free now.
-        preload: modules that the trials' processes import, for applications of one's own.
-        grace_seconds: how much longer than its minutes, and a fifth of them, a trial may take.
+        threads: of a trial within an operation; None for all processors.
+        memory_mb: resident memory that a trial may take; None for 90 % of what is free.
+        preload: modules that the trials' processes import, such as applications of a user's own.
+        grace_seconds: added to a trial's minutes, and a fifth of them, before it counts as hung.
     """
 
     def __init__(
@@ -45,7 +45,7 @@ class Executor:
         self._memory_mb = memory_mb or _MEMORY_SHARE * available_mb()
         self._preload = tuple(preload)
         self._grace = grace_seconds
-        self._nursery: Nursery | None = None
+        self._fork_server: ForkServer | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -54,10 +54,10 @@ class Executor:
         self.close()
 
     def close(self) -> None:
-        """End the process that trials are forked from."""
-        if self._nursery is not None:
-            self._nursery.close()
-            self._nursery = None
+        """End the fork server."""
+        if self._fork_server is not None:
+            self._fork_server.close()
+            self._fork_server = None
 
     def run(self, job: Job, watch: Watch) -> Outcome:
         """Run a trial to its end; one that has ended already is not run again.
@@ -68,12 +68,12 @@ class Executor:
                 stopped where it returns False.
 
         Returns:
-            What became of it. `INTERRUPTED` where it was stopped, or another process trains in its
-            folder: it can be run again, from its last checkpoint.
+            What became of it. `INTERRUPTED`, where it was stopped or another process trains in its
+            folder, means that it can be run again from its last checkpoint.
 
         Raises:
             KeyboardInterrupt: after the trial has written a checkpoint.
-            OSError: the trial's folder cannot be written, a full disk say. The trial can be run
+            OSError: the trial's folder cannot be written, on a full disk say; the trial can be run
                 again.
             UserError: no process for trials can be started.
         """
@@ -87,7 +87,7 @@ class Executor:
                 end = made.run(watch)
             finally:
                 attempts = _counted(attempts, made)
-                # What cannot be written here shows at the next write; the end must not be lost.
+                # The next write meets the same error; this one must not hide how the attempt ended.
                 with contextlib.suppress(OSError):
                     folder.write_attempts(attempts)
             if end.kind in (HUNG, KILLED, child.MEMORY):
@@ -102,13 +102,13 @@ class Executor:
         return outcome
 
     def _attempt(self, job: Job, folder: TrialFolder) -> Attempt:
-        if self._nursery is None or not self._nursery.alive:
+        if self._fork_server is None or not self._fork_server.alive:
             self.close()
-            self._nursery = Nursery(self._threads, self._preload)
-        # A job's minutes are those of the whole training, begun in the trial that it goes on with.
+            self._fork_server = ForkServer(self._threads, self._preload)
+        # The minutes of a job include those of the training that it goes on with.
         inherited = TrialFolder(job.continues).trained_seconds if job.continues else 0.0
         return Attempt(
-            self._nursery,
+            self._fork_server,
             job,
             folder.log,
             task=folder.task,
@@ -120,7 +120,7 @@ class Executor:
     def _without_outcome(
         self, end: End, attempts: Attempts, made: Attempt, folder: TrialFolder
     ) -> Outcome:
-        """The outcome of a trial whose own process has left none."""
+        """The outcome of a trial whose process has left none."""
         if end.kind == child.DISK:
             raise OSError(end.errno, os.strerror(end.errno), end.detail)
         reason = _told(end)
@@ -138,7 +138,7 @@ class Executor:
             seconds=attempts.seconds,
             fit_seconds=attempts.fit_seconds,
             epochs=made.progress.epoch,
-            parts=attempts.parts,
+            accumulation_steps=attempts.accumulation_steps,
         )
         if not passing:
             folder.note(f"failed: {reason}")
@@ -155,12 +155,14 @@ def _counted(attempts: Attempts, made: Attempt) -> Attempts:
 
 
 def _again(end: End, attempts: Attempts, job: Job) -> Attempts | None:
-    """What to go on with where an attempt is followed by another; None where it is the last."""
+    """The state that another attempt begins with; None where there is none."""
     if end.kind == child.MEMORY:
-        # Processes that train together would have to agree on it.
+        # Processes that train together would all have to halve their batches.
         if attempts.halved or job.strategy == "multiworker":
             return None
-        return dataclasses.replace(attempts, parts=2 * attempts.parts, halved=True)
+        return dataclasses.replace(
+            attempts, accumulation_steps=2 * attempts.accumulation_steps, halved=True
+        )
     if end.kind in (KILLED, child.FINISHED, child.PARTED):
         again = dataclasses.replace(attempts, kills=attempts.kills + 1)
         most = _MOST_KILLS_TOGETHER if job.strategy == "multiworker" else _MOST_KILLS

@@ -19,6 +19,7 @@ import numpy as np
 from apps.atomic import write_atomically
 from apps.errors import UserError
 from tuning.trials.job import Job, Outcome
+from tuning.trials.task import Task
 
 _SAME = ("application", "settings", "seed", "epochs", "objective")
 # All that a training goes on from.
@@ -36,8 +37,8 @@ class Attempts:
     Attributes:
         job: of the trial, as JSON values.
         number: of attempts begun.
-        parts: in which each batch goes through.
-        halved: whether that is twice what was asked for, after running out of memory.
+        accumulation_steps: pieces in which each batch goes through.
+        halved: whether those are twice as many as asked for, after running out of memory.
         kills: how often its process was ended from outside.
         seconds: that they took.
         fit_seconds: the part of it spent in training and validation.
@@ -45,7 +46,7 @@ class Attempts:
 
     job: dict[str, Any] = field(default_factory=dict)
     number: int = 0
-    parts: int = 1
+    accumulation_steps: int = 1
     halved: bool = False
     kills: int = 0
     seconds: float = 0.0
@@ -75,13 +76,8 @@ class TrialFolder:
     @classmethod
     def of(cls, job: Job) -> TrialFolder:
         """The folder of a job, as this process has to use it."""
-        task = 0
-        if job.strategy == "multiworker":
-            with contextlib.suppress(ValueError, KeyError, TypeError):
-                config = json.loads(os.environ["TF_CONFIG"])
-                before = {"chief": 0, "worker": len(config["cluster"].get("chief", ()))}
-                task = before[config["task"]["type"]] + int(config["task"]["index"])
-        return cls(job.folder, task)
+        together = job.strategy == "multiworker"
+        return cls(job.folder, Task.from_environment().index if together else 0)
 
     def begin(self, job: Job) -> Attempts:
         """What earlier attempts at this very job came to; of another job's nothing is left.
@@ -101,11 +97,12 @@ class TrialFolder:
             self._attempts.unlink(missing_ok=True)
             self._inherited.unlink(missing_ok=True)
             shutil.rmtree(self.run, ignore_errors=True)
-        attempts = Attempts(job=asked, parts=int(job.settings.get("parts", 1)))
         if job.continues:
             source = TrialFolder(job.continues).attempts()
-            attempts = dataclasses.replace(attempts, parts=source.parts, halved=source.halved)
-        return attempts
+            return Attempts(
+                asked, accumulation_steps=source.accumulation_steps, halved=source.halved
+            )
+        return Attempts(asked, accumulation_steps=int(job.settings.get("accumulation_steps", 1)))
 
     def attempts(self) -> Attempts:
         """The attempts so far; none where their file is missing or damaged."""

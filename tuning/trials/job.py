@@ -49,7 +49,6 @@ class Job(_Message):
         minutes: wall-clock limit.
         anneals: whether the learning rate falls to zero within it, or by the epochs alone.
         objective: the metric that scores.
-        maximise: whether a larger one is better.
         budget: upper bounds of `latency_ms`, `parameters` and `size_mb`.
         continues: folder of the trial whose training this one goes on with.
         strategy: of `tf.distribute`: `mirrored`, `multiworker` or None.
@@ -63,7 +62,6 @@ class Job(_Message):
     folder: str
     minutes: float
     objective: str
-    maximise: bool
     validation: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
     epochs: int | None = None
@@ -71,6 +69,16 @@ class Job(_Message):
     continues: str | None = None
     strategy: str | None = None
     anneals: bool = True
+
+    def training(self, accumulation_steps: int) -> dict[str, Any]:
+        """The arguments of `apps.train` that say what is trained.
+
+        Args:
+            accumulation_steps: pieces in which each batch goes through.
+        """
+        names = ("application", "data", "validation", "columns", "seed")
+        given = {name: getattr(self, name) for name in names}
+        return {**given, **self.settings, "accumulation_steps": accumulation_steps}
 
 
 @dataclass(frozen=True)
@@ -104,7 +112,8 @@ class Outcome(_Message):
         seconds: whole trial, earlier attempts included.
         fit_seconds: the part of it spent in training and validation.
         epochs: epochs completed.
-        parts: 2 where every batch went through in halves, after running out of memory; else 1.
+        accumulation_steps: 2 where every batch went through in halves, after running out of
+            memory; else 1.
     """
 
     status: Status
@@ -115,4 +124,4 @@ class Outcome(_Message):
     seconds: float = 0.0
     fit_seconds: float = 0.0
     epochs: int = 0
-    parts: int = 1
+    accumulation_steps: int = 1

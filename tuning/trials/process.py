@@ -1,4 +1,4 @@
-"""The nursery as its owner sees it: a process that is sent trials and tells of them."""
+"""The fork server as its owner sees it: takes trials, and reports what becomes of them."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ _CLOSE_SECONDS = 5.0
 
 
 class LostError(Exception):
-    """The nursery is gone, and its trial with it."""
+    """The fork server is gone, and its trial with it."""
 
 
-class Nursery:
-    """A running `python -m tuning.trials.nursery`.
+class ForkServer:
+    """A running `python -m tuning.trials.fork_server`.
 
-    It lives no longer than the thread that makes this object.
+    The process ends with the thread that makes this object.
 
     Args:
         threads: for the numerical libraries beside TensorFlow; None for their own choice.
@@ -36,7 +36,7 @@ class Nursery:
         modules = [part for module in preload for part in ("--preload", module)]
         self._complaints = tempfile.TemporaryFile()  # noqa: SIM115  (closed with the process)
         self._process = subprocess.Popen(
-            [sys.executable, "-P", "-m", "tuning.trials.nursery", *modules],
+            [sys.executable, "-P", "-m", "tuning.trials.fork_server", *modules],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._complaints,
@@ -55,14 +55,14 @@ class Nursery:
 
     @property
     def alive(self) -> bool:
-        """Whether it can start another trial."""
+        """Whether the process runs."""
         return self._process.poll() is None
 
     def send(self, request: dict[str, Any]) -> None:
-        """Have a trial started; the one before has exited.
+        """Start a trial; the one before has exited.
 
         Raises:
-            LostError: there is nobody to start it.
+            LostError: the process is gone.
         """
         assert self._process.stdin is not None
         try:
@@ -76,7 +76,7 @@ class Nursery:
 
         Raises:
             LostError: there will be no more.
-            UserError: it could not even be started.
+            UserError: the process could not be started.
         """
         try:
             message = self._messages.get(timeout=seconds)
@@ -91,13 +91,13 @@ class Nursery:
         return message
 
     def kill(self) -> None:
-        """End it and its trial at once."""
+        """Kill it and its trial."""
         self._process.kill()
         self._process.wait()
         self._close()
 
     def close(self) -> None:
-        """End it; no trial runs any more."""
+        """End it when no trial runs."""
         assert self._process.stdin is not None
         with contextlib.suppress(OSError):
             self._process.stdin.close()
@@ -117,7 +117,7 @@ class Nursery:
         assert self._process.stdout is not None
         with self._process.stdout as lines:
             for line in lines:
-                # A killed process may leave half a line, which says nothing.
+                # A killed process may leave half a line.
                 with contextlib.suppress(ValueError):
                     self._messages.put(json.loads(line))
         self._messages.put(None)
@@ -133,14 +133,14 @@ class Nursery:
 
 
 def python_path() -> str:
-    """`PYTHONPATH` for a process that shall import what this one can, wherever it was started."""
+    """`PYTHONPATH` that lets another process import what this one can, in any folder."""
     return os.pathsep.join(os.path.abspath(entry) for entry in sys.path)
 
 
 def _environment(threads: int | None) -> dict[str, str]:
-    """The variables that a nursery runs under."""
+    """The environment variables of a fork server."""
     environment = {**os.environ, "PYTHONPATH": python_path()}
-    # Another trial, or this one's orphan on its way out, may be on the same GPU.
+    # Another trial, or an orphan that is about to end, may use the same GPU.
     environment.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
     if threads is not None:
         environment.setdefault("OMP_NUM_THREADS", str(threads))

@@ -92,20 +92,14 @@ class Training:
 
         job, folder = self.job, self.folder
         self._earlier = max(self._earlier, folder.trained_seconds - folder.inherited_seconds)
-        strategy = {"strategy": job.strategy} if job.strategy else {}
         session = Session(
-            job.application,
-            job.data,
-            validation=job.validation,
-            columns=job.columns,
             minutes=job.minutes,
             anneal=job.anneals,
-            seed=job.seed,
             run=folder.run,
             resume=bool(folder.task) or folder.run.exists(),
             log=lambda line: print(line, flush=True),
-            **strategy,
-            **{**job.settings, "parts": self._attempts.parts, "objective": job.objective},
+            strategy=job.strategy,
+            **job.training(self._attempts.accumulation_steps),
         )
         self._cost = dict(session.cost())
         # The other tasks would measure another latency, and wait for one that goes on alone.
@@ -148,7 +142,7 @@ class Training:
             cost=cost,
             seconds=self._seconds(),
             fit_seconds=self._fit_seconds(),
-            parts=self._attempts.parts,
+            accumulation_steps=self._attempts.accumulation_steps,
             **found,
         )
 
@@ -176,10 +170,11 @@ def _figure(value: float) -> str:
 
 def _headline(job: Job, attempts: Attempts) -> str:
     settings = " ".join(f"{key}={value}" for key, value in job.settings.items())
-    halves = f", batches in {attempts.parts} parts" if attempts.parts > 1 else ""
+    steps = attempts.accumulation_steps
+    pieces = f", batches in {steps} pieces" if steps > 1 else ""
     return (
         f"--- {datetime.now():%Y-%m-%d %H:%M:%S} trial {job.id}, attempt {attempts.number}"
-        f"{halves}, seed {job.seed}, {job.minutes:g} minutes: {settings}"
+        f"{pieces}, seed {job.seed}, {job.minutes:g} minutes: {settings}"
     )
 
 

@@ -7,6 +7,7 @@ import json
 import os
 import re
 import signal
+import site
 import subprocess
 import sys
 import tempfile
@@ -20,7 +21,7 @@ from apps.errors import UserError
 from apps.export.gate.files import require_version_folder
 from apps.export.gate.verdict import Check, RefusedError, Verdict
 
-ROOT = Path(__file__).parents[3]
+ROOT = os.fspath(Path(__file__).parents[3])
 NICENESS = 10
 # A line of TensorFlow's log: severity, date, time, process, source file, then the message.
 FATAL = re.compile(r"F\d{4} \S+ +\d+ [^\]]*\] (.*)")
@@ -133,9 +134,12 @@ def child_command(folder: Path, low_priority: bool) -> list[str]:
 
 def _environment() -> dict[str, str]:
     """A host without a GPU, and with TensorFlow's own kernels, as a server has them."""
-    path = os.pathsep.join(filter(None, [os.fspath(ROOT), os.environ.get("PYTHONPATH")]))
+    # Python finds site-packages without help; put first, a backport in them would hide a module of
+    # Python's own.
+    found = {*site.getsitepackages(), site.getusersitepackages()}
+    path = [*({ROOT} - found), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
-        "PYTHONPATH": path,
+        "PYTHONPATH": os.pathsep.join(filter(None, path)),
         "CUDA_VISIBLE_DEVICES": "-1",
         "APPS_NATIVE_LSTM": "0",
         "TF_CPP_MIN_LOG_LEVEL": "2",

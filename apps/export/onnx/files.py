@@ -5,19 +5,20 @@ from __future__ import annotations
 import json
 import os
 import tempfile
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+import numpy as np
+import tensorflow as tf
 from onnx import helper
 
+from apps.application import Application, served_tensors
 from apps.errors import UserError
 from apps.export.onnx.comparison import compare
 from apps.export.onnx.conversion import convert
 from apps.export.onnx.outside import around
-
-if TYPE_CHECKING:
-    from apps.application import Application
+from apps.training.golden import Golden
 
 MODEL = "model.onnx"
 
@@ -38,7 +39,9 @@ class OnnxExport:
     outside: tuple[str, ...]
 
 
-def export_onnx(application: Application, folder: str | os.PathLike[str]) -> OnnxExport:
+def export_onnx(
+    application: Application, folder: str | os.PathLike[str], goldens: Sequence[Golden]
+) -> OnnxExport:
     """Write an application's model on prepared tensors as ONNX.
 
     Every LSTM is one fused operation. The file is opened in onnxruntime and compared with
@@ -47,6 +50,7 @@ def export_onnx(application: Application, folder: str | os.PathLike[str]) -> Onn
     Args:
         application: with its trained model.
         folder: an existing folder, where `model.onnx` and what its clients need are written.
+        goldens: whose raw inputs, prepared, are what is compared.
 
     Raises:
         UserError: the model cannot go to ONNX, or onnxruntime's answers differ; nothing is left.
@@ -54,8 +58,12 @@ def export_onnx(application: Application, folder: str | os.PathLike[str]) -> Onn
     place = Path(folder)
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; make it, or name another one")
-    outside = around(application.served(), application.model)
-    model = convert(application.model, application.name)
+    tensors = served_tensors(application.served)
+    outside = around(application.served, tensors)
+    model = convert(tensors, application.name)
+    prepared = [
+        _prepared(application, one.inputs) for one in goldens if one.signature == "serving_default"
+    ]
     metadata = {"application": application.name}
     files: dict[str, str] = {}
     for part in outside:
@@ -66,7 +74,7 @@ def export_onnx(application: Application, folder: str | os.PathLike[str]) -> Onn
     with tempfile.TemporaryDirectory(dir=place, prefix=".onnx-") as beside:
         written = Path(beside) / MODEL
         written.write_bytes(model.SerializeToString(deterministic=True))
-        difference = compare(written, application.model, application.name)
+        difference = compare(written, tensors, application.name, prepared)
         for name, text in files.items():
             (Path(beside) / name).write_text(text, encoding="utf-8", newline="\n")
         # The model last: whoever sees it finds what it needs.
@@ -78,3 +86,9 @@ def export_onnx(application: Application, folder: str | os.PathLike[str]) -> Onn
         difference=difference,
         outside=tuple(part.words for part in outside),
     )
+
+
+def _prepared(application: Application, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the model takes, made of raw inputs."""
+    given = {name: tf.constant(value) for name, value in raw.items()}
+    return {name: np.asarray(value) for name, value in application.input.prepare(given).items()}

@@ -1,1 +1,1 @@
-"""Sound inside the graph: features, their normalisation, and augmentation in training."""
+"""Audio inside the graph: features, their normalisation, and augmentation in training."""

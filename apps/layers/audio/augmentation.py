@@ -1,4 +1,4 @@
-"""Augmentation of waves, in training only, every row drawn for itself."""
+"""Augmentation of waveforms in training, drawn for each row independently."""
 
 from __future__ import annotations
 
@@ -11,23 +11,23 @@ from apps.layers.streaming import zero_beyond
 
 Waves = tuple[tf.Tensor, tf.Tensor]
 
-# A noise of falling spectrum falls no further than from this share of the sampling rate on
-# downwards, 40 Hz at 16 kHz: its power would lie where nobody hears it.
+# Coloured noise has a flat spectrum below this share of the sampling rate, 40 Hz at 16 kHz;
+# otherwise most of its power would lie where nobody hears it.
 _LOWEST = 1 / 400
 
 
 class WaveAugmentation(keras.layers.Layer):
-    """What augmentations of waves share: identity outside training, seeded draws, safe padding.
+    """Base of waveform augmentations: identity outside training, seeded draws, zero padding.
 
     Args:
         probability: share of rows that are changed.
         seed: seed of all draws.
-        **kwargs: arguments of `keras.layers.Layer`; computes in float32 unless they say otherwise.
+        **kwargs: arguments of `keras.layers.Layer`; `dtype` is float32 by default.
 
     Call arguments:
         audio: samples in [-1, 1], `(batch, samples)` float32.
         lengths: real samples of each row, `(batch,)` int32.
-        training: change rows; without it all is returned as it came.
+        training: change rows; otherwise the inputs are returned unchanged.
 
     Returns:
         Audio, zeros beyond each row's length, and the new lengths.
@@ -50,7 +50,7 @@ class WaveAugmentation(keras.layers.Layer):
         return self.probability > 0
 
     def augment(self, audio: tf.Tensor, lengths: tf.Tensor) -> Waves:
-        """Change the rows; what stands beyond a row's length does not matter, going in or out."""
+        """Change the rows; `call` zeroes samples beyond a row's length before and after."""
         raise NotImplementedError
 
     def call(self, audio: tf.Tensor, lengths: tf.Tensor, training: bool = False) -> Waves:
@@ -66,11 +66,11 @@ class WaveAugmentation(keras.layers.Layer):
         )
 
     def uniform(self, shape: Any, low: float = 0.0, high: float = 1.0) -> tf.Tensor:
-        """The next draws, evenly from `low` to `high`, float32."""
+        """Draw from the uniform distribution from `low` to `high`, float32."""
         return keras.random.uniform(shape, low, high, dtype="float32", seed=self.seed_generator)
 
     def chosen(self, rows: tf.Tensor) -> tf.Tensor:
-        """Which of so many rows are changed, `(batch,)` bool."""
+        """Draw which of `rows` rows are changed, `(rows,)` bool."""
         return self.uniform((rows,)) < self.probability
 
     def get_config(self) -> dict[str, Any]:
@@ -79,7 +79,7 @@ class WaveAugmentation(keras.layers.Layer):
 
 @keras.saving.register_keras_serializable("apps")
 class SpeedChange(WaveAugmentation):
-    """Plays rows faster or slower, pitch and formants with them, by cubic interpolation.
+    """Plays rows faster or slower, with their pitch and formants, by cubic interpolation.
 
     Ko et al., "Audio augmentation for speech recognition", Interspeech 2015, section 2.1.
 
@@ -107,7 +107,7 @@ class SpeedChange(WaveAugmentation):
     def augment(self, audio: tf.Tensor, lengths: tf.Tensor) -> Waves:
         rows = tf.shape(audio)[0]
         speed = self.uniform((rows,), self.low, self.high)
-        # Positions in a minute of sound have no bits left for a fraction in single precision.
+        # In single precision, positions in a minute of sound have no bits left for a fraction.
         speed = tf.cast(tf.where(self.chosen(rows), speed, 1.0), tf.float64)
         after = tf.cast(tf.round(tf.cast(lengths, tf.float64) / speed), tf.int32)
         after = tf.maximum(after, tf.minimum(lengths, 1))
@@ -127,13 +127,13 @@ class SpeedChange(WaveAugmentation):
 
 @keras.saving.register_keras_serializable("apps")
 class TimeShift(WaveAugmentation):
-    """Moves rows earlier or later; zeros come in, what passes an end is lost, lengths stay.
+    """Moves rows earlier or later: zeros fill the gap, what passes an end is lost, lengths stay.
 
-    Warden, "Speech Commands: a dataset for limited-vocabulary speech recognition", 2018, and the
-    example that goes with it.
+    Warden, "Speech Commands: a dataset for limited-vocabulary speech recognition", 2018, and its
+    example code.
 
     Args:
-        max_ms: how far at most, in milliseconds.
+        max_ms: largest shift, in milliseconds.
         sample_rate: samples a second.
         **kwargs: the arguments of `WaveAugmentation`.
 
@@ -161,7 +161,7 @@ class TimeShift(WaveAugmentation):
         later = tf.round(self.uniform((rows,), -float(self.most), float(self.most)))
         later = tf.where(self.chosen(rows), tf.cast(later, tf.int32), 0)
         source = tf.range(samples)[None, :] - later[:, None]
-        return _at(audio, source), lengths
+        return samples_at(audio, source), lengths
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "max_ms": self.max_ms, "sample_rate": self.sample_rate}
@@ -172,7 +172,7 @@ class Gain(WaveAugmentation):
     """Makes rows louder or quieter; nothing is clipped.
 
     Args:
-        max_db: by how many decibels at most, either way.
+        max_db: largest change in decibels, up or down.
         **kwargs: the arguments of `WaveAugmentation`.
 
     Raises:
@@ -202,10 +202,10 @@ class Gain(WaveAugmentation):
 
 @keras.saving.register_keras_serializable("apps")
 class Dither(WaveAugmentation):
-    """Adds a little white Gaussian noise, so that digital silence is not one and the same input.
+    """Adds a little white Gaussian noise, so that digital silence is not always the same input.
 
     Args:
-        level: standard deviation, full scale being 1; the default is one step of 16 bits.
+        level: standard deviation, relative to full scale; the default is one step of 16 bits.
         **kwargs: the arguments of `WaveAugmentation`.
 
     Raises:
@@ -234,18 +234,18 @@ class Dither(WaveAugmentation):
 
 @keras.saving.register_keras_serializable("apps")
 class NoiseMixing(WaveAugmentation):
-    """Mixes rows with noise of any colour, or with the talk of other rows of the batch.
+    """Mixes rows with coloured noise, or with babble made of other rows of the batch.
 
-    Coloured noise has a power spectrum of `1 / f^a`, `a` drawn from 0 to 2: white, pink, brown and
-    all between. Talk is the sum of `voices` other rows, each repeated to the length needed from a
-    random point on; in a batch of one row it is coloured noise too. The signal-to-noise ratio is
-    that of the powers over the row's real samples, so a row of zeros stays what it is.
+    Coloured noise has the power spectrum `1 / f^a`, with `a` drawn from 0 to 2: white, pink, brown
+    and everything between. Babble is the sum of `voices` other rows, each repeated as needed from
+    a random point on; a batch of one row gets coloured noise instead. The signal-to-noise ratio
+    compares powers over the row's real samples, so a row of zeros is not changed.
 
     Args:
         low_db: lowest signal-to-noise ratio in decibels.
-        high_db: highest.
-        babble: share of the noisy rows that are mixed with talk.
-        voices: how many other rows make up the talk.
+        high_db: highest signal-to-noise ratio in decibels.
+        babble: share of the noisy rows that are mixed with babble.
+        voices: number of other rows in the babble.
         **kwargs: the arguments of `WaveAugmentation`.
 
     Raises:
@@ -300,7 +300,7 @@ class NoiseMixing(WaveAugmentation):
         return tf.signal.irfft(tf.complex(white[0] * shape, white[1] * shape), [size])[:, :samples]
 
     def _talk(self, audio: tf.Tensor, lengths: tf.Tensor, row: tf.Tensor) -> tf.Tensor:
-        """Voices of other rows for the rows numbered, `(numbered, samples)`."""
+        """Babble for the rows whose numbers are in `row`, `(numbered, samples)`."""
         rows, samples, numbered = tf.shape(audio)[0], tf.shape(audio)[1], tf.shape(row)[0]
         talk = tf.zeros((numbered, samples), audio.dtype)
         for _ in range(self.voices):
@@ -318,18 +318,18 @@ class NoiseMixing(WaveAugmentation):
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
-def _at(audio: tf.Tensor, sample: tf.Tensor) -> tf.Tensor:
-    """Samples by number, zeros where there is none; numbers `(batch, samples)` int32."""
+def samples_at(audio: tf.Tensor, sample: tf.Tensor) -> tf.Tensor:
+    """Each row's samples at the positions `(batch, time)` int32; zeros outside the row."""
     last = tf.shape(audio)[1] - 1
     found = tf.gather(audio, tf.clip_by_value(sample, 0, last), batch_dims=1)
     return tf.where((sample >= 0) & (sample <= last), found, tf.zeros([], audio.dtype))
 
 
 def _cubic(audio: tf.Tensor, sample: tf.Tensor, fraction: tf.Tensor) -> tf.Tensor:
-    """Values between samples, on Catmull and Rom's cubic through the four around them."""
+    """Values between samples, on the Catmull-Rom cubic through the four nearest samples."""
     samples = tf.shape(audio)[1]
     padded = tf.pad(audio, [[0, 0], [1, 3]])
-    # One look-up for all four neighbours: looking up is what this costs.
+    # One gather for all four neighbours, because gathering is most of the cost.
     around = tf.stack([padded[:, first : first + samples + 1] for first in range(4)], -1)
     points = tf.gather(around, tf.minimum(sample, samples), batch_dims=1)
     before, here, after, later = tf.unstack(points, axis=-1)

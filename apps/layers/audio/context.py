@@ -1,4 +1,4 @@
-"""What a stream holds before a word, put in front of recordings in training."""
+"""Context in front of recordings in training, such as a stream holds before a word."""
 
 from __future__ import annotations
 
@@ -7,22 +7,23 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from apps.layers.audio.augmentation import WaveAugmentation, Waves
+from apps.layers.audio.augmentation import WaveAugmentation, Waves, samples_at
 
-# Root mean square of a pause, full scale being 1: digital silence to a noisy room.
+# Root mean square of a pause, relative to full scale: from near silence to a noisy room.
 _QUIETEST, _LOUDEST = 1e-5, 1e-2
 
 
 @keras.saving.register_keras_serializable("apps")
 class PrecedingContext(WaveAugmentation):
-    """Puts the end of another recording, and a pause of noise, in front of a recording.
+    """Puts the end of another recording and a noisy pause in front of a recording.
 
-    A recurrent layer that has seen nothing but single words, each from a state of zeros, need not
-    forget one word before the next. Rows of a batch lend each other their ends; how long a context
-    is, and how much of it is pause, is drawn for each batch and row.
+    A recurrent layer trained on single words only, each from a zero state, need not learn to forget
+    one word before the next. The rows of a batch serve as context for one another. The length of a
+    context, and how much of it is pause, are drawn for each row; the longest length is drawn for
+    the batch.
 
     Args:
-        seconds: the longest context.
+        seconds: longest context, in seconds.
         sample_rate: samples a second.
         **kwargs: the arguments of `WaveAugmentation`.
 
@@ -47,12 +48,12 @@ class PrecedingContext(WaveAugmentation):
 
     def augment(self, audio: tf.Tensor, lengths: tf.Tensor) -> Waves:
         rows, own = tf.shape(audio)[0], tf.shape(audio)[1]
-        # The longest is drawn for the batch, whose rows are all padded to it.
+        # The longest context is drawn for the batch, because all its rows are padded to it.
         length = self.uniform((rows,)) * self.uniform(()) * self.most
         length = tf.where(self.chosen(rows), length, 0.0)
         context = tf.cast(length, tf.int32)
         spoken = tf.cast(self.uniform((rows,)) * length, tf.int32)
-        # Another row, unless there is but one.
+        # Another row, unless there is only one.
         turn = 1 + tf.cast(self.uniform((rows,)) * tf.cast(rows - 1, tf.float32), tf.int32)
         lender = (tf.range(rows) + turn) % rows
         longest = tf.reduce_max(context)
@@ -60,16 +61,17 @@ class PrecedingContext(WaveAugmentation):
         end = time + (tf.gather(lengths, lender) - spoken)[:, None]
         before = tf.where(
             time < spoken[:, None],
-            _at(tf.gather(audio, lender), end),
+            samples_at(tf.gather(audio, lender), end),
             self._pause(rows, longest),
         )
         before = tf.pad(before, [[0, 0], [0, own]])
         time = tf.range(longest + own)[None, :]
-        joined = tf.where(time < context[:, None], before, _at(audio, time - context[:, None]))
+        after = samples_at(audio, time - context[:, None])
+        joined = tf.where(time < context[:, None], before, after)
         return joined, lengths + context
 
     def _pause(self, rows: tf.Tensor, samples: tf.Tensor) -> tf.Tensor:
-        """White noise, each row of a level of its own, `(rows, samples)`."""
+        """White noise at a level drawn for each row, `(rows, samples)`."""
         level = _QUIETEST * (_LOUDEST / _QUIETEST) ** self.uniform((rows, 1))
         return level * keras.random.normal((rows, samples), seed=self.seed_generator)
 
@@ -83,10 +85,3 @@ class PrecedingContext(WaveAugmentation):
             "seconds": self.seconds,
             "sample_rate": self.sample_rate,
         }
-
-
-def _at(audio: tf.Tensor, places: tf.Tensor) -> tf.Tensor:
-    """Each row's samples at places `(batch, time)`; zeros in front of the first."""
-    last = tf.shape(audio)[1] - 1
-    taken = tf.gather(audio, tf.clip_by_value(places, 0, last), batch_dims=1)
-    return tf.where(places >= 0, taken, 0.0)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.layers.streaming import StreamWindows, zero_beyond
+from apps.layers.streaming import StreamWindows, at_least, zero_beyond
 
 NORMS = ("layer", "none")
 
@@ -18,30 +18,32 @@ NORMS = ("layer", "none")
 class ConvolutionSubsampling(keras.layers.Layer):
     """Strided convolutions over time and frequency in front of recurrent layers.
 
-    Amodei et al., "Deep Speech 2", arXiv:1512.02595, section 3.5, with two changes. Each step is
-    normalised over its frequencies and channels (Ba, Kiros and Hinton, "Layer normalization",
-    2016), not each channel over the batch, so that an answer depends neither on other rows nor on
-    the future. And the zeros around a row depend on its own length: it becomes the same steps in
-    any batch.
+    Amodei et al., "Deep Speech 2", arXiv:1512.02595, section 3.5, with two changes. Layer
+    normalisation over each step's frequencies and channels (Ba, Kiros and Hinton, "Layer
+    normalization", 2016) takes the place of batch normalisation, so that an output depends neither
+    on other rows nor on the future. And each row is padded with zeros according to its own length,
+    so that its outputs are the same in any batch.
 
     Args:
-        channels: of each convolution.
-        kernels: steps and frequencies that each convolution sees at once.
-        strides: steps and frequencies from one of its places to the next.
-        causal: no step sees a later frame, and the layer streams; otherwise a step sees as many
-            frames after its own as before it.
+        channels: output channels of each convolution.
+        kernels: steps and frequencies in each convolution's kernel.
+        strides: steps and frequencies in each convolution's stride.
+        causal: let no step see a later frame, so that the layer can stream; otherwise a step sees
+            as many frames after its own as before it.
         norm: `"layer"`, or `"none"` for a bias alone.
         seed: seed of the weights.
 
     Call arguments:
         features: `(batch, frames, bands)`.
-        lengths: real frames of each row, `(batch,)` int32; a row of none counts as one of zeros.
+        lengths: real frames of each row, `(batch,)` int32; a row without frames counts as
+            one frame of zeros.
 
     Returns:
-        `(batch, steps, width)`, zeros beyond each row's steps, and those steps, `(batch,)` int32.
+        `(batch, steps, width)`, zeros beyond each row's steps, and the number of steps in each row,
+        `(batch,)` int32.
 
     Raises:
-        ValueError: the tuples differ in length, a number is out of its range, a norm is unknown.
+        ValueError: the tuples differ in length, a number is out of range, or the norm is unknown.
     """
 
     def __init__(
@@ -86,7 +88,7 @@ class ConvolutionSubsampling(keras.layers.Layer):
             self.strides[level],
             use_bias=self.norm == "none",
             kernel_initializer=keras.initializers.HeNormal(
-                # Levels with one seed and one shape would begin with the same weights.
+                # With one seed, levels of one shape would start with the same weights.
                 None if self.seed is None else self.seed + level
             ),
             dtype=self.dtype_policy,
@@ -110,12 +112,10 @@ class ConvolutionSubsampling(keras.layers.Layer):
         return self._bands[level] + self.kernels[level][1] - 1
 
     def steps(self, frames: Any) -> Any:
-        """Number of steps that so many frames become: an int, an array or a tensor of them."""
+        """Number of steps that `frames` frames become: an int, an array or a tensor, as given."""
         for stride, _ in self.strides:
             frames = (frames + (stride - 1)) // stride
-        if tf.is_tensor(frames):
-            return tf.maximum(frames, 1)
-        return np.maximum(frames, 1) if isinstance(frames, np.ndarray) else max(frames, 1)
+        return at_least(frames, 1)
 
     def call(self, features: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         lengths = tf.maximum(tf.cast(lengths, tf.int32), 1)
@@ -142,7 +142,7 @@ class ConvolutionSubsampling(keras.layers.Layer):
         return tf.reshape(x, [-1, tf.shape(x)[1], self._bands[-1] * self.channels[-1]])
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Shape without the batch axis, and dtype, of what a stream carries from step to step.
+        """Shape (without the batch axis) and dtype of each state that a stream carries.
 
         Raises:
             ValueError: the layer is not causal.
@@ -160,16 +160,16 @@ class ConvolutionSubsampling(keras.layers.Layer):
     def step(
         self, features: tf.Tensor, lengths: tf.Tensor, state: dict[str, tf.Tensor]
     ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Take the next frames of a stream.
+        """Convolve the next frames of a stream.
 
         Args:
-            features: `(batch, frames, bands)`; of no frame at all too.
-            lengths: real frames of each row of them, `(batch,)` int32.
-            state: tensors as in `state_specs`, zeros at the beginning of a stream.
+            features: `(batch, frames, bands)`; frames may be 0.
+            lengths: real frames of each row, `(batch,)` int32.
+            state: tensors as `state_specs` lists them, zeros at the start of a stream.
 
         Returns:
-            The steps that are complete now and were not before, `(batch, steps, width)`; how many
-            they are, `(batch,)` int32; and the next state.
+            The steps that the chunk completes, `(batch, steps, width)`; their number in each row,
+            `(batch,)` int32; and the next state.
         """
         x = tf.cast(features, self.compute_dtype)[..., None]
         after: dict[str, tf.Tensor] = {}

@@ -1,4 +1,4 @@
-"""Random colouring of spectra, as by microphones, rooms and voices; in training only."""
+"""Random equalisation of spectra in training, as microphones, rooms and voices cause it."""
 
 from __future__ import annotations
 
@@ -14,21 +14,22 @@ from apps.layers.streaming import zero_beyond
 
 @keras.saving.register_keras_serializable("apps")
 class RandomEqualization(keras.layers.Layer):
-    """Makes bands of log-mel features louder or quieter, all frames of a row alike.
+    """Makes bands of log-mel features louder or quieter, equally in all frames of a row.
 
-    Gains of a few bands, evenly spaced, are drawn from a normal distribution for every row; between
-    them they are interpolated. A filter of the wave would shift logarithms of band powers so.
+    For every row, the gains of a few evenly spaced bands are drawn from a normal distribution;
+    those between are interpolated. A filter of the waveform shifts logarithms of band powers in the
+    same way.
 
     Args:
         decibels: standard deviation of the gains; 0 changes nothing.
         points: bands whose gains are drawn.
         seed: seed of all draws.
-        **kwargs: arguments of `keras.layers.Layer`; computes in float32 unless they say otherwise.
+        **kwargs: arguments of `keras.layers.Layer`; `dtype` is float32 by default.
 
     Call arguments:
         features: natural logarithms of band powers, `(batch, frames, bands)`.
         lengths: real frames of each row, `(batch,)`.
-        training: change rows; without it features are returned as they came.
+        training: change rows; otherwise features are returned unchanged.
 
     Raises:
         ValueError: a setting is out of its range.

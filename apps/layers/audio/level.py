@@ -1,4 +1,4 @@
-"""Loudness taken out of spectrograms, as a stream goes on."""
+"""Level normalisation of spectrograms, whole or as a stream."""
 
 from __future__ import annotations
 
@@ -17,16 +17,16 @@ State = dict[str, tf.Tensor]
 class LevelNormalization(keras.layers.Layer):
     """Log-mel features relative to the loudest of the last frames.
 
-    An automatic gain control without a future: the level of a frame is the logarithm of the mean
-    power of its bands, and what is subtracted from all bands of a frame is the highest level of the
-    `window` frames that end with it. Distance from the microphone and its amplification shift all
-    of them alike and so drop out, within the dynamic range above the floor.
+    A causal automatic gain control. The level of a frame is the logarithm of the mean power of its
+    bands; the highest level of the `window` frames that end with a frame is subtracted from all its
+    bands. Distance from the microphone and amplification shift all levels equally and so cancel,
+    within the dynamic range above the floor.
 
     Args:
-        window: frames of which the loudest counts.
-        floor: the least power that a band of the features can have, the `floor` of `LogMel`; the
-            frames before the first are that quiet.
-        **kwargs: arguments of `keras.layers.Layer`; computes in float32 unless they say otherwise.
+        window: number of frames of which the loudest counts.
+        floor: least power that a band can have, the `floor` of `LogMel`; frames before the first
+            count as that quiet.
+        **kwargs: arguments of `keras.layers.Layer`; `dtype` is float32 by default.
 
     Call arguments:
         features: logarithms of band powers, `(batch, frames, bands)`.
@@ -36,7 +36,7 @@ class LevelNormalization(keras.layers.Layer):
         Features of the same shape, zeros beyond a row's frames.
 
     Raises:
-        ValueError: a window of no frame, or a floor that is not more than 0.
+        ValueError: `window` is less than 1, or `floor` is not positive.
     """
 
     def __init__(self, window: int, *, floor: float = 1e-7, **kwargs: Any) -> None:
@@ -52,31 +52,31 @@ class LevelNormalization(keras.layers.Layer):
         return self._relative(features, signal, lengths)
 
     def _levels(self, features: tf.Tensor) -> tf.Tensor:
-        """Levels above the floor, `(batch, frames, 1)`: none is negative, and zero is silence."""
+        """Levels above the floor, `(batch, frames, 1)`: never negative, and 0 for silence."""
         power = tf.reduce_mean(tf.exp(features - math.log(self.floor)), -1, keepdims=True)
         return tf.math.log(tf.maximum(power, 1.0))
 
     def _relative(self, features: tf.Tensor, signal: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         loudest = tf.nn.max_pool1d(signal, self.window, 1, "VALID")
-        # A signal of a stream is as long as its longest row, and never empty.
+        # A stream's signal covers the longest row and at least one frame, unlike `features`.
         features = tf.pad(features, [[0, 0], [0, 1], [0, 0]])[:, : tf.shape(loudest)[1]]
         loudest = loudest[:, : tf.shape(features)[1]]
         return zero_beyond(features - math.log(self.floor) - loudest, lengths)
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """What a stream carries from chunk to chunk: shapes without the batch axis, and dtypes."""
+        """Shape (without the batch axis) and dtype of each state that a stream carries."""
         shapes = self._windows.state_shapes(1)
         return {"buffer": (shapes["buffer"], "float32"), "count": (shapes["count"], "int32")}
 
     def step(
         self, features: tf.Tensor, lengths: tf.Tensor, state: State
     ) -> tuple[tf.Tensor, tf.Tensor, State]:
-        """Take the next frames of a stream.
+        """Normalise the next frames of a stream.
 
         Args:
-            features: `(batch, frames, bands)`; of no frame at all too.
+            features: `(batch, frames, bands)`; frames may be 0.
             lengths: real frames of each row, `(batch,)`.
-            state: as `state_specs` says, zeros to begin with.
+            state: tensors as `state_specs` lists them, zeros at the start of a stream.
 
         Returns:
             Features, lengths, and the state for the next frames.

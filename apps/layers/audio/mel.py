@@ -32,7 +32,7 @@ def hz_to_mel(hz: np.ndarray | float, scale: str = "htk") -> np.ndarray:
 
 
 def mel_to_hz(mel: np.ndarray | float, scale: str = "htk") -> np.ndarray:
-    """The reverse of `hz_to_mel`."""
+    """The inverse of `hz_to_mel`."""
     mel = np.asarray(mel, np.float64)
     if scale == "htk":
         return 700.0 * (10.0 ** (mel / 2595.0) - 1.0)
@@ -51,16 +51,16 @@ def mel_filters(
     scale: str = "htk",
     normalized: bool = False,
 ) -> np.ndarray:
-    """Triangles that are evenly spaced in mels and straight in Hz.
+    """Triangular filters, evenly spaced in mels and linear in Hz.
 
     Args:
-        bands: number of triangles.
+        bands: number of filters.
         fft_size: points of the Fourier transform.
         sample_rate: samples a second.
-        low_hz: where the first triangle begins.
+        low_hz: where the first filter begins.
         high_hz: where the last one ends.
         scale: `htk` or `slaney`.
-        normalized: divide every triangle by half its width in Hz, so that all have one area.
+        normalized: divide every filter by half its width in Hz, so that all have the same area.
 
     Returns:
         Weights `(fft_size // 2 + 1, bands)`, float64.
@@ -76,10 +76,10 @@ def mel_filters(
 
 
 def fft_size_for(window: int, bands: int, sample_rate: int, low_hz: float, high_hz: float) -> int:
-    """The smallest power of two that holds a window and gives every triangle a weight.
+    """The smallest power of two that holds a window and leaves no filter empty.
 
-    Narrow triangles can fall between the frequencies of a short transform. More points, of a
-    window with zeros behind it, interpolate the same spectrum.
+    Narrow filters can fall between the frequencies of a short transform. Zero-padding a window to
+    more points interpolates the same spectrum.
     """
     size = 1 << (window - 1).bit_length()
     while size < 64 * window and any(
@@ -91,16 +91,16 @@ def fft_size_for(window: int, bands: int, sample_rate: int, low_hz: float, high_
 
 
 def folded_fourier(window: int, fft_size: int, bins: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Hann window and Fourier transform of frames that are folded about their middle.
+    """Hann-windowed Fourier transform of frames that are folded about their middle.
 
-    A power spectrum does not change with the point from which phase is counted. Counted from the
-    middle of the periodic Hann window, about which it is symmetric, the cosines need only the sum
-    of a frame's halves and the sines only their difference: half the products.
+    A power spectrum does not depend on the point from which phase is counted. Counted from the
+    middle of the periodic Hann window, which is symmetric about it, the cosines need only the sum
+    of a frame's halves and the sines only their difference, which halves the products.
 
     Args:
         window: samples in a frame.
         fft_size: points of the transform.
-        bins: numbers of the frequencies wanted, `(bins,)`.
+        bins: indices of the frequencies wanted, `(bins,)`.
 
     Returns:
         Cosines and sines, `(window // 2, bins)` float64 each. For frames `x` and `first = (window

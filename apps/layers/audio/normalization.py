@@ -1,4 +1,4 @@
-"""Features brought to mean 0 and deviation 1, by training data, by row, or as a stream goes on."""
+"""Normalisation of features by training data, by row, or along a stream."""
 
 from __future__ import annotations
 
@@ -20,23 +20,24 @@ State = dict[str, tf.Tensor]
 class FeatureNormalization(keras.layers.Layer):
     """`(features - mean) / scale`, band by band; frames beyond a row's length are zeros.
 
-    The scale always is the training data's: the deviation of one short row, of a word between
-    silences or of a second of noise, says more of what was spoken than of how it was recorded.
+    The scale always comes from the training data: the deviation within one short row, such as a
+    word between silences or a second of noise, says more about what was spoken than about how it
+    was recorded.
 
     Args:
         kind: where the mean comes from. `global`: the training data. `utterance`: the row's own
-            frames, which takes a microphone's colour and level away but needs the whole row.
+            frames, which removes a microphone's colour and level but needs the whole row.
             `running`: the row's frames so far, with the training data's mean counted as
-            `prior_frames` more of them; the same without waiting for the end.
+            `prior_frames` more of them; it does the same without waiting for the end.
         prior_frames: weight of the training data's mean in `running`, in frames.
-        **kwargs: arguments of `keras.layers.Layer`; computes in float32 unless they say otherwise.
+        **kwargs: arguments of `keras.layers.Layer`; `dtype` is float32 by default.
 
     Call arguments:
         features: `(batch, frames, bands)`.
         lengths: real frames of each row, `(batch,)`.
 
     Raises:
-        ValueError: an unknown kind, or a prior of less than one frame.
+        ValueError: the kind is unknown, or `prior_frames` is less than 1.
     """
 
     def __init__(self, kind: str = "global", *, prior_frames: int = 100, **kwargs: Any) -> None:
@@ -53,15 +54,15 @@ class FeatureNormalization(keras.layers.Layer):
         self.mean = self.add_weight(shape=bands, initializer="zeros", trainable=False, name="mean")
         self.scale = self.add_weight(shape=bands, initializer="ones", trainable=False, name="scale")
 
-    def adapt(self, mean: np.ndarray, scale: np.ndarray) -> None:
-        """Set what is subtracted and what is divided by.
+    def assign(self, mean: np.ndarray, scale: np.ndarray) -> None:
+        """Set the mean that is subtracted and the scale that divides.
 
         Args:
             mean: `(bands,)`.
             scale: standard deviations, `(bands,)`, more than 0.
 
         Raises:
-            ValueError: a scale that is not a positive number, or a mean that is not a number.
+            ValueError: a mean or scale is not finite, or a scale is not positive.
         """
         mean, scale = np.asarray(mean, np.float32), np.asarray(scale, np.float32)
         if not (np.isfinite(mean).all() and np.isfinite(scale).all() and (scale > 0).all()):
@@ -71,18 +72,18 @@ class FeatureNormalization(keras.layers.Layer):
         self.mean.assign(mean)
         self.scale.assign(scale)
 
-    def learn(self, batches: Iterable[tuple[Any, Any]]) -> None:
-        """Adapt to training data: mean of all frames, and their deviation.
+    def adapt(self, batches: Iterable[tuple[Any, Any]]) -> None:
+        """Set mean and scale from training data: the mean of all frames, and their deviation.
 
-        The deviation is from the mean of all frames for `global`, and from the mean of the row
-        otherwise. A band that hardly varies, as above 4 kHz in telephone speech brought to 16 kHz,
-        is not blown up: no scale is less than a twentieth of the mean over the bands.
+        For `global` the deviation is from the mean of all frames, otherwise from the mean of the
+        row. No scale is less than a twentieth of the mean scale, so that a band that hardly varies,
+        such as one above 4 kHz in telephone speech resampled to 16 kHz, is not blown up.
 
         Args:
             batches: pairs of features `(batch, frames, bands)` and lengths `(batch,)`.
 
         Raises:
-            ValueError: not one frame.
+            ValueError: there are no frames.
         """
         frames, total, squares = 0, np.zeros(()), np.zeros(())
         for features, lengths in batches:
@@ -100,7 +101,7 @@ class FeatureNormalization(keras.layers.Layer):
         variance = squares / frames - (np.square(mean) if self.kind == "global" else 0.0)
         scale = np.sqrt(np.maximum(variance, 0.0))
         least = 0.05 * scale.mean()
-        self.adapt(mean, np.maximum(scale, least) if least > 0 else np.ones_like(scale))
+        self.assign(mean, np.maximum(scale, least) if least > 0 else np.ones_like(scale))
 
     def call(self, features: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
         centred = zero_beyond(features - tf.cast(self.mean, features.dtype), lengths)
@@ -117,7 +118,7 @@ class FeatureNormalization(keras.layers.Layer):
         return keras.KerasTensor(features.shape, dtype=self.compute_dtype)
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """What a stream carries from chunk to chunk: shapes without the batch axis, and dtypes.
+        """Shape (without the batch axis) and dtype of each state that a stream carries.
 
         Raises:
             ValueError: the kind needs whole rows.
@@ -136,9 +137,9 @@ class FeatureNormalization(keras.layers.Layer):
         """Normalise the next frames of a stream.
 
         Args:
-            features: `(batch, frames, bands)`, any number of frames.
+            features: `(batch, frames, bands)`; frames may be 0.
             lengths: real frames of each row, `(batch,)`.
-            state: as `state_specs` says, zeros to begin with.
+            state: tensors as `state_specs` lists them, zeros at the start of a stream.
 
         Returns:
             Features, lengths, and the state for the next frames.
@@ -147,7 +148,7 @@ class FeatureNormalization(keras.layers.Layer):
             self.state_specs()
             return self.call(features, lengths), lengths, {}
         lengths = tf.cast(lengths, tf.int32)
-        # How far the mean so far lies from the training data's, and of how many frames it is.
+        # The mean so far less the training data's, and how many frames it is of, prior included.
         shift = tf.cast(state["shift"], features.dtype)
         before = state["count"] + self.prior_frames
         centred = features - tf.cast(self.mean, features.dtype) - shift[:, None, :]

@@ -1,4 +1,4 @@
-"""Resampling inside the graph, between rates of which one is known only there."""
+"""Resampling inside the graph, from a rate that is known only when the graph runs."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import math
 
 import tensorflow as tf
 
-# Shares of the lower Nyquist frequency up to which all passes, and from which on nothing does.
+# Where the pass band ends and the stop band begins, as shares of the lower Nyquist frequency.
 _PASS, _STOP = 0.913, 1.0
 _ATTENUATION_DB = 90.0
-# Kaiser's formulas for the window's shape and its length, here half of it in zeros of the sinc.
+# Kaiser's formulas for the window's shape and its length: half of it, in zeros of the sinc.
 _SHAPE = 0.1102 * (_ATTENUATION_DB - 8.7)
 _HALF_WIDTH = (_ATTENUATION_DB - 7.95) / (2 * 2.285 * math.pi * (_STOP - _PASS))
 _CUTOFF = (_PASS + _STOP) / 2
@@ -19,27 +19,28 @@ _NODES = 10
 
 
 def resampled(signal: tf.Tensor, rate: tf.Tensor | int, to_rate: int) -> tf.Tensor:
-    """A signal at another rate, by interpolation with a sinc under a Kaiser window.
+    """Resample a signal by interpolation with a Kaiser-windowed sinc.
 
     Smith, "Digital audio resampling", section "Theory of ideal bandlimited interpolation"; the
-    window's lengths and shapes: Kaiser 1974, "Nonrecursive digital filter design using the
-    I0-sinh window function". Up to 91 % of the lower of the two Nyquist frequencies all passes;
-    what lies above it is 90 dB down. The signal is zero before its beginning and beyond its end.
+    window's length and shape: Kaiser 1974, "Nonrecursive digital filter design using the
+    I0-sinh window function". The pass band ends at 91 % of the lower of the two
+    Nyquist frequencies; what lies above that Nyquist frequency is attenuated by 90 dB. The signal
+    counts as zero before its beginning and beyond its end.
 
-    A block of the result depends on a stretch of the signal by one matrix, which is the same for
-    all blocks that begin at the same phase, that is at the same place between two samples. Blocks
-    are chosen so that there is one phase only; for rates whose ratio has large terms it is a
-    polynomial of the phase. Memory is some three times that of signal and result.
+    Each block of the result is a stretch of the signal times a matrix, which depends only on the
+    block's phase: where it begins between two samples. The block size is chosen so that all blocks
+    have one phase. If the ratio of the rates has large terms, that is impossible, and the matrix is
+    interpolated as a polynomial of the phase. Memory is about three times that of signal and
+    result.
 
     Args:
         signal: `(samples,)` float32.
-        rate: its samples a second, in Hz, a scalar integer.
-        to_rate: those of the result.
+        rate: sampling rate of the signal in Hz, a scalar integer.
+        to_rate: sampling rate of the result in Hz.
 
     Returns:
-        `(m,)` float32 in [-1, 1], m being samples × `to_rate` / `rate` to the nearest whole
-        number, and at least 1 where the signal has a sample. At its own rate a signal stays as it
-        is.
+        `(m,)` float32 in [-1, 1], m = samples × `to_rate` / `rate` rounded to a whole number, and
+        at least 1 if the signal has a sample. A signal that has the rate already is not changed.
     """
     source, target = tf.cast(rate, tf.int64), tf.constant(to_rate, tf.int64)
     return tf.cond(
@@ -79,7 +80,7 @@ def _interpolated(signal: tf.Tensor, source: tf.Tensor, target: tf.Tensor) -> tf
 
 
 class _Kernel:
-    """The filter: what a sample contributes to a value so many samples away.
+    """The filter: the weight of a sample by its distance from a value of the result.
 
     Attributes:
         reach: samples on either side that a value depends on.
@@ -92,10 +93,10 @@ class _Kernel:
         self.reach = tf.cast(tf.math.ceil(_HALF_WIDTH / self._scale), tf.int64)
 
     def matrix(self, phase: tf.Tensor, width: tf.Tensor, block: tf.Tensor) -> tf.Tensor:
-        """What each sample of a stretch contributes to each value of a block.
+        """The weight of each sample of a stretch in each value of a block.
 
         Args:
-            phase: of the block's first value, from 0 to 1 sample behind the stretch's sample
+            phase: position of the block's first value, 0 to 1 samples after the stretch's sample
                 `reach`.
             width: samples in the stretch.
             block: values in the block.
@@ -128,7 +129,7 @@ def _chebyshev_nodes() -> tf.Tensor:
 
 
 def _lagrange(x: tf.Tensor, nodes: tf.Tensor) -> tf.Tensor:
-    """The polynomials of Lagrange that are 1 at one node, 0 at the others; `(values, nodes)`."""
+    """Lagrange's basis polynomials, each 1 at one node and 0 at the others; `(values, nodes)`."""
     same = tf.eye(tf.size(nodes), dtype=tf.bool)
     one = tf.ones([], nodes.dtype)
     gaps = tf.where(same, one, nodes[:, None] - nodes[None, :])

@@ -1,4 +1,4 @@
-"""Silence behind a recording, for layers that look ahead."""
+"""Silence after a recording, for layers that look ahead."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from apps.layers.streaming import zero_beyond
 
 @keras.saving.register_keras_serializable("apps")
 class TrailingSilence(keras.layers.Layer):
-    """Zeros behind each row of a signal, so that what looks ahead sees past its end.
+    """Appends zeros to each row of a signal, so that a layer that looks ahead sees past its end.
 
     A stream's client sends the same zeros when the stream ends.
 
     Args:
-        samples: how many.
+        samples: number of zeros.
 
     Call arguments:
         audio: `(batch, samples)`.
         lengths: real samples of each row, `(batch,)` int32.
 
     Returns:
-        The signal with the zeros behind it, and the new lengths.
+        The signal with the zeros appended, and the new lengths.
     """
 
     def __init__(self, samples: int, **kwargs: Any) -> None:

@@ -1,4 +1,4 @@
-"""Masks over stretches of time and of frequency, in training only."""
+"""SpecAugment: masks over time and frequency in training."""
 
 from __future__ import annotations
 
@@ -15,22 +15,22 @@ class SpecAugment(keras.layers.Layer):
     """Sets random bands and random stretches of frames to zero, the mean of normalised features.
 
     Park et al., "SpecAugment: a simple data augmentation method for automatic speech recognition",
-    Interspeech 2019, section 2, without the time warp, which gave least there. How wide a mask is
-    and where it lies is drawn for every row and mask, evenly.
+    Interspeech 2019, section 2, without the time warp, which helped least there. The width and
+    the position of each mask in each row are drawn uniformly.
 
     Args:
-        frequency_masks: masks over bands.
-        frequency_width: widest of them, in bands.
-        time_masks: masks over frames.
-        time_width: widest of them, in frames.
-        time_share: and the widest as a share of the row's frames; the smaller of both holds.
+        frequency_masks: number of masks over bands.
+        frequency_width: their largest width, in bands.
+        time_masks: number of masks over frames.
+        time_width: their largest width, in frames.
+        time_share: their largest width as a share of the row's frames; the smaller limit holds.
         seed: seed of all draws.
-        **kwargs: arguments of `keras.layers.Layer`; computes in float32 unless they say otherwise.
+        **kwargs: arguments of `keras.layers.Layer`; `dtype` is float32 by default.
 
     Call arguments:
         features: normalised, `(batch, frames, bands)`.
         lengths: real frames of each row, `(batch,)`.
-        training: mask; without it features are returned as they came.
+        training: apply the masks; otherwise features are returned unchanged.
 
     Raises:
         ValueError: a setting is out of its range.
@@ -79,13 +79,13 @@ class SpecAugment(keras.layers.Layer):
         return features
 
     def _masks(self, masks: int, widest: tf.Tensor, extent: tf.Tensor, size: Any) -> tf.Tensor:
-        """Which of `size` places some mask covers, `(batch, size)` bool.
+        """Which of `size` positions are covered by a mask, `(batch, size)` bool.
 
         Args:
-            masks: how many a row has.
-            widest: of each row, `(batch,)`; widths are from 0 to it.
-            extent: places within which masks of a row lie, `(batch,)`.
-            size: places of all rows.
+            masks: number of masks in each row.
+            widest: largest width in each row, `(batch,)`; widths are drawn from 0 to it.
+            extent: number of positions of each row that masks may cover, `(batch,)`.
+            size: number of positions.
         """
         shape = (tf.shape(widest)[0], masks)
         width = self._whole_numbers(shape, widest[:, None])
@@ -95,7 +95,7 @@ class SpecAugment(keras.layers.Layer):
         return tf.reduce_any(covered, 1)
 
     def _whole_numbers(self, shape: Any, largest: tf.Tensor) -> tf.Tensor:
-        """The next draws, evenly from 0 to `largest`, both included."""
+        """Draw integers uniformly from 0 to `largest`, both included."""
         drawn = keras.random.uniform(shape, dtype="float32", seed=self.seed_generator)
         drawn *= tf.cast(largest + 1, tf.float32)
         return tf.minimum(tf.cast(drawn, tf.int32), largest)

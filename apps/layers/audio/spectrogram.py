@@ -16,45 +16,45 @@ from apps.layers.audio.mel import (
     folded_fourier,
     mel_filters,
 )
-from apps.layers.streaming import StreamWindows, zero_beyond
+from apps.layers.streaming import StreamWindows, at_least, zero_beyond
 
 State = dict[str, tf.Tensor]
 
 
 @keras.saving.register_keras_serializable("apps")
 class LogMel(keras.layers.Layer):
-    """Natural logarithm of mel-band powers, one row of them for every hop.
+    """Natural logarithms of mel-band powers, one frame for every hop.
 
-    Of each window the power spectrum `|DFT(Hann · x)|²` is summed by triangular mel filters of
-    height 1, and `log(power + floor)` taken. Windows are not centred: frame `i` is samples `i ·
-    hop` to `i · hop + window`, so that a stream gives the same frames as the whole. Sums and
-    products are in double precision: a GPU may round single-precision operands to ten bits of
-    mantissa, and weak bands beside strong ones would drown in what is rounded off.
+    Triangular mel filters of height 1 sum the power spectrum `|DFT(Hann · x)|²` of each window; a
+    feature is `log(power + floor)`. Windows are not centred: frame `i` is samples `i · hop` to
+    `i · hop + window`, so that a stream gives the same frames as the whole. Sums and products are
+    in double precision: a GPU may round single-precision operands to ten bits of mantissa, and the
+    rounding error of strong bands would drown weak ones.
 
     Args:
         sample_rate: samples a second.
         bands: number of mel bands.
         window_ms: length of a window in milliseconds.
-        hop_ms: from one window to the next in milliseconds.
+        hop_ms: from the start of one window to that of the next, in milliseconds.
         low_hz: where the first band begins.
         high_hz: where the last band ends; half the sampling rate if left out.
         fft_size: points of the Fourier transform; if left out, the smallest power of two that
             holds a window and leaves no band empty.
         scale: `htk`, as in HTK, Kaldi and torchaudio, or `slaney`, librosa's.
-        normalized: give all filters one area, librosa's default, instead of one height.
-        floor: power added to each band. Samples lie in [-1, 1]; the default is about what the
-            rounding of samples to 16 bits leaves in a band, so digital silence, -16.1, and the
-            rounding noise of a quiet recording look alike.
-        **kwargs: arguments of `keras.layers.Layer`; computes in float32 unless they say otherwise.
+        normalized: give all filters equal area, librosa's default, instead of equal height.
+        floor: power added to each band. The default is about the power that rounding samples in
+            [-1, 1] to 16 bits leaves in a band, so that digital silence, -16.1, and the rounding
+            noise of a quiet recording look alike.
+        **kwargs: arguments of `keras.layers.Layer`; `dtype` is float32 by default.
 
     Call arguments:
         audio: samples in [-1, 1], `(batch, samples)` float32.
         lengths: real samples of each row, `(batch,)` int32.
 
     Returns:
-        Features `(batch, frames, width)`, zeros beyond a row's frames, and the frames of each row,
-        `(batch,)` int32: `1 + (length - window) // hop`, and 1 for a row shorter than a window,
-        whose frame is filled up with zeros.
+        Features `(batch, frames, width)`, zeros beyond a row's frames, and the number of frames
+        in each row, `(batch,)` int32: `1 + (length - window) // hop`, and 1 for a row shorter than
+        a window, which is padded with zeros.
 
     Raises:
         ValueError: settings that contradict each other.
@@ -127,11 +127,8 @@ class LogMel(keras.layers.Layer):
         return self.bands
 
     def frames(self, lengths: Any) -> Any:
-        """How many frames signals of so many samples have: an int, an array or a tensor."""
-        count = self._windows.count(lengths)
-        if tf.is_tensor(count):
-            return tf.maximum(count, 1)
-        return np.maximum(count, 1) if isinstance(count, np.ndarray) else max(count, 1)
+        """Number of frames in signals of `lengths` samples, an int, an array or a tensor."""
+        return at_least(self._windows.count(lengths), 1)
 
     def call(self, audio: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         signal, frames = self._windows.whole(audio, lengths)
@@ -147,7 +144,7 @@ class LogMel(keras.layers.Layer):
         )
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """What a stream carries from chunk to chunk: shapes without the batch axis, and dtypes."""
+        """Shape (without the batch axis) and dtype of each state that a stream carries."""
         shapes = self._windows.state_shapes()
         return {"buffer": (shapes["buffer"], "float32"), "count": (shapes["count"], "int32")}
 
@@ -159,11 +156,11 @@ class LogMel(keras.layers.Layer):
         Args:
             audio: the next samples, any number of them, `(batch, samples)`.
             lengths: real samples of each row, `(batch,)`.
-            state: as `state_specs` says, zeros to begin with.
+            state: tensors as `state_specs` lists them, zeros at the start of a stream.
 
         Returns:
-            Features `(batch, frames, width)`, the frames of each row, perhaps none, `(batch,)`
-            int32, and the state for the next chunk.
+            Features `(batch, frames, width)`, the number of frames in each row, possibly 0,
+            `(batch,)` int32, and the state for the next chunk.
         """
         signal, frames, buffer, count = self._windows.push(
             audio, lengths, state["buffer"], state["count"]
@@ -172,7 +169,7 @@ class LogMel(keras.layers.Layer):
         return features, frames, {"buffer": buffer, "count": count}
 
     def _features(self, signal: tf.Tensor) -> tf.Tensor:
-        """Features of all windows of a signal no shorter than one, `(batch, frames, width)`."""
+        """Features of all windows of a signal of at least one, `(batch, frames, width)`."""
         frames = self._framed(tf.cast(signal, tf.float64))
         first = (self.window + 1) // 2
         later = frames[..., first:]
@@ -223,7 +220,8 @@ class MFCC(LogMel):
 
     Args:
         sample_rate: samples a second.
-        coefficients: how many to keep from the first, the sum of all bands, on.
+        coefficients: number of coefficients to keep, beginning with the first, the sum of all
+            bands.
         bands: number of mel bands.
         **kwargs: the other arguments of `LogMel`.
 

@@ -6,22 +6,22 @@ import tensorflow as tf
 
 from apps.layers.audio.resampling import resampled
 
-# Outside of them a header is damaged, and its file would be resampled to no end.
+# A rate outside this range means a damaged header; resampling from it might not end.
 _RATES = (1_000, 768_000)
 
 
 def decode_wav(files: tf.Tensor, sample_rate: int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Whole WAV files as the samples that a model takes.
+    """Decode whole WAV files to samples at a model's rate.
 
     Args:
-        files: contents of files of 16-bit PCM, `(batch,)` string, of any rate from 1 to 768 kHz
-            and any number of channels, of which the mean is taken. What is none is an
-            `InvalidArgumentError`, which a server answers with the status 400.
-        sample_rate: of the result, in Hz.
+        files: contents of 16-bit PCM files, `(batch,)` string, of any rate from 1 to 768 kHz;
+            channels are averaged. Anything else is an `InvalidArgumentError`, which a server
+            answers with status 400.
+        sample_rate: sampling rate of the result, in Hz.
 
     Returns:
-        Samples `(batch, samples)` float32 in [-1, 1], zeros beyond a row's end, and the real ones
-        of each row, `(batch,)` int32. A file without a sample is one sample of silence.
+        Samples `(batch, samples)` float32 in [-1, 1], zeros beyond a row's end, and the number of
+        real ones in each row, `(batch,)` int32. A file without samples gives one sample of silence.
     """
     rows = tf.map_fn(
         lambda file: _decoded(file, sample_rate),
@@ -35,10 +35,10 @@ def _decoded(file: tf.Tensor, sample_rate: int) -> tf.Tensor:
     """Samples `(samples,)` of one file, at least one."""
     channels, rate = tf.audio.decode_wav(file)
     low, high = _RATES
-    usual = tf.debugging.Assert(
+    plausible = tf.debugging.Assert(
         (low <= rate) & (rate <= high),
         [f"a sample rate from {low} to {high} Hz is taken, not", rate],
     )
-    with tf.control_dependencies([usual] if usual is not None else []):
+    with tf.control_dependencies([plausible] if plausible is not None else []):
         samples = resampled(tf.reduce_mean(channels, 1), rate, sample_rate)
     return tf.pad(samples, [[0, tf.cast(tf.equal(tf.size(samples), 0), tf.int32)]])

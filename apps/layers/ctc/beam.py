@@ -1,4 +1,4 @@
-"""Prefix beam search in the graph, with a language model of words where there is one."""
+"""Prefix beam search in the graph, with an optional language model of words."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ import tensorflow as tf
 from apps.layers.ctc.decoder import PER_TOKEN, Decoder, Tensors
 from apps.layers.ctc.history import NO_PARENT, NO_PREFIX, History, unpacked
 from apps.layers.ctc.language import NgramTables
-from apps.layers.ctc.scoring import IMPOSSIBLE, POSSIBLE, WordScoring, log_add
-from apps.layers.ctc.tokens import BLANK, SPACE
+from apps.layers.ctc.scoring import POSSIBLE, WordScoring, log_add
+from apps.layers.ctc.tokens import BLANK, IMPOSSIBLE, SPACE
 
-# Prefixes are told apart by polynomial hashes of their tokens, of 53 bits, so that the state of a
-# stream survives its way through JSON numbers.
+# Polynomial hashes of their tokens identify prefixes. They have 53 bits, so that JSON numbers can
+# carry the state of a stream.
 _HASH_BITS = 2**53 - 1
 _HASH_FACTOR = 6364136223846793005
 _TOKEN_FACTOR = 2862933555777941757
@@ -24,28 +24,28 @@ _TOKEN_FACTOR = 2862933555777941757
 
 @keras.saving.register_keras_serializable("apps")
 class BeamDecoder(Decoder):
-    """The most likely token sequence over all its alignments, as far as the beam is wide.
+    """Finds the token sequence that is most likely over all its alignments, within the beam.
 
     Hannun et al. 2014, "First-pass large vocabulary continuous speech recognition using
-    bi-directional recurrent DNNs", algorithm 1: probabilities of alignments that end in a blank and
-    in a token are kept apart for each prefix, and a word adds `alpha · ln p(word | words before) +
-    beta` when it ends. The last word and the end of the sentence are scored as a stream ends.
-    `score` is the log probability of the answer with what the language model adds.
+    bi-directional recurrent DNNs", algorithm 1: each prefix has one probability for alignments that
+    end in a blank and one for those that end in a token, and a word adds `alpha · ln p(word | words
+    before) + beta` when it ends. The last word and the end of the sentence are scored as a stream
+    ends. `score` is the log probability of the answer plus what the language model adds.
 
-    In a stream a token settles when all prefixes agree on it. Prefixes longer than the buffer
-    settle on the best one's oldest tokens, and the others are dropped.
+    In a stream a token settles when all prefixes agree on it. When a prefix outgrows the buffer,
+    the best prefix's oldest tokens settle, and prefixes without them are dropped.
 
     Args:
-        beam: prefixes kept at each step.
-        language: scores words; those outside its lexicon pay its penalty for unknown words, or
-            are impossible where it has none. None for no language model.
+        beam: number of prefixes kept at each step.
+        language: scores words, or None for no language model. Words outside its lexicon pay its
+            penalty for unknown words, or are impossible if it has none.
         alpha: weight of the language model.
         beta: what each word adds, in nats.
-        candidates: tokens that may extend a prefix at a step, the most likely ones; None for all.
-        buffer: tokens of a prefix that have not settled, at most.
-        blank_threshold: steps whose blank is more probable extend no prefix, which leaves most of
-            the steps out: Chen et al. 2016, "Phone synchronous decoding with CTC lattice"; None
-            to leave out none.
+        candidates: number of most likely tokens that may extend a prefix at a step; None for all.
+        buffer: largest number of tokens of a prefix that have not settled.
+        blank_threshold: steps whose blank is more probable than this extend no prefix, which skips
+            most steps: Chen et al. 2016, "Phone synchronous decoding with CTC lattice"; None to
+            skip none.
 
     Raises:
         ValueError: a number is out of its range.
@@ -89,7 +89,7 @@ class BeamDecoder(Decoder):
         self._history = History(beam, buffer)
 
     def weigh(self, alpha: float, beta: float) -> None:
-        """Change the weight of the language model and what each word adds, in traced graphs too.
+        """Change the language model's weight and what each word adds, in traced graphs too.
 
         Raises:
             ValueError: there is no language model.
@@ -186,7 +186,7 @@ class BeamDecoder(Decoder):
         return cls(**{**config, "language": language})
 
     def _begin(self, state: Mapping[str, tf.Tensor]) -> Tensors:
-        """The state, or that of the empty prefix in rows of which no step has come."""
+        """The state, with the empty prefix in rows that have had no step."""
         rest = self.beam - 1
         first = {
             "hash": tf.constant([0, *[NO_PREFIX] * rest], tf.int64),
@@ -208,9 +208,9 @@ class BeamDecoder(Decoder):
             lengths: real steps of each row, `(batch,)`.
 
         Returns:
-            Their number in each row, `(batch,)` int32; their places, those first, `(batch, steps)`
-            int32; whether blanks are left out in front of each, `(batch, steps)` bool, and behind
-            the last one, `(batch,)` bool; and the score of these blanks, `(batch,)`.
+            Their number in each row, `(batch,)` int32; their indices, then those of all other
+            steps, `(batch, steps)` int32; whether blanks were skipped before each, `(batch, steps)`
+            bool, and after the last, `(batch,)` bool; and the score of these blanks, `(batch,)`.
         """
         steps = tf.shape(log_probabilities)[1]
         places, blank = tf.range(steps), log_probabilities[:, :, BLANK]
@@ -227,15 +227,15 @@ class BeamDecoder(Decoder):
     def _advance(
         self, scores: tf.Tensor, time: tf.Tensor, real: tf.Tensor, beams: Tensors
     ) -> Tensors:
-        """One step of every row that has one.
+        """Advance by one step every row that has it.
 
         Args:
             scores: log probabilities `(batch, tokens)`.
-            time: steps of the stream in front of this one, `(batch,)` int32.
+            time: number of the stream's steps before this one, `(batch,)` int32.
             real: rows that have this step, `(batch,)` bool.
             beams: the prefixes.
         """
-        # Where there is no step nothing but the blank is possible.
+        # In rows without this step only the blank is possible.
         nothing = tf.one_hot(BLANK, scores.shape[-1], 0.0, IMPOSSIBLE)
         scores = tf.where(real[:, None], scores, nothing)
         ids, extending = self._likely(scores)
@@ -252,7 +252,7 @@ class BeamDecoder(Decoder):
 
         width = ranks.shape[2]
         chosen = tf.math.top_k(_flat(ranks), self.beam).indices
-        # There all prefixes stay, or impossible ones would come in the place of those that died.
+        # In those rows all prefixes stay, or impossible extensions would replace dead prefixes.
         chosen = tf.where(real[:, None], chosen, tf.range(self.beam) * width)
         origin, column = chosen // width, chosen % width
 
@@ -283,7 +283,7 @@ class BeamDecoder(Decoder):
         peak = of(beams["peak"])
         peak = tf.where(runs_on, tf.maximum(peak, heard), peak)
         result["peak"] = tf.where(fresh, heard, peak)
-        # A prefix reached anew has the past of the one that it was reached from.
+        # An extended prefix takes over the history of the prefix that it extends.
         source = tf.where(new, origin, of(source))
         result["history"] = self._history.write(beams["history"], source, result)
         for name in ("blank", "nonblank"):
@@ -301,7 +301,7 @@ class BeamDecoder(Decoder):
     def _stay(
         self, scores: tf.Tensor, repeats: tf.Tensor, beams: Tensors
     ) -> tuple[Tensors, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Prefixes that are not extended, or that are reached by extending another one.
+        """Prefixes that are not extended, and those of them that extending another one gives too.
 
         Args:
             scores: log probabilities `(batch, tokens)`.
@@ -310,9 +310,9 @@ class BeamDecoder(Decoder):
             beams: the prefixes.
 
         Returns:
-            `blank` and `nonblank` of each prefix, `(batch, beam)`; whether most of it comes from
-            another one; the place of the prefix whose past it has; and which extensions are thereby
-            accounted for, `(batch, beam, candidates)` bool.
+            `blank` and `nonblank` of each prefix, `(batch, beam)`; whether most of its probability
+            comes from another prefix; the index of the prefix whose history it takes over; and
+            which extensions that accounts for, `(batch, beam, candidates)` bool.
         """
         last, total = beams["last"], _total(beams)
         heard = tf.gather(scores, last, batch_dims=1)
@@ -340,7 +340,7 @@ def _total(beams: Mapping[str, tf.Tensor]) -> tf.Tensor:
 
 
 def _paused(beams: Tensors, rows: tf.Tensor) -> Tensors:
-    """After blanks that are all but certain, in the rows `(batch,)` that have some."""
+    """The prefixes after skipped blanks, in the rows `(batch,)` that have some."""
     rows = rows[:, None]
     return {
         **beams,
@@ -350,7 +350,7 @@ def _paused(beams: Tensors, rows: tf.Tensor) -> Tensors:
 
 
 def _flat(values: tf.Tensor) -> tf.Tensor:
-    """All that can become of a row's prefixes in one axis."""
+    """Join the axes of prefixes and of their extensions."""
     return tf.reshape(values, [-1, values.shape[1] * values.shape[2]])
 
 
@@ -362,7 +362,7 @@ def _hash(past: tf.Tensor, token: tf.Tensor) -> tf.Tensor:
 
 
 def _rescaled(beams: Tensors, real: tf.Tensor) -> Tensors:
-    """Sums of hours stay exact in float32: what the best prefix has is kept in `score`."""
+    """Move the best prefix's score into `score`, so that float32 stays exact over hours."""
     best = tf.reduce_max(_total(beams), 1, keepdims=True)
     best = tf.where(real[:, None] & (best > POSSIBLE), best, 0.0)
     result = dict(beams)

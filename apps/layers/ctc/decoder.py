@@ -1,4 +1,4 @@
-"""What greedy and beam search decoders of CTC outputs have in common."""
+"""Base of the greedy and beam search decoders of CTC outputs."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from apps.layers.outside import Outside
+
 Tensors = dict[str, tf.Tensor]
 
-# What is known of every decoded token, and its type.
+# Fields of every decoded token, and their types.
 PER_TOKEN = {"ids": "int32", "steps": "int32", "confidence": "float32"}
 
 
 class Decoder(keras.layers.Layer):
-    """Log probabilities of tokens at each step to the most likely tokens.
+    """Decodes log probabilities of tokens at each step into the most likely tokens.
 
-    Whole utterances are decoded by the code that decodes streams: as one chunk and its end.
+    A whole utterance is decoded as a stream of one chunk.
     """
 
     def __init__(self, **kwargs: Any) -> None:
@@ -34,14 +36,14 @@ class Decoder(keras.layers.Layer):
         Returns:
             `ids` `(batch, most)` int32, padded with 0; `steps` `(batch, most)` int32, the step at
             which each token begins; `confidence` `(batch, most)` float32, the largest probability
-            of the token at any step of its run; `counts` `(batch,)` int32, tokens of each row;
+            of the token at any step of its run; `counts` `(batch,)` int32, tokens in each row;
             `score` `(batch,)` float32, by which the answer was chosen, in nats.
         """
         settled, state = self.step(log_probabilities, lengths, self.zeros(tf.shape(lengths)[0]))
         return join(settled, self.finish(state))
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """What a stream carries, by name: shape without the batch axis, and type."""
+        """Shape (without the batch axis) and dtype of each state that a stream carries."""
         raise NotImplementedError
 
     def step(
@@ -51,22 +53,29 @@ class Decoder(keras.layers.Layer):
 
         Args:
             log_probabilities: `(batch, steps, tokens)` float32.
-            lengths: steps of each row that are new, `(batch,)` int32; 0 is fine.
-            state: what the chunk before it left, zeros at the beginning.
+            lengths: new steps of each row, `(batch,)` int32, possibly 0.
+            state: the state after the chunk before, zeros at the start of a stream.
 
         Returns:
-            Tokens that no later chunk changes any more, in the form of `call` without `score`,
-            steps counted from the stream's beginning; under the same names with `partial_` in
-            front the best guess of what follows them; and the state.
+            Settled tokens, which no later chunk changes, in the form of `call` without `score`,
+            steps counted from the stream's start; beside them, under the same names after
+            `partial_`, the best guess of the tokens that follow; and the next state.
         """
         raise NotImplementedError
 
     def finish(self, state: Mapping[str, tf.Tensor]) -> Tensors:
-        """The tokens behind those that have settled, in the form of `call`, as a stream ends."""
+        """End a stream: the tokens after the settled ones, in the form of `call`."""
         raise NotImplementedError
 
+    def outside(self) -> Outside:
+        """The search."""
+        return Outside(
+            "decoding: the likeliest token of each step, repeats merged and blanks dropped, or a "
+            "beam search over prefixes"
+        )
+
     def zeros(self, rows: int | tf.Tensor) -> Tensors:
-        """The state at the beginning of so many streams."""
+        """The state at the start of `rows` streams."""
         return {
             name: tf.zeros([rows, *shape], dtype)
             for name, (shape, dtype) in self.state_specs().items()
@@ -82,11 +91,11 @@ class Decoder(keras.layers.Layer):
 
 
 def trimmed(tokens: Mapping[str, tf.Tensor], counts: tf.Tensor) -> Tensors:
-    """Zeros in the place of what stands behind each row's tokens, and no more columns than needed.
+    """Set what follows each row's tokens to zero, and drop columns that no row needs.
 
     Args:
         tokens: by name, `(batch, any)`.
-        counts: tokens of each row, `(batch,)` int32.
+        counts: number of tokens in each row, `(batch,)` int32.
 
     Returns:
         The same, `(batch, most)`, at least one column, and `counts`.
@@ -103,14 +112,14 @@ def trimmed(tokens: Mapping[str, tf.Tensor], counts: tf.Tensor) -> Tensors:
 
 
 def join(first: Mapping[str, tf.Tensor], second: Mapping[str, tf.Tensor]) -> Tensors:
-    """Tokens of two decoded pieces of the same rows, one behind the other.
+    """Join the tokens of two decoded pieces of the same rows.
 
     Args:
-        first: tokens that have settled, as `Decoder.step` gives them.
-        second: what follows, as `Decoder.finish` or `Decoder.step` gives it.
+        first: settled tokens, as `Decoder.step` returns them.
+        second: the tokens that follow, as `Decoder.finish` or `Decoder.step` returns them.
 
     Returns:
-        `ids`, `steps`, `confidence`, `counts`, and `score` where the second piece has one.
+        `ids`, `steps`, `confidence`, `counts`, and `score` if the second piece has one.
     """
     counts = first["counts"] + second["counts"]
     left, right = tf.shape(first["ids"])[1], tf.shape(second["ids"])[1]

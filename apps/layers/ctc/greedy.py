@@ -13,11 +13,11 @@ from apps.layers.ctc.tokens import BLANK
 
 @keras.saving.register_keras_serializable("apps")
 class GreedyDecoder(Decoder):
-    """The most likely token of every step, runs merged into one token, blanks dropped.
+    """Takes the most likely token of every step, merges runs and drops blanks.
 
     Graves et al. 2006, "Connectionist temporal classification: labelling unsegmented sequence data
     with recurrent neural networks", section 3.2, best path decoding. `score` is the log probability
-    of that path. In a stream a token settles when its run is over.
+    of that path. In a stream a token settles when its run ends.
     """
 
     def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
@@ -36,7 +36,7 @@ class GreedyDecoder(Decoder):
         real = tf.sequence_mask(lengths, steps)
         best = tf.reduce_max(log_probabilities, 2)
         ids = tf.where(real, tf.argmax(log_probabilities, 2, tf.int32), BLANK)
-        # The run that the chunk before left open is one more step in front.
+        # The run that the chunk before left open counts as one more step in front.
         ids = tf.concat([state["token"][:, None], ids], 1)
         sure = tf.concat([state["confidence"][:, None], tf.exp(tf.minimum(best, 0.0))], 1)
         at = state["steps"][:, None] + tf.range(steps)
@@ -45,7 +45,7 @@ class GreedyDecoder(Decoder):
         before = tf.pad(ids, [[0, 0], [1, 0]])[:, :-1]
         number = tf.cumsum(tf.cast((ids != BLANK) & (ids != before), tf.int32), 1)
         counts, width = number[:, -1], steps + 2
-        # Blanks are gathered in a column of their own, behind those of the tokens.
+        # Blanks go to a column of their own, after those of the tokens.
         column = tf.where(ids != BLANK, number - 1, width - 1)
         place = tf.reshape(tf.range(rows)[:, None] * width + column, [-1])
 

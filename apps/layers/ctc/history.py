@@ -5,7 +5,7 @@ from __future__ import annotations
 import tensorflow as tf
 
 from apps.layers.ctc.decoder import Tensors, trimmed
-from apps.layers.ctc.scoring import IMPOSSIBLE
+from apps.layers.ctc.tokens import IMPOSSIBLE
 
 # A hash that no prefix has, and one that no prefix's parent has either.
 NO_PREFIX, NO_PARENT = -1, -2
@@ -14,14 +14,14 @@ Settled = tuple[tf.Tensor, tf.Tensor]
 
 
 class History:
-    """Buffers of tokens, each with the step at which it begins and with its confidence.
+    """Buffers of tokens, each with its first step and its confidence.
 
-    Prefixes carry `history` `(batch, beam, buffer, 3)` int32, the confidence by its bits, and
-    `count` `(batch, beam)`, how many tokens stand in it. The best prefix stands first.
+    Prefixes carry `history` `(batch, beam, buffer, 3)` int32, the confidence as the bits of a
+    float32, and `count` `(batch, beam)`, the number of tokens in it. The best prefix comes first.
 
     Args:
-        beam: prefixes of a row.
-        buffer: tokens of a prefix, at most.
+        beam: number of prefixes in each row.
+        buffer: largest number of tokens of a prefix.
     """
 
     def __init__(self, beam: int, buffer: int) -> None:
@@ -34,9 +34,9 @@ class History:
 
         Args:
             history: the buffers, `(batch, beam, buffer, 3)`.
-            source: whose past each prefix takes over, `(batch, beam)` int32.
-            beams: `count`, and of the last token `last`, `began` and `peak`, the logarithm of its
-                confidence, `(batch, beam)`.
+            source: index of the prefix whose tokens each prefix takes over, `(batch, beam)` int32.
+            beams: `count`, and for the last token `last`, its id, `began`, its first step, and
+                `peak`, the logarithm of its confidence, `(batch, beam)`.
         """
         sure = tf.exp(tf.minimum(beams["peak"], 0.0))
         entry = tf.stack([beams["last"], beams["began"], tf.bitcast(sure, tf.int32)], 2)
@@ -48,19 +48,19 @@ class History:
         return tf.tensor_scatter_nd_update(copied, index, entry)
 
     def full(self, beams: Tensors) -> tf.Tensor:
-        """Rows with a prefix that has no room for one more token, `(batch,)` bool."""
+        """Which rows have a prefix without room for another token, `(batch,)` bool."""
         return tf.reduce_any(_alive(beams) & (beams["count"] >= self._buffer), 1)
 
     def settle(self, beams: Tensors, settled: Settled, rows: tf.Tensor) -> tuple[Tensors, Settled]:
         """Move tokens on which all prefixes agree out of the buffers.
 
         The last token of a prefix stays, since its run may go on. Where a full buffer would stay
-        full the best prefix's oldest tokens settle, and prefixes without them are dropped.
+        full, the best prefix's oldest tokens settle, and prefixes without them are dropped.
 
         Args:
             beams: the prefixes.
-            settled: as `empty` or an earlier call gave it.
-            rows: where to do so, `(batch,)` bool.
+            settled: what `empty` or an earlier call returned.
+            rows: rows in which tokens may settle, `(batch,)` bool.
 
         Returns:
             The prefixes and what has settled.
@@ -92,11 +92,11 @@ class History:
         }, _append(settled, history[:, 0], moved[:, 0])
 
     def empty(self, rows: tf.Tensor, steps: tf.Tensor) -> Settled:
-        """Room for all that can settle in so many steps, and how much of it is taken."""
+        """Room for all tokens that can settle in `steps` steps, and their number, 0."""
         return tf.zeros([rows, steps + self._buffer, 3], tf.int32), tf.zeros([rows], tf.int32)
 
     def of(self, beams: Tensors, chosen: tf.Tensor) -> Tensors:
-        """Tokens of one prefix of each row, chosen by its place `(batch,)`."""
+        """Tokens of one prefix of each row, `chosen` by its index `(batch,)`."""
         return unpacked(
             tf.gather(beams["history"], chosen, batch_dims=1),
             tf.gather(beams["count"], chosen, batch_dims=1),
@@ -115,7 +115,7 @@ def _alive(beams: Tensors) -> tf.Tensor:
 
 
 def _append(settled: Settled, entries: tf.Tensor, moved: tf.Tensor) -> Settled:
-    """Entries `(batch, buffer, 3)`, the first `moved` of each row, behind what has settled."""
+    """Append the first `moved` of each row's entries `(batch, buffer, 3)` to the settled ones."""
     room, held = settled
     place = tf.range(tf.shape(room)[1]) - held[:, None]
     taken = tf.gather(entries, tf.clip_by_value(place, 0, tf.shape(entries)[1] - 1), batch_dims=1)

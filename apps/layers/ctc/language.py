@@ -10,21 +10,21 @@ import numpy as np
 import tensorflow as tf
 
 from apps.layers.ctc.lexicon import BLOCK, Lexicon
+from apps.layers.ctc.tokens import IMPOSSIBLE
 
 if TYPE_CHECKING:
     from apps.layers.language.ngram import NgramModel
 
 _UNKNOWN, _END = 0, 2
-_NEVER = -1e9
 
 
 @keras.saving.register_keras_serializable("apps")
 class NgramTables(keras.layers.Layer):
-    """Probabilities of words after words, and the spellings of words, by look-ups in the graph.
+    """A word n-gram model and a lexicon as look-up tables in the graph.
 
-    The tables are weights that nothing trains: they travel with any model that the layer is part
-    of, whatever their size. A language state is one int32, 0 where a sentence begins, and a node of
-    the lexicon is one, 0 where a word begins. Methods work elementwise, their arguments broadcast.
+    The tables are untrained weights, so any model that holds the layer saves them, whatever their
+    size. A language state is an int32, 0 at the start of a sentence; a node of the lexicon is an
+    int32, 0 at the start of a word. Methods work elementwise and broadcast their arguments.
 
     Args:
         order: words of the longest n-grams.
@@ -34,7 +34,7 @@ class NgramTables(keras.layers.Layer):
         nodes: number of nodes of the lexicon.
         tokens: number of tokens, rounded up to whole blocks of 63.
         unknown_penalty: added to the natural logarithm of the probability of `<unk>` for each word
-            outside the lexicon; None where there must be no such word.
+            outside the lexicon; None to rule such words out.
     """
 
     def __init__(
@@ -76,7 +76,7 @@ class NgramTables(keras.layers.Layer):
         unknown_penalty: float | None = -10.0,
         **kwargs: Any,
     ) -> Self:
-        """The tables of a model and of a lexicon of its words."""
+        """Build the tables from a model and a lexicon of its words."""
         automaton = model.automaton
         tables = cls(
             model.order,
@@ -99,7 +99,7 @@ class NgramTables(keras.layers.Layer):
         return tables
 
     def advance(self, state: tf.Tensor, word: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Score a word and go on.
+        """Score a word and move to the next state.
 
         Args:
             state: `(…)` int32 language states.
@@ -121,7 +121,7 @@ class NgramTables(keras.layers.Layer):
         level = tf.argmax(tf.cast(found, tf.int32), -1, tf.int32)[:, None]
         place = tf.gather(places, level, batch_dims=1)[:, 0]
         weight = tf.gather(tf.gather(self._weights_along, flat), level, batch_dims=1)[:, 0]
-        penalty = _NEVER if self.unknown_penalty is None else self.unknown_penalty
+        penalty = IMPOSSIBLE if self.unknown_penalty is None else self.unknown_penalty
         score = tf.gather(self._scores, place) + weight + tf.where(unknown, penalty, 0.0)
         after = tf.gather(self._targets, place)
         return tf.reshape(score, tf.shape(state)), tf.reshape(after, tf.shape(state))
@@ -142,7 +142,7 @@ class NgramTables(keras.layers.Layer):
             token: `(…)` int32 token ids.
 
         Returns:
-            `(…)` int32; -1 where no word goes on so.
+            `(…)` int32; -1 where no word continues with the token.
         """
         node, token = _broadcast(node, token)
         place = tf.stack([tf.maximum(node, 0), token // BLOCK], -1)

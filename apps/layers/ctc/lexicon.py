@@ -13,7 +13,7 @@ from apps.layers.ctc.tokens import Tokens
 if TYPE_CHECKING:
     from apps.layers.language.ngram import NgramModel
 
-# Children of a node that one integer has bits for; the sign is left alone.
+# Number of tokens for which an int64 has bits, its sign left out.
 BLOCK = 63
 
 
@@ -21,9 +21,9 @@ BLOCK = 63
 class Lexicon:
     """Spellings of words as a trie whose nodes hold one bit for each token that can follow.
 
-    The children of a node are numbered one after another in the order of their tokens, so that the
-    number of lower bits set gives a child's place: Jacobson 1989, "Space-efficient static trees and
-    graphs". A look-up takes constant time and a node a few bytes for 63 tokens.
+    The children of a node are numbered consecutively in the order of their tokens, so that the
+    number of lower bits set is a child's index: Jacobson 1989, "Space-efficient static trees and
+    graphs". A look-up takes constant time, and a node takes a few bytes for 63 tokens.
 
     Attributes:
         followers: `(nodes, blocks)` int64, bit `token % 63` of block `token // 63` set where the
@@ -40,15 +40,15 @@ class Lexicon:
 
     @classmethod
     def of(cls, model: NgramModel, tokens: Tokens) -> Self:
-        """The words of an n-gram model, by their ids there.
+        """Build the lexicon of an n-gram model's words, under their ids in the model.
 
-        A word that cannot be spelt as it is written is taken in lower case, or else in upper case.
-        Of several words that are then spelt alike, the one written so counts, or else the most
+        A word that cannot be spelt as written is tried in lower case, then in upper case. If
+        several words get the same spelling, the word that is written so wins, or else the most
         probable one.
         """
         best: dict[tuple[int, ...], tuple[bool, float, int]] = {}
         left_out = []
-        special = 3  # <unk>, <s> and </s> are not said
+        special = 3  # <unk>, <s> and </s> are never spoken
         for place, written in enumerate(model.words[special:], special):
             word = unicodedata.normalize("NFC", written)
             spellings = ((form, tokens.spell(form)) for form in (word, word.lower(), word.upper()))

@@ -1,4 +1,4 @@
-"""Connectionist temporal classification: the loss of transcripts that are not aligned."""
+"""Connectionist temporal classification: the loss of unaligned transcripts."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from apps.layers.ctc.tokens import BLANK
 
 
 def steps_needed(labels: tf.Tensor, label_lengths: tf.Tensor) -> tf.Tensor:
-    """Fewest steps in which transcripts can be told, `(batch,)` int32.
+    """Fewest steps to which transcripts can be aligned, `(batch,)` int32.
 
-    One step a token, and one blank between two equal tokens.
+    One step per token, and one blank between two equal tokens.
 
     Args:
         labels: tokens, `(batch, most)` int32.
-        label_lengths: how many of them are real, `(batch,)` int32.
+        label_lengths: number of real tokens in each row, `(batch,)` int32.
     """
     real = tf.sequence_mask(label_lengths, tf.shape(labels)[1])
     repeated = (labels[:, 1:] == labels[:, :-1]) & real[:, 1:]
@@ -27,8 +27,8 @@ def ctc_loss(
     """Negative log probability of transcripts over all their alignments, in nats.
 
     Graves et al. 2006, "Connectionist temporal classification: labelling unsegmented sequence data
-    with recurrent neural networks", sections 3 and 4. Token 0 is the blank. A transcript that no
-    alignment can tell in the steps there are has loss 0 and gradient 0 instead of an infinite loss.
+    with recurrent neural networks", sections 3 and 4. Token 0 is the blank. A transcript that
+    cannot be aligned to its row's steps has loss 0 and gradient 0 instead of an infinite loss.
 
     Args:
         labels: tokens without blanks, `(batch, most)` int32.
@@ -37,23 +37,23 @@ def ctc_loss(
         steps: real steps of each row, `(batch,)` int32.
 
     Returns:
-        Losses `(batch,)` float32 and whether each row can be told at all, `(batch,)` bool.
+        Losses `(batch,)` float32 and whether each row can be aligned, `(batch,)` bool.
     """
     logits = tf.cast(logits, tf.float32)
     possible = steps_needed(labels, label_lengths) <= steps
     aligned = possible & (label_lengths > 0)
-    # The kernel refuses rows without a token, so rows that it is not asked about tell one token.
+    # The kernel refuses rows without tokens, so rows whose loss is not taken from it get one.
     labels = tf.concat([labels, tf.ones([tf.shape(labels)[0], 1], labels.dtype)], 1)
     labels = tf.where(aligned[:, None], labels, tf.ones([], labels.dtype))
     real = tf.sequence_mask(tf.where(aligned, label_lengths, 1), tf.shape(labels)[1])
     sparse = tf.SparseTensor(
         tf.where(real),
-        # It counts the blank as the last token.
+        # The kernel takes the last token as the blank.
         tf.boolean_mask(labels, real) - 1,
         tf.shape(labels, tf.int64),
     )
-    # In half a minute's sum of log probabilities float32 leaves gradients three digits. The dense
-    # form of `tf.nn.ctc_loss` takes 10 to 20 times as long on a CPU as this kernel.
+    # In float32, a half-minute sum of log probabilities leaves gradients three digits. On a CPU the
+    # dense form of `tf.nn.ctc_loss` takes 10 to 20 times as long as this kernel.
     losses = tf.compat.v1.nn.ctc_loss(
         sparse,
         tf.cast(tf.roll(logits, -1, -1), tf.float64),

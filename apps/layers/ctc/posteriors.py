@@ -1,4 +1,4 @@
-"""Logits to what a CTC loss and every decoder take."""
+"""Logits to the log probabilities that the CTC loss and the decoders take."""
 
 from __future__ import annotations
 
@@ -7,25 +7,25 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# The logarithm of no probability, small enough for sums of thousands to stay in float32.
-IMPOSSIBLE = -1e9
+from apps.layers.ctc.tokens import IMPOSSIBLE
+from apps.layers.outside import Outside
 
 
 @keras.saving.register_keras_serializable("apps")
 class Posteriors(keras.layers.Layer):
-    """Log-probabilities of tokens, padded steps certain to be blank.
+    """Log probabilities of tokens, with padded steps certain to be blank.
 
-    A blank where nothing was heard changes neither the loss nor what is decoded, so that the
-    lengths need not travel beside the outputs. `real_steps` finds them again.
+    Such a blank changes neither the loss nor the decoded tokens, so the outputs need no lengths
+    beside them; `real_steps` recovers the lengths.
     """
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(**kwargs)
-        # A mask that an LSTM leaves on its outputs says what lengths say.
+        # An LSTM leaves a mask on its outputs; it repeats `lengths` and is ignored here.
         self.supports_masking = True
 
     def call(self, logits: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
-        """Normalise.
+        """Normalise logits.
 
         Args:
             logits: `(batch, steps, tokens)`, the blank first.
@@ -47,7 +47,7 @@ class Posteriors(keras.layers.Layer):
 
 
 def real_steps(outputs: tf.Tensor) -> tf.Tensor:
-    """Steps of each row of a `Posteriors` layer's outputs that are no padding, `(batch,)` int32."""
+    """Number of real steps in each row of a `Posteriors` layer's outputs, `(batch,)` int32."""
     return tf.reduce_sum(tf.cast(outputs[..., 1] > IMPOSSIBLE / 2, tf.int32), 1)
 
 
@@ -57,6 +57,10 @@ class RealSteps(keras.layers.Layer):
 
     def call(self, outputs: tf.Tensor) -> tf.Tensor:
         return real_steps(outputs)
+
+    def outside(self) -> Outside:
+        """The lengths of the outputs."""
+        return Outside("length: steps behind a recording's end are certain to be blank")
 
     def compute_output_spec(self, outputs: Any) -> keras.KerasTensor:
         return keras.KerasTensor(outputs.shape[:1], dtype="int32")

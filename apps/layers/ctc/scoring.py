@@ -7,11 +7,10 @@ import tensorflow as tf
 
 from apps.layers.ctc.decoder import Tensors
 from apps.layers.ctc.language import NgramTables
-from apps.layers.ctc.tokens import SPACE
+from apps.layers.ctc.tokens import IMPOSSIBLE, SPACE
 
-# The logarithm of no probability, small enough for sums of a few to stay finite in float32, and
-# what every prefix that can still be an answer is above.
-IMPOSSIBLE, POSSIBLE = -1e9, -1e8
+# The score of every prefix that can still become an answer is above this.
+POSSIBLE = IMPOSSIBLE / 10
 
 
 def log_add(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
@@ -23,14 +22,14 @@ def log_add(first: tf.Tensor, second: tf.Tensor) -> tf.Tensor:
 class WordScoring:
     """Scores prefixes by the words that have ended in them.
 
-    Prefixes carry `language`, what their words have added so far in nats, `words`, the language
-    model's state, and `node`, the place of the word that has begun in the lexicon's trie: 0 where
-    none has, -1 where it has left the lexicon.
+    Prefixes carry `language`, the score of their words so far in nats; `words`, the language
+    model's state; and `node`, the lexicon's node of the word in progress: 0 between words, -1
+    outside the lexicon.
 
     Args:
         tables: the language model and its lexicon.
         weights: the weight of the language model, and what each word adds in nats, `(2,)` float32;
-            read at each step, so that they can be changed in a graph that is traced already.
+            read at each step, so that they can change after a graph is traced.
     """
 
     def __init__(self, tables: NgramTables, weights: keras.Variable) -> None:
@@ -47,13 +46,13 @@ class WordScoring:
 
     @property
     def _left_lexicon(self) -> tf.Tensor:
-        # A word pays for being unknown where it leaves the lexicon: as a prefix that pays later it
-        # would crowd out those that are still words.
+        # A prefix pays as soon as its word leaves the lexicon: if it paid at the word's end, it
+        # would crowd out prefixes that are still words.
         penalty = self._tables.unknown_penalty
         return tf.constant(IMPOSSIBLE) if penalty is None else self._alpha * penalty
 
     def extend(self, beams: Tensors, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Score every prefix as it is, and with every token behind it.
+        """Score every prefix as it is, and extended by every token.
 
         Args:
             beams: `language` float32, `words` and `node` int32, `(batch, beam)`.
@@ -86,7 +85,7 @@ class WordScoring:
         return tf.where(between, 0.0, ended) + self._alpha * self._tables.finish(words)
 
     def _end_of_word(self, beams: Tensors) -> tuple[tf.Tensor, tf.Tensor]:
-        """What ending the word that has begun adds, and the state after it."""
+        """What ending the word in progress adds, and the state after it."""
         node = beams["node"]
         word = self._tables.word_at(node)
         log, words = self._tables.advance(beams["words"], word)

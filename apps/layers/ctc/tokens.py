@@ -16,11 +16,15 @@ if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
 BLANK, SPACE = 0, 1
+
+# Log probability of what cannot happen: finite, so that float32 holds sums of thousands of them.
+IMPOSSIBLE = -1e9
+
 KINDS = ("characters", "pieces")
 PIECES = 200
 
 _RESERVED = 2
-# SentencePiece takes the first as a space, the second as its unknown piece, and cuts at the third.
+# SentencePiece reads the first as a space, the second as its unknown piece, and cuts at the third.
 _UNTEACHABLE = frozenset("\u2581\u2585\0")
 
 
@@ -30,11 +34,11 @@ def normalized(text: str) -> str:
 
 
 class Tokens:
-    """The alphabet of a CTC model: the blank, the space between words, and what words consist of.
+    """The alphabet of a CTC model: the blank, the space between words, and what words are made of.
 
     Pieces are byte pairs (Sennrich et al. 2016, "Neural machine translation of rare words with
-    subword units", section 3.2) learnt within words, so that none crosses a space; every character
-    of the training transcripts is a piece as well.
+    subword units", section 3.2) learnt within words, so that none crosses a space. Every character
+    of the training transcripts is a piece too.
 
     Args:
         texts: what each token stands for; the first is the blank, "", the second the space.
@@ -49,16 +53,16 @@ class Tokens:
         self._ids = {text: token for token, text in enumerate(self.texts) if token != BLANK}
 
     @classmethod
-    def learn(
+    def adapt(
         cls, transcripts: Iterable[str], kind: str = "characters", size: int = PIECES
     ) -> Self:
-        """Take tokens from the training transcripts, their case as it is.
+        """Build the tokens from the training transcripts, in the case they are written in.
 
         Args:
             transcripts: the texts.
             kind: "characters" or "pieces".
-            size: the most tokens there may be of the kind "pieces", blank and space included;
-                characters are all taken.
+            size: largest number of tokens of the kind "pieces", blank and space included; all
+                characters become tokens.
 
         Raises:
             UserError: no transcript has a character, or `size` is too small for pieces.
@@ -92,7 +96,7 @@ class Tokens:
             sentence_iterator=(word for word in sorted(words) for _ in range(words[word])),
             model_writer=model,
             model_type="bpe",
-            vocab_size=size - 1,  # the space is a token of ours alone
+            vocab_size=size - 1,  # SentencePiece does not have our space token
             hard_vocab_limit=False,
             character_coverage=1.0,
             normalization_rule_name="identity",
@@ -149,7 +153,7 @@ class Tokens:
         return "".join(c for c in normalized(text) if c not in self._ids and c != " ")
 
     def spell(self, word: str) -> list[int] | None:
-        """Token ids of one word; None where a character has no token or it is not one word."""
+        """Token ids of one word; None if a character has no token or the text is not one word."""
         word = unicodedata.normalize("NFC", word)
         if word.split() != [word] or any(c not in self._ids for c in word):
             return None
@@ -160,12 +164,12 @@ class Tokens:
         return " ".join("".join(self.texts[token] for token in ids).split())
 
     def to_config(self) -> dict[str, Any]:
-        """JSON values from which `from_config` makes equal tokens."""
+        """JSON values from which `from_config` builds equal tokens."""
         return {"texts": list(self.texts), "model": base64.b64encode(self.model).decode()}
 
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Self:
-        """Tokens from what `to_config` gave."""
+        """Build tokens from what `to_config` returned."""
         return cls(config["texts"], base64.b64decode(config["model"]))
 
     @cached_property
@@ -179,5 +183,5 @@ class Tokens:
             pieces = self._splitter.encode(word)
             if BLANK not in pieces:
                 return tuple(piece + 1 for piece in pieces)
-        # SentencePiece takes words such as "<unk>" for its own.
+        # SentencePiece reads words such as "<unk>" as its own symbols.
         return tuple(self._ids[character] for character in word)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -9,14 +10,15 @@ import keras
 import tensorflow as tf
 
 from apps.layers.ctc.tokens import SPACE, Tokens
+from apps.layers.outside import Outside
 
 
 @keras.saving.register_keras_serializable("apps")
 class Transcripts(keras.layers.Layer):
-    """What a decoder gives, to named answers.
+    """Turns a decoder's tokens into named answers.
 
     Args:
-        tokens: what the numbers of a decoder stand for.
+        tokens: the decoder's tokens.
         step_seconds: seconds from one step of the decoder to the next.
     """
 
@@ -26,16 +28,16 @@ class Transcripts(keras.layers.Layer):
         self.step_seconds = step_seconds
 
     def call(self, decoded: dict[str, tf.Tensor]) -> dict[str, tf.Tensor]:
-        """Put tokens together.
+        """Join tokens into words and texts.
 
         Args:
-            decoded: as a decoder gives it: `ids`, `steps` `(batch, most)` int32, `confidence`
+            decoded: a decoder's output: `ids`, `steps` `(batch, most)` int32, `confidence`
                 `(batch, most)` float32, `counts` `(batch,)` int32.
 
         Returns:
-            `text` `(batch,)` string; `confidence` `(batch,)` float32, that of its least certain
-            word; and of each word, `(batch, words)`, `words` string, `starts` and `ends` in
-            seconds and `confidences`, padded behind `counts` `(batch,)` int32.
+            `text` `(batch,)` string; `confidence` `(batch,)` float32, that of the least certain
+            word; and for each word, `(batch, words)`, `words` string, `starts` and `ends` in
+            seconds and `confidences`, padded after `counts` `(batch,)` int32 words.
         """
         ids, steps = decoded["ids"], decoded["steps"]
         most = tf.shape(ids)[1]
@@ -44,7 +46,7 @@ class Transcripts(keras.layers.Layer):
         number = tf.cumsum(tf.cast(real & ~before, tf.int32), 1)
         counts = tf.reduce_max(tf.pad(number, [[0, 0], [1, 0]]), 1)
         rows, words = tf.shape(ids)[0], tf.reduce_max(tf.pad(counts, [[1, 0]]))
-        # Tokens of no word are gathered in one more column, which is cut off.
+        # Tokens outside words go to one more column, which is cut off.
         column = tf.where(real, number - 1, words)
         place = tf.range(rows)[:, None] * (words + 1) + column
 
@@ -72,16 +74,16 @@ class Transcripts(keras.layers.Layer):
     def settled(
         self, settled: Mapping[str, tf.Tensor], rest: Mapping[str, tf.Tensor]
     ) -> dict[str, tf.Tensor]:
-        """What a chunk of a stream adds.
+        """Answers for a chunk of a stream.
 
         Args:
-            settled: tokens that no later chunk changes, as `Decoder.step` gives them.
-            rest: those behind them, as `Decoder.finish` gives them.
+            settled: tokens that no later chunk changes, as `Decoder.step` returns them.
+            rest: the tokens that follow, as `Decoder.finish` returns them.
 
         Returns:
-            `settled` and `partial`, the texts of both, `(batch,)` string; of each settled token
-            `tokens` string, `times` in seconds and `confidences`, `(batch, tokens)`, padded behind
-            `counts` `(batch,)` int32; and the same of the others with `partial_` in front.
+            `settled` and `partial`, the texts of both, `(batch,)` string; for each settled token
+            `tokens` string, `times` in seconds and `confidences`, `(batch, tokens)`, padded after
+            `counts` `(batch,)` int32 tokens; and the same for the others, after `partial_`.
         """
         texts = tf.constant(self.tokens.texts)
         answers = {}
@@ -118,6 +120,17 @@ class Transcripts(keras.layers.Layer):
             **{name: keras.KerasTensor((batch,), dtype=kind) for name, kind in rows.items()},
             **{name: keras.KerasTensor((batch, None), dtype=kind) for name, kind in lists.items()},
         }
+
+    def outside(self) -> Outside:
+        """What the outputs stand for, and when."""
+        return Outside(
+            "text: 'outputs' are log-probabilities of the metadata's 'tokens', of which the first "
+            "is the blank, at steps of 'step_seconds'",
+            metadata={
+                "tokens": json.dumps(self.tokens.texts, ensure_ascii=False),
+                "step_seconds": repr(self.step_seconds),
+            },
+        )
 
     def get_config(self) -> dict[str, Any]:
         config = {**super().get_config(), "tokens": self.tokens.to_config()}

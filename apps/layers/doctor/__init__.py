@@ -3,9 +3,9 @@
     from apps.layers.doctor import diagnose_model, render
     print(render(diagnose_model(model)))
 
-The verdicts are read from graphs, not from a list of rules: a live model is traced as a host with
-a GPU and as a host without one would trace it (`tracing`), a SavedModel's graph is read as it
-stands (`saved`). Rules only put the reason into words (`causes`).
+The verdicts come from graphs, not from a list of rules: a live model is traced as hosts with and
+without a GPU would trace it (`tracing`), and a SavedModel's graph is read as it stands (`saved`).
+Rules only put the reason into words (`causes`).
 """
 
 from apps.layers.doctor.diagnosis import Diagnosis, render

@@ -1,4 +1,4 @@
-"""Put into words why a layer gets the kernels that a trace showed, and what to change."""
+"""Explain why a layer gets the kernels that a trace showed, and what to change."""
 
 import keras
 import tensorflow as tf
@@ -11,11 +11,11 @@ SIGMOID = (keras.activations.sigmoid, keras.ops.sigmoid, tf.sigmoid)
 
 
 def explain(layer: keras.layers.Layer, sighting: Sighting, maskers: list[str]) -> tuple[str, str]:
-    """Explain what was seen of a recurrent layer.
+    """Explain the kernels of a recurrent layer.
 
     Args:
         layer: the layer.
-        sighting: what tracing it showed.
+        sighting: what tracing the layer showed.
         maskers: the layers of the model that make masks, as messages name them.
 
     Returns:

@@ -1,4 +1,4 @@
-"""What the doctor says of one recurrent layer, and how it is shown on a terminal."""
+"""The diagnosis of one recurrent layer, and its display on a terminal."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -14,9 +14,9 @@ class Diagnosis:
         kind: what it is: `LSTM`, `Bidirectional(GRU)`, `RNN(LSTMCell)`.
         gpu: kernel on a GPU: `CudnnRNNV3`, `while loop`, or why there is none.
         cpu: kernel on a CPU: `BlockLSTMV2`, `while loop`, or why there is none.
-        cudnn: a GPU runs the layer on cuDNN.
+        cudnn: whether a GPU runs the layer on cuDNN.
         reason: one line, why these kernels.
-        remedy: one line, what to change; empty if nothing has to be.
+        remedy: one line, what to change; empty if nothing has to change.
     """
 
     layer: str
@@ -39,7 +39,7 @@ class Diagnosis:
 def merge_directions(
     diagnoses: Sequence[Diagnosis], parents: Sequence[str | None]
 ) -> list[Diagnosis]:
-    """Make one diagnosis of the two directions of a bidirectional layer where they agree.
+    """Merge the diagnoses of a bidirectional layer's two directions if they agree.
 
     Args:
         diagnoses: one for each direction, and for each layer of one direction.

@@ -1,4 +1,4 @@
-"""Diagnoses of what is on a disk: a run, a Keras file or a SavedModel."""
+"""Diagnoses of files: a run, a Keras file or a SavedModel."""
 
 import os
 from pathlib import Path
@@ -25,7 +25,7 @@ def diagnose_file(path: str | os.PathLike[str]) -> list[Diagnosis]:
         One diagnosis for each recurrent layer.
 
     Raises:
-        UserError: there is no such file, or it is no model or a damaged one.
+        UserError: there is no such file, or it is not a model, or it is damaged.
     """
     path = Path(path)
     if not path.exists():

@@ -1,4 +1,4 @@
-"""Recurrent computations in a TensorFlow graph, and the kernel of each on a kind of device."""
+"""Recurrent computations in a TensorFlow graph, and their kernels on each kind of device."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -32,10 +32,10 @@ class Kernel:
         name: the operation, such as `CudnnRNNV3`, or `while loop`.
         cell: `LSTM`, `GRU`, `SimpleRNN`, `ConvLSTM` or `RNN`, as far as the graph tells.
         scope: name scope of the computation: the path of its layer.
-        portable: the graph holds an equal implementation for the other kind of device, and the
-            one that suits the device is taken when the graph runs.
-        pinned: why a server will not exchange the implementations; empty if it will.
-        xla: compiled by XLA.
+        portable: the graph also holds an equivalent implementation for the other kind of device,
+            and the choice is made when the graph runs.
+        pinned: why a server will not swap the implementations; empty if it will.
+        xla: whether XLA compiles it.
     """
 
     name: str
@@ -55,12 +55,12 @@ class Kernel:
 
 
 class Functions:
-    """A graph's function library, and the implementations that may stand for one another.
+    """A graph's function library, and the implementations that may replace one another.
 
     Args:
         library: the library of a `GraphDef`.
         specialising: whether the process that runs the graph specialises function calls before
-            it exchanges implementations, as the loader of TensorFlow Serving does.
+            it swaps implementations, as the loader of TensorFlow Serving does.
     """
 
     def __init__(self, library: function_pb2.FunctionDefLibrary, specialising: bool = False):
@@ -83,7 +83,7 @@ class Functions:
     def implementation(
         self, function: function_pb2.FunctionDef, device: str
     ) -> function_pb2.FunctionDef | None:
-        """The function that stands for `function` on a kind of device.
+        """The function that runs in place of `function` on a kind of device.
 
         Args:
             function: a function of this library.
@@ -101,12 +101,12 @@ class Functions:
     def kernels(
         self, nodes: Iterable[node_def_pb2.NodeDef], device: str, results: Iterable[str] = ()
     ) -> list[Kernel]:
-        """Find every recurrent computation that a graph's nodes lead to.
+        """Find every recurrent computation that nodes of a graph lead to.
 
         Args:
             nodes: nodes of one graph or of one function's body.
-            device: `GPU` or `CPU`: where the graph runs.
-            results: tensor names that the graph returns, for what counts as used.
+            device: `GPU` or `CPU`, where the graph runs.
+            results: names of the tensors that the graph returns, which count as used.
 
         Returns:
             Kernels, in the nodes' order.
@@ -124,7 +124,7 @@ class Functions:
         for node in nodes:
             scope = _scope(prefix, node.name)
             if CUDNN.match(node.op):
-                # A SavedModel leaves out attributes that have their default, here "lstm".
+                # A SavedModel leaves out attributes at their default, here "lstm".
                 mode = node.attr["rnn_mode"].s if "rnn_mode" in node.attr else b"lstm"
                 yield Kernel(node.op, CUDNN_CELLS[mode], scope)
             elif node.op in FUSED_CELLS:
@@ -154,7 +154,7 @@ class Functions:
         pinned = ""
         if self._specialising and "_nospecialize" not in function.attr:
             pinned = _specialised_for(node, nodes, function, results)
-        # Names inside the implementations are theirs; the layer's name is where it is called.
+        # Scopes inside the implementations are their own; the layer's is that of the call.
         within = self._body(function if pinned else chosen, device, "", entered)
         for kernel in within:
             yield replace(kernel, scope=scope, portable=True, pinned=pinned, xla=kernel.xla or xla)
@@ -174,7 +174,7 @@ class Functions:
         )
 
     def _is_recurrence(self, body: function_pb2.FunctionDef) -> bool:
-        """Whether a loop's next state depends on a product of its present state."""
+        """Whether a loop's next state depends on a product of its current state."""
         inputs = [argument.name for argument in body.signature.input_arg]
         dtypes = [argument.type for argument in body.signature.input_arg]
         outputs = [body.ret[argument.name] for argument in body.signature.output_arg]
@@ -208,7 +208,7 @@ class Functions:
         for count, cell in CELL_OF_SPLITS.items():
             if count in splits:
                 return cell
-        # Dropout inside the recurrence leaves no split; Keras's names are all there is.
+        # With dropout inside the recurrence there is no split; only Keras's names are left.
         names = " ".join(node.name for node in nodes)
         return next((cell for cell in ("LSTM", "GRU") if f"{cell.lower()}_cell" in names), "RNN")
 
@@ -225,9 +225,10 @@ def _text(function: function_pb2.FunctionDef, attribute: str) -> str:
 
 
 def _interface(function: function_pb2.FunctionDef) -> str:
-    """What functions that may stand for one another have in common, "" if they must not.
+    """The interface that a function implements, "" if it implements none.
 
-    The halves of a differentiable function bear its name too, and stand only for like halves.
+    Functions with one interface may replace one another. The halves of a
+    differentiable function carry its name too, and replace only like halves.
     """
     name = _text(function, "api_implements")
     if "backward_function_name" in function.attr:
@@ -246,7 +247,7 @@ def _specialised_for(node, nodes, function, results) -> str:
         return "the call has a constant argument"
     used = results.union(*(other.input for other in nodes))
     for index in range(len(function.signature.output_arg)):
-        # A function's body and a graph write the same tensor in different ways.
+        # A function's body and a graph name the same tensor differently.
         spellings = {f"{node.name}:output:{index}", f"{node.name}:{index}"}
         if index == 0:
             spellings.add(node.name)
@@ -260,7 +261,7 @@ def _node_of(tensor: str) -> str:
 
 
 def _source(tensor: str, nodes: dict[str, node_def_pb2.NodeDef]) -> str:
-    """The node or argument that a tensor comes from, identities left out."""
+    """The node or argument that a tensor comes from, through identities."""
     name = _node_of(tensor)
     while name in nodes and nodes[name].op == "Identity":
         name = _node_of(nodes[name].input[0])
@@ -269,7 +270,7 @@ def _source(tensor: str, nodes: dict[str, node_def_pb2.NodeDef]) -> str:
 
 def _scope(prefix: str, name: str) -> str:
     scope = name.rpartition("/")[0]
-    # Bodies of loops carry their full scope, functions start anew.
+    # Bodies of loops carry their full scope; those of functions start from an empty one.
     if not scope or scope == prefix:
         return prefix
     return scope if not prefix or scope.startswith(prefix + "/") else f"{prefix}/{scope}"

@@ -14,14 +14,14 @@ from apps.layers.doctor.tracing import Place, Sighting, places, trace
 def diagnose_model(model: keras.Model) -> list[Diagnosis]:
     """Say which kernel runs each recurrent layer of a model on a GPU and on a CPU.
 
-    The model is traced, not run: neither its weights nor its states change. Layers that this does
-    not reach, as in a model that was never called, are traced one by one.
+    The model is traced, not run: neither its weights nor its states change. Layers that the trace
+    does not reach, such as those of a model that was never called, are traced one by one.
 
     Args:
         model: any Keras model: functional, sequential or subclassed, built or not.
 
     Returns:
-        One diagnosis for each recurrent layer, in the model's order; none if there is none.
+        One diagnosis for each recurrent layer, in the model's order.
     """
     everywhere = places(model)
     seen = _sightings(model, everywhere)
@@ -42,7 +42,7 @@ def _sightings(model: keras.Model, everywhere: list[Place]) -> dict[int, Sightin
         apart = "the model's call does not reach it"
         try:
             trace(model, model, signature, seen)
-        # Whatever a user's model does with inputs of its kind, its layers can still be looked at.
+        # A user's model can fail in any way; its layers can still be traced one by one.
         except Exception as error:
             seen.clear()
             _forget_dropout_masks(everywhere)
@@ -55,7 +55,7 @@ def _sightings(model: keras.Model, everywhere: list[Place]) -> dict[int, Sightin
 
 
 def _signature(model: keras.Model) -> tuple[Any, ...] | None:
-    """What a model takes, `None` where that is not known."""
+    """The signature of a model's inputs, `None` if it is not known."""
     if getattr(model, "inputs", None):
         structure = getattr(model, "_inputs_struct", None)
         if structure is None:
@@ -78,7 +78,7 @@ def _is_shape(value: Any) -> bool:
 
 
 def _forget_dropout_masks(everywhere: list[Place]) -> None:
-    """Drop what a trace that broke off has left in recurrent cells."""
+    """Drop the masks that an aborted trace left in recurrent cells."""
     for place in everywhere:
         for name in ("reset_dropout_mask", "reset_recurrent_dropout_mask"):
             if hasattr(place.layer, name):
@@ -103,7 +103,7 @@ def _traced_alone(layer: keras.layers.RNN, masked: bool, why: str) -> Sighting:
 
         trace(built, call, tuple(signature), seen)
         sighting = seen[id(built)]
-    # A cell of the user's may want more than a sequence and a mask.
+    # A user's cell may need more than a sequence and a mask.
     except Exception as error:
         sighting = Sighting(failure=f"{type(error).__name__} without its model")
     sighting.alone = why
@@ -111,10 +111,10 @@ def _traced_alone(layer: keras.layers.RNN, masked: bool, why: str) -> Sighting:
 
 
 def _built_copy(layer: keras.layers.RNN) -> keras.layers.RNN:
-    """A copy with weights for one-channel input: the kernel does not depend on their number."""
+    """A copy built for one input channel: the kernel does not depend on their number."""
     copy = type(layer).from_config(layer.get_config())
     if hasattr(layer, "use_cudnn"):
-        # The only argument that a layer's configuration leaves out.
+        # The configuration leaves out this argument only.
         copy.use_cudnn = layer.use_cudnn
     steps = 4
     shape = [1, steps, 1]

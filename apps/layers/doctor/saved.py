@@ -29,7 +29,7 @@ def diagnose_saved_model(folder: Path) -> list[Diagnosis]:
 
 
 def diagnose_meta_graph(meta: meta_graph_pb2.MetaGraphDef) -> list[Diagnosis]:
-    """The same for one graph of a SavedModel that has been read already."""
+    """As `diagnose_saved_model`, for a graph that has been read already."""
     graph = meta.graph_def
     functions = Functions(graph.library, specialising=True)
     by_scope: dict[str, dict[str, list[Kernel]]] = {}
@@ -55,7 +55,7 @@ def _read(path: Path) -> meta_graph_pb2.MetaGraphDef:
 
 
 def _direction_of(scope: str, scopes: list[str]) -> str | None:
-    """The bidirectional layer that a scope is a direction of, by the names that Keras gives."""
+    """The bidirectional layer of which a scope is a direction, judging by Keras's names."""
     parent, _, name = scope.rpartition("/")
     if not name.startswith(("forward_", "backward_")):
         return None
@@ -80,7 +80,7 @@ def _diagnosis(scope: str, kernels: dict[str, list[Kernel]]) -> Diagnosis:
 
 
 def _failure(kernels: list[Kernel], where: str) -> str:
-    """Say that a place which has no cuDNN cannot run these kernels, "" if it can."""
+    """Say that kernels cannot run where there is no cuDNN, "" if they can."""
     impossible = dict.fromkeys(k.name for k in kernels if k.name.startswith("Cudnn"))
     return f"fails: no {' or '.join(impossible)} on {where}" if impossible else ""
 

@@ -1,4 +1,4 @@
-"""Trace a model as a host of either kind would, and see which kernel each layer gets."""
+"""Trace a model as hosts with and without a GPU would, and record each layer's kernels."""
 
 import contextlib
 import importlib
@@ -34,14 +34,14 @@ class Place:
 
 @dataclass
 class Sighting:
-    """What traced calls of one layer showed.
+    """What tracing the calls of one layer showed.
 
     Attributes:
-        kernels: kernels by device and by whether it is training, in the order found.
-        masked: a mask reached the layer.
+        kernels: kernels by device and by whether the call was in training, in the order found.
+        masked: whether a mask reached the layer.
         refusal: message of the error that a call raised, by device.
         failure: why the layer could not be traced at all; empty if it could.
-        alone: why the layer was traced on its own, not as a part of its model; empty if it was not.
+        alone: why the layer was traced outside its model; empty if it was traced in it.
     """
 
     kernels: dict[tuple[Device, bool], list[Kernel]] = field(default_factory=dict)
@@ -74,7 +74,7 @@ class Sighting:
 
 
 def places(model: keras.layers.Layer) -> list[Place]:
-    """Every layer inside a model, at any depth, each once.
+    """List every layer inside a model, at any depth, once.
 
     Args:
         model: a model or a layer.
@@ -102,12 +102,12 @@ def places(model: keras.layers.Layer) -> list[Place]:
 
 @contextlib.contextmanager
 def host_with(device: Device) -> Iterator[None]:
-    """Make Keras trace as on a host that has a GPU, or as on one that has none.
+    """Make Keras trace as on a host with a GPU, or as on one without.
 
     Args:
         device: the best device of the host.
     """
-    # The package has a function of this name too, which hides the module from `from … import`.
+    # The package also has a function of this name, which hides the module from `from … import`.
     recurrent: Any = importlib.import_module("keras.src.backend.tensorflow.rnn")
     actual = recurrent._is_gpu_available
     recurrent._is_gpu_available = lambda: device == "GPU"
@@ -130,8 +130,8 @@ def trace(
     Args:
         model: the layers to watch are this one and those inside it.
         call: takes tensors and `training`, calls the model.
-        signature: what `tf.function` needs to know of `call`'s tensors.
-        seen: sightings by the layer's `id`; added to.
+        signature: the specs of `call`'s tensors for `tf.function`.
+        seen: sightings by the layer's `id`; the trace adds to it.
     """
     watched = [place.layer for place in places(model)]
     supports_jit = [layer.supports_jit for layer in watched]
@@ -146,13 +146,13 @@ def trace(
                 with host_with(device), observer.watch(watched):
                     traced.get_concrete_function(*signature)
             finally:
-                # Keras notes on a layer that cuDNN was chosen; here that was make-believe.
+                # Keras marks layers for which it chose cuDNN; here the choice was only simulated.
                 for layer, supported in zip(watched, supports_jit, strict=True):
                     layer.supports_jit = supported
 
 
 class _Observer:
-    """Stands between layers and their `call`, and reads the operations that each call adds."""
+    """Wraps the `call` of layers, and reads the operations that each call adds to the graph."""
 
     def __init__(self, device: Device, training: bool, seen: dict[int, Sighting]):
         self._device = device
@@ -194,7 +194,7 @@ class _Observer:
                 self._claimed[-1] |= claimed
             return result
 
-        # Keras and users look at a call's parameters before they call.
+        # Keras and users inspect the parameters of `call`.
         observed.__signature__ = signature  # type: ignore[attr-defined]
         return observed
 
@@ -204,7 +204,7 @@ class _Observer:
         except ValueError as error:
             if getattr(layer, "use_cudnn", None) is not True:
                 raise
-            # The refusal is the finding; the loop lets the rest of the model be traced.
+            # The refusal is the finding; with the loop, the rest of the model can be traced.
             self._sighting(layer).refusal[self._device] = str(error).split("\n")[0]
             layer.use_cudnn = False
             try:
@@ -225,7 +225,7 @@ class _Observer:
 def _standing_in(
     layer: keras.layers.Layer, methods: dict[str, Callable[..., Any]]
 ) -> Iterator[None]:
-    """Give a layer methods of its own, past Keras's tracking of attributes, for a while."""
+    """Replace methods of a layer for a while, bypassing Keras's tracking of attributes."""
     own = {name: layer.__dict__[name] for name in methods if name in layer.__dict__}
     layer.__dict__.update(methods)
     try:
@@ -237,9 +237,9 @@ def _standing_in(
 
 
 def _without_tf_function(layer: keras.layers.Layer) -> dict[str, Callable[..., Any]]:
-    """Methods of a layer that are wrapped in `tf.function`, as they are without it.
+    """The methods of a layer that are wrapped in `tf.function`, unwrapped.
 
-    A `tf.function` would keep what it traced for the make-believe host, and run it later.
+    A `tf.function` would keep its trace for the simulated host and run it later.
     """
     methods: dict[str, Callable[..., Any]] = {}
     for name in dir(type(layer)):
@@ -253,7 +253,7 @@ def _without_tf_function(layer: keras.layers.Layer) -> dict[str, Callable[..., A
 
 
 def _manner(layer: keras.layers.RNN, graph: graph_pb2.GraphDef) -> str:
-    """How a recurrent layer runs of which the graph shows no product of its state."""
+    """How a recurrent layer runs whose graph shows no product of its state."""
     if any(node.op in LOOPS for node in graph.node):
         return "while loop"
     return "unrolled steps" if layer.unroll else "plain operations"

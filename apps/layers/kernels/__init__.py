@@ -1,5 +1,5 @@
-"""LSTM kernels: one recurrence, written for each kind of device.
+"""LSTM kernels: one recurrence, implemented for each kind of device.
 
-A kernel takes time-major sequences and full-length recurrences only; masks, reversal and the
-choice of what is returned belong to `apps.layers.sequences`.
+A kernel takes time-major sequences and runs every row over all steps. `apps.layers.sequences`
+handles masks and reversal, `apps.layers.recurrence` the choice of outputs.
 """

@@ -16,15 +16,15 @@ def block_lstm(
 ) -> tuple[tf.Tensor, tf.Tensor]:
     """Run an LSTM as `BlockLSTMV2`, with a gradient of its own.
 
-    Version 2 of the operation has Keras's gate order, but the gradient that TensorFlow 2.21
-    registers for it is wrong. Version 1's, `BlockLSTMGrad`, is right, and takes the same
-    intermediate values, with its weights in the order input, cell, forget, output; it is used
-    where it runs on this package's kernel, because TensorFlow's is slower than a loop.
+    Version 2 of the operation has Keras's gate order, but TensorFlow 2.21 registers a wrong
+    gradient for it. Version 1's gradient, `BlockLSTMGrad`, is right and takes the same intermediate
+    values, and weights with gates in the order input, cell, forget, output. It is used only where
+    it runs on this package's kernel, because TensorFlow's is slower than a loop.
 
     Args:
         x: inputs, `(time, batch, features)`, float32.
-        h0: first hidden state, `(batch, units)`.
-        c0: first cell state, `(batch, units)`.
+        h0: initial hidden state, `(batch, units)`.
+        c0: initial cell state, `(batch, units)`.
         kernel: `(features, 4 * units)`, gates in Keras's order: input, forget, cell, output.
         recurrent_kernel: `(units, 4 * units)`.
         bias: `(4 * units,)`.

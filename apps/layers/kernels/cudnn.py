@@ -16,8 +16,8 @@ def cudnn_lstm(
 
     Args:
         x: inputs, `(time, batch, features)`, float16, bfloat16, float32 or float64.
-        h0: first hidden state, `(batch, units)`.
-        c0: first cell state, `(batch, units)`.
+        h0: initial hidden state, `(batch, units)`.
+        c0: initial cell state, `(batch, units)`.
         kernel: `(features, 4 * units)`, gates in Keras's order, which is also cuDNN's.
         recurrent_kernel: `(units, 4 * units)`.
         bias: `(4 * units,)`.
@@ -38,8 +38,8 @@ def cudnn_lstm(
         params=params,
         sequence_lengths=lengths,
         rnn_mode="lstm",
-        # The operation gives its gradient what it needs only in training mode, and whether a
-        # gradient will be asked for is not known here.
+        # Only in training mode does the operation keep what its gradient needs, and a gradient
+        # may be asked for later.
         is_training=True,
         time_major=True,
     )

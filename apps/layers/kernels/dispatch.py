@@ -1,4 +1,4 @@
-"""The choice between a CPU's and a GPU's kernel, made when the graph runs."""
+"""The choice between the CPU kernel and the GPU kernel, made when the graph runs."""
 
 import contextlib
 import uuid
@@ -17,10 +17,10 @@ _substitute: ContextVar[Substitute | None] = ContextVar("substitute", default=No
 
 @contextlib.contextmanager
 def kernels_as(substitute: Substitute) -> Iterator[None]:
-    """Trace something else in place of the kernels, for a format that has neither of them.
+    """Trace a substitute for the kernels, for a format that has neither of them.
 
     Args:
-        substitute: takes the CPU's kernel and its arguments, returns the same outputs.
+        substitute: takes the CPU kernel and its arguments, returns the same outputs.
     """
     before = _substitute.set(substitute)
     try:
@@ -39,14 +39,15 @@ def in_xla() -> bool:
 def call_for_device(cpu: Kernel, gpu: Kernel, arguments: Sequence[tf.Tensor]) -> tuple:
     """Call `cpu` or `gpu`, whichever suits the device that the call runs on.
 
-    Eagerly that device is known. In a graph the call goes to a function that names the other
-    one as an equal implementation; the graph optimiser of the process that runs the graph swaps
-    the two, in the forward pass and in the gradient, where the call is placed on a GPU.
+    In eager mode the device is known. In a graph the call goes to the CPU function, which names the
+    GPU function as an equivalent implementation. Where the call is placed on a GPU, the graph
+    optimiser of the process that runs the graph swaps the two, in the forward pass and in the
+    gradient.
 
     Args:
         cpu: takes `arguments`, returns a tuple of tensors.
         gpu: the same outputs, computed with operations that need a GPU.
-        arguments: every tensor that the kernels read; they must not capture any.
+        arguments: every tensor that the kernels read; they must not capture others.
 
     Returns:
         The kernel's outputs.
@@ -56,8 +57,8 @@ def call_for_device(cpu: Kernel, gpu: Kernel, arguments: Sequence[tf.Tensor]) ->
         return substitute(cpu, arguments)
     if tf.executing_eagerly():
         return (gpu if _eager_device_is_gpu() else cpu)(*arguments)
-    # Equal implementations are paired by name over a whole graph, into which other models, saved
-    # by other processes, may be loaded: no two calls may share one.
+    # The optimiser pairs implementations by name over the whole graph, into which models saved by
+    # other processes may be loaded too, so no two calls may share a name.
     name = f"lstm_{uuid.uuid4().hex}"
     called, other = _implementation(cpu, name, "CPU"), _implementation(gpu, name, "GPU")
     arguments = [_not_constant(argument) for argument in arguments]
@@ -65,16 +66,15 @@ def call_for_device(cpu: Kernel, gpu: Kernel, arguments: Sequence[tf.Tensor]) ->
     alternative = other.get_concrete_function(*arguments)
     alternative.add_to_graph()
     alternative.add_gradient_functions_to_graph()
-    # In a session, which is how TensorFlow Serving runs a SavedModel, a function with an output
-    # that nobody reads is specialised before the swap, and is then no longer swapped. Here
-    # something reads them all.
+    # TensorFlow Serving runs a SavedModel in a session, which specialises a function with an unread
+    # output before the swap and then no longer swaps it. IdentityN reads every output.
     return tuple(tf.raw_ops.IdentityN(input=outputs))
 
 
 def _not_constant(tensor: tf.Tensor) -> tf.Tensor:
     """Hide that a tensor is constant, such as the zero states of a batch of fixed size.
 
-    A session specialises a function for its constant arguments before the swap, too.
+    A session also specialises a function for its constant arguments before the swap.
     """
     if tf.get_static_value(tensor) is None:
         return tensor

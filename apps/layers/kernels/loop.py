@@ -13,15 +13,15 @@ def loop_lstm(
     recurrent_kernel: tf.Tensor,
     bias: tf.Tensor,
 ) -> tuple[tf.Tensor, tf.Tensor]:
-    """Run an LSTM over all steps with a loop that holds one small product per step.
+    """Run an LSTM in a loop with one small matrix product per step.
 
-    The products with the input, and in the gradient those that give the weights' gradients,
-    are taken over all steps at once, outside the loop.
+    The products with the inputs, and in the gradient those for the weights' gradients, cover all
+    steps at once, outside the loop.
 
     Args:
         x: inputs, `(time, batch, features)`, a floating dtype.
-        h0: first hidden state, `(batch, units)`.
-        c0: first cell state, `(batch, units)`.
+        h0: initial hidden state, `(batch, units)`.
+        c0: initial cell state, `(batch, units)`.
         kernel: `(features, 4 * units)`, gates in Keras's order: input, forget, cell, output.
         recurrent_kernel: `(units, 4 * units)`.
         bias: `(4 * units,)`.
@@ -60,19 +60,19 @@ def steps_back(
     d_hidden: tf.Tensor,
     d_cell: tf.Tensor,
 ) -> tuple[tf.Tensor, ...]:
-    """Gradients of an LSTM from what its forward pass kept.
+    """Gradients of an LSTM from the values that its forward pass kept.
 
     Args:
         x: inputs, `(time, batch, features)`.
-        h0: first hidden state, `(batch, units)`.
-        c0: first cell state, `(batch, units)`.
+        h0: initial hidden state, `(batch, units)`.
+        c0: initial cell state, `(batch, units)`.
         kernel: `(features, 4 * units)`.
         recurrent_kernel: `(units, 4 * units)`.
         hidden: hidden states after every step, `(time, batch, units)`.
         cell: cell states after every step, `(time, batch, units)`.
         gates: activations of the gates, `(time, batch, 4 * units)`, in Keras's order.
         d_hidden: gradient at `hidden`.
-        d_cell: gradient at `cell`, without what reaches it through later steps.
+        d_cell: gradient at `cell`, without what flows back through later steps.
 
     Returns:
         Gradients at `x`, `h0`, `c0`, `kernel`, `recurrent_kernel` and the bias.
@@ -93,7 +93,7 @@ def _arrays(steps: tf.Tensor, dtype: tf.DType, *widths: int) -> list[tf.TensorAr
 
 
 def _while(steps: tf.Tensor, body: Callable, state: list) -> list:
-    """Count `body` up to `steps`; the bound lets XLA give the loop's arrays a fixed size."""
+    """Run `body` `steps` times; the bound lets XLA give the loop's arrays a fixed size."""
     return tf.while_loop(
         lambda t, *_: t < steps, body, (tf.constant(0), *state), maximum_iterations=steps
     )[1:]
@@ -119,7 +119,7 @@ def _forward(projected, h0, c0, recurrent_kernel):
 
 
 def _backward(d_hidden, d_cell, gates, cell, c_before, c0, recurrent_kernel):
-    """Gradients at the gates' inputs, `(time, batch, 4 * units)`, and at the first states.
+    """Gradients at the gates' inputs, `(time, batch, 4 * units)`, and at the initial states.
 
     Everything that does not depend on later steps is computed for all steps before the loop.
     """

@@ -21,7 +21,7 @@ from apps.errors import UserError
 UNKNOWN, BEGIN, END = 0, 1, 2
 SPECIAL = ("<unk>", "<s>", "</s>")
 
-# The logarithm that stands for "never" in ARPA files.
+# The log10 that stands for probability 0 in ARPA files.
 NEVER = -99.0
 
 _GZIP = b"\x1f\x8b"
@@ -34,7 +34,7 @@ class Ngrams:
     """The n-grams of one order, sorted by context, then word.
 
     Attributes:
-        contexts: `(n,)` int32, the place of the words before the last among the n-grams of the
+        contexts: `(n,)` int32, the index of the words before the last among the n-grams of the
             order below; 0 for single words.
         words: `(n,)` int32, the id of the last word; for single words 0, 1, 2, ….
         log10: `(n,)` float32, log10 of the probability of the last word after the others.
@@ -50,7 +50,7 @@ class Ngrams:
         return len(self.words)
 
     def places(self, contexts: np.ndarray, words: np.ndarray, vocabulary: int) -> np.ndarray:
-        """Where n-grams stand, `(m,)` int64; -1 for those that are not there."""
+        """Indices of n-grams, `(m,)` int64; -1 for those that are missing."""
         keys = self.contexts.astype(np.int64) * vocabulary + self.words
         wanted = contexts.astype(np.int64) * vocabulary + words
         places = np.searchsorted(keys, wanted)
@@ -59,13 +59,13 @@ class Ngrams:
 
 
 def read_arpa(path: str | os.PathLike[str]) -> tuple[tuple[str, ...], tuple[Ngrams, ...]]:
-    """The words and n-grams of an ARPA file, in log10 as they are written.
+    """Read the words and n-grams of an ARPA file, in log10 as written there.
 
-    `<unk>`, `<s>` and `</s>` get the ids 0, 1 and 2, and log10 probability -99 where the file
+    `<unk>`, `<s>` and `</s>` get the ids 0, 1 and 2, and log10 probability -99 if the file
     lacks them. Fields are separated by tabs or spaces; a missing back-off weight is 0.
 
     Raises:
-        UserError: the file is missing, damaged or no ARPA file, with the line at fault.
+        UserError: the file is missing, damaged or not an ARPA file; the message names the line.
     """
     path = Path(path)
     try:
@@ -212,7 +212,7 @@ class _Reader:
 def write_arpa(
     path: str | os.PathLike[str], words: Sequence[str], levels: Sequence[Ngrams]
 ) -> None:
-    """Write an ARPA file in one step, compressed where its name ends in `.gz`.
+    """Write an ARPA file atomically, compressed if its name ends in `.gz`.
 
     Numbers have nine digits, so that `read_arpa` gives the same float32.
     """

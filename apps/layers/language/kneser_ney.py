@@ -9,7 +9,7 @@ import numpy as np
 
 from apps.layers.language.arpa import BEGIN, END, NEVER, Ngrams
 
-# Of n-grams seen once, twice, and more often, where the counts of counts give none: KenLM's.
+# Discounts of n-grams seen once, twice and more often if the counts of counts give none: KenLM's.
 _DISCOUNTS = (0.5, 1.0, 1.5)
 
 
@@ -18,10 +18,10 @@ class _Counted:
     """The distinct n-grams of one order.
 
     Attributes:
-        contexts: `(n,)` place of all words but the last among those of the order below.
-        suffixes: `(n,)` place of all words but the first among those of the order below.
+        contexts: `(n,)` index of all words but the last among those of the order below.
+        suffixes: `(n,)` index of all words but the first among those of the order below.
         words: `(n,)` the last word.
-        counts: `(n,)` how often each stands in the transcripts.
+        counts: `(n,)` number of occurrences in the transcripts.
         begins: `(n,)` bool, whether it begins a sentence.
     """
 
@@ -36,9 +36,9 @@ def estimate(sentences: Sequence[Sequence[int]], vocabulary: int, order: int) ->
     """Estimate an n-gram model from sentences.
 
     Chen & Goodman 1999, "An empirical study of smoothing techniques for language modeling", section
-    3, in its interpolated form: an n-gram of less than the full order counts once for every word
-    that it follows (or as often as it stands, where it begins a sentence). The distribution under
-    that of single words is uniform over all words but `<s>`, which is how `<unk>` gets its share.
+    3, in its interpolated form: an n-gram below the full order counts once for every word that it
+    follows, or as often as it occurs if it begins a sentence. Single words are interpolated with a
+    uniform distribution over all words but `<s>`, which gives `<unk>` its share.
 
     Args:
         sentences: word ids of each, without begin and end; ids below 3 are those of `SPECIAL`.
@@ -46,7 +46,7 @@ def estimate(sentences: Sequence[Sequence[int]], vocabulary: int, order: int) ->
         order: words of the longest n-grams.
 
     Returns:
-        The n-grams of each order, fewer orders where no sentence is that long.
+        The n-grams of each order; fewer orders if no sentence is that long.
     """
     counted = _count(sentences, vocabulary, order)
     levels: list[Ngrams] = []
@@ -123,7 +123,7 @@ def _count(sentences: Sequence[Sequence[int]], vocabulary: int, order: int) -> l
 
 
 def _discounts(counts: np.ndarray) -> np.ndarray:
-    """What is taken from a count of 0, 1, 2, and 3 or more, `(4,)`."""
+    """Discounts of counts 0, 1, 2, and 3 or more, `(4,)`."""
     n1, n2, n3, n4 = (int((counts == count).sum()) for count in range(1, 5))
     if n1 and n2 and n3:
         y = n1 / (n1 + 2 * n2)

@@ -13,21 +13,21 @@ import numpy as np
 from apps.errors import UserError
 from apps.layers.ctc.tokens import normalized
 from apps.layers.language import arpa, kneser_ney
-from apps.layers.language.arpa import BEGIN, END, SPECIAL, UNKNOWN, Ngrams
+from apps.layers.language.arpa import BEGIN, SPECIAL, UNKNOWN, Ngrams
 
 _LARGEST_ORDER = 6
 
 
 @dataclass(frozen=True, eq=False)
 class BackoffAutomaton:
-    """An n-gram model as states and arcs: a state is the longest known end of what was said.
+    """An n-gram model as states and arcs: a state is the longest known suffix of the words so far.
 
-    State 0 is the beginning of a sentence. A word without an arc from a state is scored from the
-    next state of its chain, at the price of the back-off weights up to there.
+    State 0 is the start of a sentence. A word without an arc from a state is scored from the next
+    state of its chain, plus the back-off weights up to there.
 
     Attributes:
-        chain: `(states, order)` int32, the state itself, then ever shorter ends of it, and last,
-            as often as needed, the state of no word at all, from which every word has an arc.
+        chain: `(states, order)` int32, the state itself, then ever shorter suffixes of it, padded
+            with the state of no words, from which every word has an arc.
         weights: `(states, order)` float32, log10 of the back-off weights up to there.
         keys: `(arcs,)` int64, state times number of words, plus word; ascending.
         log10: `(arcs,)` float32, log10 of the probability of the word.
@@ -44,8 +44,8 @@ class BackoffAutomaton:
 class NgramModel:
     """Probabilities of words after the words before them, with back-off.
 
-    Katz's recursion as ARPA files have it: an n-gram that is listed has its own probability, any
-    other one that of its last words, times the back-off weight of the context that is given up.
+    Katz's recursion as in ARPA files: a listed n-gram has its own probability; any other one has
+    that of the n-gram without its first word, times the back-off weight of its context.
 
     Args:
         words: the vocabulary; the first three are `<unk>`, `<s>` and `</s>`.
@@ -67,7 +67,7 @@ class NgramModel:
     def train(cls, transcripts: Iterable[str], order: int = 3) -> Self:
         """Estimate a model by interpolated modified Kneser-Ney smoothing.
 
-        The order is lower where no transcript is that long. `<s>` and `</s>` within a transcript
+        The order is lower if no transcript is that long. `<s>` and `</s>` within a transcript
         are left out, and `<unk>` stands for any word outside the vocabulary.
 
         Args:
@@ -106,40 +106,17 @@ class NgramModel:
 
         Args:
             word: the word; `</s>` for the end of the sentence.
-            context: the words before it, with `<s>` in front where the sentence begins there.
+            context: the words before it, after `<s>` if they begin the sentence.
         """
-        state: np.ndarray | int = self._begin  # where the automaton has the root
+        state: np.ndarray | int = self._begin  # the automaton's state of no words
         for earlier in context:
             _, state = self.advance(state, self._id(earlier))
         return float(self.advance(state, self._id(word))[0])
 
-    def perplexity(self, texts: Iterable[str]) -> float:
-        """Perplexity per word of some texts, the end of each counted as a word.
-
-        Words outside the vocabulary are scored as `<unk>`.
-
-        Raises:
-            UserError: there is no text.
-        """
-        rows = [[*map(self._id, normalized(text).split()), END] for text in texts]
-        if not rows:
-            raise UserError("no text to measure the n-gram model on; give at least one")
-        rows.sort(key=len, reverse=True)
-        lengths = np.array([len(row) for row in rows])
-        padded = np.full((len(rows), lengths[0]), END)
-        padded[np.arange(lengths[0]) < lengths[:, None]] = np.concatenate(rows)
-        states = np.zeros(len(rows), np.int32)
-        total = 0.0
-        for step in range(lengths[0]):
-            going = int((lengths > step).sum())
-            scores, states = self.advance(states[:going], padded[:going, step])
-            total += float(scores.sum(dtype=np.float64))
-        return 10 ** (-total / float(lengths.sum()))
-
     def advance(
         self, states: np.ndarray | int, words: np.ndarray | int
     ) -> tuple[np.ndarray, np.ndarray]:
-        """Score words and go on.
+        """Score words and move to the next states.
 
         Args:
             states: `(…)` states of the automaton; 0 begins a sentence.
@@ -159,7 +136,7 @@ class NgramModel:
 
     @cached_property
     def automaton(self) -> BackoffAutomaton:
-        """The model in the form that it is looked up in."""
+        """The model in the form in which `advance` looks it up."""
         sizes = [1, *map(len, self.levels)]
         offsets = np.cumsum([0, *sizes])
         states = int(offsets[self.order])
@@ -171,7 +148,7 @@ class NgramModel:
         sorting = np.argsort(keys)
         ascending = keys[sorting]
 
-        # Of each n-gram, the root among them, the longest shorter end that is one as well.
+        # For each n-gram, the root included, the longest shorter suffix that is an n-gram too.
         shorter = np.zeros(int(offsets[-1]), np.int64)
         for k in range(2, self.order + 1):
             ngrams = np.arange(offsets[k], offsets[k + 1])
@@ -191,7 +168,7 @@ class NgramModel:
             weights.append(weights[-1] + backoff[chain[-1]].astype(np.float32))
             chain.append(shorter[chain[-1]])
 
-        # The beginning of a sentence and state 0 change places.
+        # Exchange state 0 with the start of a sentence.
         renamed = np.arange(states)
         renamed[[0, self._begin]] = self._begin, 0
         keys = renamed[parents].astype(np.int64) * len(self.words) + words

@@ -12,6 +12,7 @@ from urllib.parse import urlsplit
 import numpy as np
 import tenacity
 
+from apps.answers import answers
 from apps.errors import UserError
 from apps.serving.client.calls import CallError, Target
 from apps.serving.client.grpc_transport import PORT, GrpcTransport
@@ -19,7 +20,7 @@ from apps.serving.client.http_transport import HttpTransport
 from apps.serving.client.messages import ENUMS
 from apps.serving.client.metadata import ModelMetadata, Signature
 from apps.serving.client.session import StreamingSession
-from apps.serving.client.values import answers, as_arrays, columns
+from apps.serving.client.values import as_arrays, columns
 
 Result = TypeVar("Result")
 _STATES = {number: name for name, number in ENUMS["State"].items()}
@@ -172,8 +173,11 @@ class Client:
             UserError: the signature does not stream.
             CallError: the server refused, or did not answer in time.
         """
-        target = Target(model, version, label)
-        return StreamingSession(self, self._fetch(target, timeout_s), signature, timeout_s)
+        metadata = self._fetch(Target(model, version, label), timeout_s)
+        chosen: Any = {"version": metadata.version, "signature": signature, "timeout_s": timeout_s}
+        return StreamingSession(
+            lambda arrays: self.predict_raw(arrays, model, **chosen), metadata, signature
+        )
 
     def metadata(
         self,

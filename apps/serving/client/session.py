@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import numpy as np
 
+from apps.answers import answers
 from apps.errors import UserError
 from apps.serving.client.calls import CallError
 from apps.serving.client.metadata import ModelMetadata, Signature
-from apps.serving.client.values import answers, columns, zeros
-
-if TYPE_CHECKING:
-    from apps.serving.client.client import Client
+from apps.serving.client.values import columns, zeros
 
 STATE = "state_"
+Arrays = dict[str, np.ndarray]
+Ask = Callable[[Arrays], Arrays]
 
 
 class StreamingSession:
@@ -25,18 +26,15 @@ class StreamingSession:
     only with an answer. One thread at a time.
 
     Args:
-        client: asks the server.
-        metadata: of the version that will answer.
+        ask: gives the output arrays for input arrays, from the version and signature below.
+        metadata: of the version that answers.
         signature: takes a chunk and states named `state_…`, gives answers and the new states.
-        timeout_s: seconds for each chunk.
 
     Raises:
         UserError: the signature does not stream.
     """
 
-    def __init__(
-        self, client: Client, metadata: ModelMetadata, signature: str, timeout_s: float
-    ) -> None:
+    def __init__(self, ask: Ask, metadata: ModelMetadata, signature: str) -> None:
         taken = metadata.signature(signature)
         states = [name for name in taken.inputs if name.startswith(STATE)]
         lost = [name for name in states if name not in taken.outputs]
@@ -46,7 +44,7 @@ class StreamingSession:
         if lost:
             raise UserError(f"{place} takes {lost[0]} but does not give it back; export it again")
         self.model, self.version = metadata.model, metadata.version
-        self._client, self._name, self._timeout_s = client, signature, timeout_s
+        self._ask = ask
         chunk = {name: spec for name, spec in taken.inputs.items() if name not in states}
         self._chunk = Signature(chunk, {})
         self._states = {name: zeros(taken.inputs[name]) for name in states}
@@ -81,13 +79,7 @@ class StreamingSession:
             raise UserError(f"{self.model}: the stream is closed; start a new session")
         inputs, _ = columns([chunk], self._chunk)
         try:
-            outputs = self._client.predict_raw(
-                {**inputs, **self._states},
-                self.model,
-                version=self.version,
-                signature=self._name,
-                timeout_s=self._timeout_s,
-            )
+            outputs = self._ask({**inputs, **self._states})
         except CallError as error:
             if error.code != "NOT_FOUND":
                 raise

@@ -1,4 +1,4 @@
-"""Python values to the arrays of a request, and the arrays of an answer to Python values."""
+"""Python values to the arrays of a request."""
 
 from __future__ import annotations
 
@@ -9,8 +9,6 @@ import numpy as np
 
 from apps.errors import UserError
 from apps.serving.client.metadata import Signature, TensorSpec
-
-COUNTS = "counts"
 
 
 def columns(inputs: Any, signature: Signature) -> tuple[dict[str, np.ndarray], int]:
@@ -49,46 +47,6 @@ def as_arrays(named: Mapping[str, Any], signature: Signature) -> dict[str, np.nd
         given = ", ".join(map(str, named)) or "nothing"
         raise UserError(f"inputs: the model takes {wanted}; given were {given}")
     return {name: _array(name, named[name], spec) for name, spec in signature.inputs.items()}
-
-
-def answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, Any]]:
-    """One dict of Python values per input.
-
-    `labels` together with `probabilities` become a dict of probabilities by label. Where `counts`
-    tells how many entries of each row's lists count, the padding behind them is left out; of the
-    lists whose names begin with `X_` where there is an `X_counts`, so many as that one tells. An
-    output without a row per input is given to each.
-    """
-    values = {name: _python(array) for name, array in outputs.items()}
-    by_row = {name: array.ndim > 0 and len(array) == rows for name, array in outputs.items()}
-    found = []
-    for row in range(rows):
-        answer = {name: value[row] if by_row[name] else value for name, value in values.items()}
-        labels, probabilities = answer.get("labels"), answer.get("probabilities")
-        if isinstance(labels, list) and isinstance(probabilities, list):
-            del answer["labels"]
-            answer["probabilities"] = dict(zip(labels, probabilities, strict=True))
-        found.append(_without_padding(answer))
-    return found
-
-
-def _without_padding(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer whose lists have as many entries as count."""
-    counts = {
-        name.removesuffix(COUNTS): value
-        for name, value in answer.items()
-        if name.endswith(COUNTS) and isinstance(value, int)
-    }
-    # The longest prefix that fits is the list's own.
-    prefixes = sorted(counts, key=len, reverse=True)
-    trimmed = {}
-    for name, value in answer.items():
-        prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
-        if prefix is None:
-            trimmed[name] = value
-        elif name != prefix + COUNTS:
-            trimmed[name] = value[: counts[prefix]] if isinstance(value, list) else value
-    return trimmed
 
 
 def zeros(spec: TensorSpec) -> np.ndarray:
@@ -164,15 +122,3 @@ def _numbers(name: str, value: Any, dtype: np.dtype) -> np.ndarray:
 
 def _shown(shape: Iterable[Any]) -> str:
     return f"({', '.join(map(str, shape))})"
-
-
-def _python(array: np.ndarray) -> Any:
-    if array.dtype != np.object_:
-        return array.tolist()
-    decoded = np.empty(array.shape, np.object_)
-    for place, text in np.ndenumerate(array):
-        try:
-            decoded[place] = text.decode()
-        except UnicodeDecodeError:
-            decoded[place] = text
-    return decoded.tolist()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from apps.serving.models.versions import VersionStatus
+from apps.serving.models.states import VersionStatus
 
 
 class Observer:

@@ -23,7 +23,8 @@ from apps.serving.errors import (
 from apps.serving.models.gates import Gate, ask, quiet_gate
 from apps.serving.models.observer import Observer
 from apps.serving.models.servable import DEFAULT_SIGNATURE, SignatureDef
-from apps.serving.models.versions import State, Version, VersionStatus
+from apps.serving.models.states import State, VersionStatus
+from apps.serving.models.versions import Version
 from apps.serving.models.watching import Sighting, Watcher
 
 _Result = TypeVar("_Result")
@@ -131,7 +132,7 @@ class Models:
             looks_without_news = 0 if loads else looks_without_news + 1
             if loads and all(await asyncio.gather(*loads)):
                 break
-            await asyncio.sleep(_SETTLE_S)
+            await asyncio.sleep(min(_SETTLE_S, self._poll_s))
         if not any(model.latest() for model in self._models.values()):
             self._log(f"{self.folder} holds no version to serve yet; it is watched for one")
         self._watching = asyncio.create_task(self._watch())

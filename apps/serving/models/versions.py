@@ -8,11 +8,8 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
-from enum import StrEnum
 from pathlib import Path
 
-import grpc
 import numpy as np
 
 from apps.errors import UserError
@@ -21,36 +18,10 @@ from apps.serving.models.batching import Batcher, common_rows
 from apps.serving.models.batching_parameters import BATCHING_FILE, BatchingParameters
 from apps.serving.models.observer import Observer
 from apps.serving.models.servable import Servable, SignatureDef
+from apps.serving.models.states import State, VersionStatus
 
 # As many requests at once as TensorFlow Serving's own default of gRPC threads.
 _THREADS_PER_CORE = 4
-
-
-class State(StrEnum):
-    """TensorFlow Serving's states of a version, under the names that its status has."""
-
-    START = "START"
-    LOADING = "LOADING"
-    AVAILABLE = "AVAILABLE"
-    UNLOADING = "UNLOADING"
-    END = "END"
-
-
-@dataclass(frozen=True)
-class VersionStatus:
-    """A version's state, and its error where it was refused.
-
-    Attributes:
-        version: the version's number.
-        state: where it stands.
-        error_code: `OK`, or why it was refused.
-        error_message: one line, "" where there is none.
-    """
-
-    version: int
-    state: State
-    error_code: grpc.StatusCode = grpc.StatusCode.OK
-    error_message: str = ""
 
 
 class Version:

@@ -4,32 +4,31 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-from apps.application import Baseline
+from apps.components import Baseline
+from apps.data import Examples
 from apps.layers.ctc.tokens import normalized
-from apps.tasks.transcription.decoding import Hypothesis
-
-if TYPE_CHECKING:
-    from apps.data import Examples
 
 
 class MostFrequentTranscript(Baseline):
-    """Answers every recording with the most frequent transcript of the training rows."""
+    """Answers every recording with the most frequent transcript of the training rows.
 
-    def __init__(self) -> None:
+    Args:
+        column: holds the transcripts.
+    """
+
+    def __init__(self, column: str) -> None:
+        self.column = column
         self.transcript = ""
 
     def fit(self, examples: Examples) -> None:
-        counts = Counter(map(normalized, examples["transcript"]))
+        counts = Counter(map(normalized, examples[self.column]))
         self.transcript = min(counts, key=lambda text: (-counts[text], text))
 
     def predict(self, examples: Examples) -> np.ndarray:
-        found = np.empty(len(examples), object)
-        found[:] = [Hypothesis({"text": self.transcript})] * len(examples)
-        return found
+        return np.full(len(examples), self.transcript, object)
 
     def state(self) -> dict[str, np.ndarray]:
         return {"transcript": np.array(self.transcript)}

@@ -1,4 +1,4 @@
-"""Augmentation: what each does to a row, in numbers; nothing outside training."""
+"""Augmentation: what each kind does to a row, in numbers, and nothing outside training."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ IDLE: list[Make] = [
 
 
 def tones() -> tuple[np.ndarray, np.ndarray]:
-    """A tone of 500 Hz in each row, of other lengths, the last two of 1 and 0 samples."""
+    """A tone of 500 Hz in each row, of different lengths, the last two of 1 and 0 samples."""
     lengths = np.linspace(4000, 8000, ROWS).astype(np.int32)
     lengths[-2:] = 1, 0
     tone = 0.5 * np.sin(2 * np.pi * 500 * np.arange(8000) / RATE + 0.1)
@@ -102,7 +102,7 @@ def test_speed_changes_length_and_pitch_alike() -> None:
         turns, start = np.polyfit(np.arange(400, len(tone) - 400), phase, 1)
         assert turns * RATE / (2 * np.pi) == pytest.approx(500 * ratio, rel=3e-4)
         wanted = 0.5 * np.cos(start + turns * np.arange(len(tone)))
-        # Before the first sample and beyond the last the cubic meets zeros.
+        # Before the first sample and beyond the last, the cubic runs into zeros.
         np.testing.assert_allclose(tone[2:-3], wanted[2:-3], atol=0.01)
 
 

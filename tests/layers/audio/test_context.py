@@ -1,4 +1,4 @@
-"""What training puts in front of a recording, so that a stream's memory learns to let go."""
+"""What training puts in front of a recording, so that a stream's state learns to forget."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ LENGTHS = np.array([300, 120, 0, 411], np.int32)
 
 @pytest.fixture(scope="module")
 def audio() -> np.ndarray:
-    """Rows told apart by their values: 0.1, 0.2, … and zeros beyond their lengths."""
+    """Rows of distinct values: 0.1, 0.2, …, and zeros beyond their lengths."""
     rows = np.zeros((4, 411), np.float32)
     for row, length in enumerate(LENGTHS):
         rows[row, :length] = 0.1 * (row + 1)
@@ -50,7 +50,7 @@ def test_a_context_is_the_end_of_another_row_and_a_quiet_pause(audio: np.ndarray
             words += spoken.sum()
             pauses += (~spoken).sum()
             assert np.abs(context[~spoken]).max(initial=0) < 0.06
-            # A word once begun lasts to the pause, which lasts to the row's own samples.
+            # A word that has begun lasts until the pause, the pause until the row's own samples.
             assert (np.diff(spoken.astype(int)) == 1).sum() <= 1
             assert np.isclose(values, np.round(0.1 * (row + 1), 4)).sum() == 0
     assert words > 500

@@ -58,7 +58,7 @@ def expected(layer: ConvolutionSubsampling, x: np.ndarray) -> np.ndarray:
 
 
 def made(**changes: Any) -> ConvolutionSubsampling:
-    """A layer of which no weight is 0 or 1."""
+    """A layer none of whose weights is 0 or 1."""
     layer = ConvolutionSubsampling(**{**TWO, **changes})
     layer(features(), LENGTHS)
     generator = np.random.default_rng(2)

@@ -1,4 +1,4 @@
-"""Random colouring: alike in all frames of a row, smooth over bands, of the strength asked for."""
+"""Random equalisation: equal in all frames of a row, smooth over bands, of the set strength."""
 
 from __future__ import annotations
 

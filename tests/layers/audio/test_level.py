@@ -1,4 +1,4 @@
-"""Loudness taken out: what is subtracted, what drops out, and that streams give the same."""
+"""Level normalisation: what is subtracted, what cancels, and that streams give the same."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Normalisation of features: three kinds of mean, learnt scales, streams."""
+"""Normalisation of features: three kinds of mean, estimated scales, streams."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ SCALE = np.array([2.0, 0.5, 3.0], np.float32)
 
 
 def features() -> np.ndarray:
-    """Rows of differing mean; 1,000 in the padding."""
+    """Rows of different means; 1,000 in the padding."""
     rng = np.random.default_rng(0)
     x = rng.normal(size=(4, 9, 3)) * SCALE + MEAN + np.arange(4)[:, None, None]
     real = np.arange(9) < LENGTHS[:, None]
@@ -23,7 +23,7 @@ def features() -> np.ndarray:
 
 def adapted(kind: str, prior_frames: int = 5) -> FeatureNormalization:
     layer = FeatureNormalization(kind, prior_frames=prior_frames)
-    layer.adapt(MEAN, SCALE)
+    layer.assign(MEAN, SCALE)
     return layer
 
 
@@ -52,7 +52,7 @@ def test_means_are_those_of_the_kind(kind: str) -> None:
 
 @pytest.mark.parametrize("kind", ["global", "running"])
 def test_a_stream_gives_the_whole(kind: str) -> None:
-    """In chunks of differing lengths, some of them empty."""
+    """In chunks of different lengths, some of them empty."""
     x, layer = features(), adapted(kind)
     whole = layer(x, LENGTHS).numpy()
     state = {name: tf.zeros((4, *s), dtype) for name, (s, dtype) in layer.state_specs().items()}
@@ -73,7 +73,7 @@ def test_a_stream_gives_the_whole(kind: str) -> None:
 
 def test_a_stream_of_hours_keeps_its_precision() -> None:
     layer = FeatureNormalization("running", prior_frames=1)
-    layer.adapt(np.zeros(1), np.ones(1))
+    layer.assign(np.zeros(1), np.ones(1))
     state = {
         "shift": tf.constant([[-10.0]]),
         "count": tf.constant([10_000_000]),
@@ -95,7 +95,7 @@ def test_an_utterance_cannot_stream() -> None:
 def test_what_is_learnt_is_that_of_real_frames(kind: str) -> None:
     x = features()
     layer = FeatureNormalization(kind)
-    layer.learn([(x[:2], LENGTHS[:2]), (x[2:], LENGTHS[2:])])
+    layer.adapt([(x[:2], LENGTHS[:2]), (x[2:], LENGTHS[2:])])
     rows = [x[row, :length].astype(np.float64) for row, length in enumerate(LENGTHS[:3])]
     frames = np.concatenate(rows)
     spread = frames if kind == "global" else np.concatenate([row - row.mean(0) for row in rows])
@@ -108,10 +108,10 @@ def test_a_band_that_hardly_varies_is_not_blown_up() -> None:
     x = features()[:1]
     x[..., 1] = 2 + 1e-5 * x[..., 0]
     layer = FeatureNormalization()
-    layer.learn([(x, LENGTHS[:1])])
+    layer.adapt([(x, LENGTHS[:1])])
     scale = layer.scale.numpy()
     assert scale[1] == pytest.approx((scale[0] + scale[2]) / 3 * 0.05, rel=1e-2)
-    layer.learn([(np.full((1, 9, 3), 2.0), LENGTHS[:1])])
+    layer.adapt([(np.full((1, 9, 3), 2.0), LENGTHS[:1])])
     np.testing.assert_array_equal(layer.scale, 1)
 
 
@@ -122,6 +122,6 @@ def test_wrong_settings_and_statistics_are_refused() -> None:
         FeatureNormalization("running", prior_frames=0)
     for mean, scale in ((MEAN, 0 * SCALE), (MEAN, np.nan * SCALE), (np.inf * MEAN, SCALE)):
         with pytest.raises(ValueError, match="finite"):
-            FeatureNormalization().adapt(mean, scale)
+            FeatureNormalization().assign(mean, scale)
     with pytest.raises(ValueError, match="not one frame"):
-        FeatureNormalization().learn([(np.zeros((2, 3, 3)), np.zeros(2))])
+        FeatureNormalization().adapt([(np.zeros((2, 3, 3)), np.zeros(2))])

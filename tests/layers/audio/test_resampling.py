@@ -1,4 +1,4 @@
-"""Resampling in the graph: sines, soxr's answer, what must not come back, odd rates and sizes."""
+"""Resampling in the graph: sines, soxr's results, no aliases, odd rates and sizes."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 from apps.layers.audio.resampling import resampled
 
 RATES = [(8000, 16000), (44100, 16000), (48000, 16000), (16000, 8000)]
-# Their ratio to 16 kHz has large terms, and takes the polynomial of the phase.
+# Their ratio to 16 kHz has large terms and so needs the polynomial of the phase.
 ODD = [(44101, 16000), (11127, 16000)]
 
 
@@ -34,7 +34,7 @@ def decibels(signal: np.ndarray, over: np.ndarray) -> float:
 
 
 def middle(signal: np.ndarray) -> np.ndarray:
-    """Without the ends, where the silence around a recording has its part."""
+    """The signal without its ends, which the silence around a recording affects."""
     return signal[len(signal) // 8 : -(len(signal) // 8)]
 
 

@@ -22,7 +22,7 @@ FRAMES = np.array([54, 30, 1, 1, 1, 1])
 
 
 def waves() -> np.ndarray:
-    """A rising tone in noise; what lies beyond a row's length is loud."""
+    """A rising tone in noise, loud beyond each row's length."""
     rng = np.random.default_rng(0)
     time = np.arange(LENGTHS.max()) / RATE
     tone = 0.3 * np.sin(2 * np.pi * (300 + 2500 * time) * time)
@@ -133,7 +133,7 @@ def test_silence_and_rounding_noise_are_near_the_floor() -> None:
 
 
 def streamed(layer: Any, pieces: Any, wave: np.ndarray, lengths: np.ndarray) -> list[np.ndarray]:
-    """Features of each row from a stream whose `pieces` gives the samples of each row's next."""
+    """Features of each row from a stream; `pieces` are the samples of each row's chunks."""
     rows = len(lengths)
     state = {k: tf.zeros((rows, *s), dtype) for k, (s, dtype) in layer.state_specs().items()}
     signature = (
@@ -195,7 +195,7 @@ def test_a_saved_model_and_its_onnx_graph_agree(kind: str, tmp_path: Path) -> No
     features = normalization(features, frames)
     assert features.shape == (None, None, 13)
     model = keras.Model([audio, lengths], {"features": features, "frames": frames})
-    normalization.adapt(np.linspace(-3, 3, 13), np.linspace(1, 2, 13))
+    normalization.assign(np.linspace(-3, 3, 13), np.linspace(1, 2, 13))
     model.save(tmp_path / "model.keras")
     again = keras.saving.load_model(tmp_path / "model.keras")
     session = onnxruntime.InferenceSession(convert(model, "model").SerializeToString())

@@ -1,4 +1,4 @@
-"""WAV files in the graph: batches, rates, channels, what is no such file, a server's loader."""
+"""WAV files in the graph: batches, rates, channels, other files, a server's loader."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import pytest
 import soundfile
 import tensorflow as tf
 
-from apps.data.audio_files import decode_bytes
+from apps.data.recordings.decoding import decode_bytes
 from apps.layers.audio.wav import decode_wav
 
 RATE = 16000
@@ -37,7 +37,7 @@ def sound(samples: int, channels: int = 1, seed: int = 0) -> np.ndarray:
 
 @pytest.fixture(scope="module")
 def files() -> list[bytes]:
-    """Of unequal length, rate and number of channels; the last is without a sample."""
+    """Files of unequal length, rate and number of channels; the last has no samples."""
     return [
         wav(sound(3000)),
         wav(sound(2000, seed=1), 8000),
@@ -63,7 +63,7 @@ def test_samples_are_those_of_the_package_s_own_reader(files: list[bytes]) -> No
     for row, file in enumerate(files[:3]):
         theirs = decode_bytes(file).at(RATE)
         error = audio[row, : len(theirs)] - theirs
-        # Close to the lower Nyquist frequency, where both filters fall, they do so differently.
+        # Close to the lower Nyquist frequency the two filters fall differently.
         assert np.sqrt(np.mean(error**2)) < 5e-3 * np.sqrt(np.mean(theirs**2))
     np.testing.assert_array_equal(audio[0, :3000], decode_bytes(files[0]).at(RATE))
 

@@ -1,4 +1,4 @@
-"""Prefix beam search against a dictionary of prefixes and against all alignments."""
+"""Prefix beam search compared with a dictionary of prefixes and with all alignments."""
 
 from __future__ import annotations
 
@@ -70,14 +70,14 @@ def one_by_one(
 
 
 def with_pauses(scores: np.ndarray) -> np.ndarray:
-    """Every third step or so all but certain to be blank."""
+    """About every third step is almost certain to be blank."""
     pauses = np.random.default_rng(1).random(scores.shape[:2]) < 0.3
     pause = np.log([1 - 2e-5] + [2e-5 / (scores.shape[2] - 1)] * (scores.shape[2] - 1))
     return np.where(pauses[..., None], pause, scores).astype(np.float32)
 
 
 def decode(decoder: BeamDecoder, scores: np.ndarray, lengths: np.ndarray) -> dict[str, tf.Tensor]:
-    """Answers of a graph, since one operation after the other takes ten times as long."""
+    """Answers of a graph, since eager operations take ten times as long."""
     return tf.function(decoder.call)(tf.constant(scores), tf.constant(lengths, tf.int32))
 
 
@@ -103,7 +103,7 @@ def test_finds_what_a_dictionary_of_prefixes_finds(
 
 
 def test_with_all_prefixes_kept_it_is_exact() -> None:
-    """And a wider beam never finds a worse answer."""
+    """A wider beam never finds a worse answer, either."""
     steps, tokens, rows = 5, 3, 8
     scores = likely(rows, steps, tokens, seed=3, scale=0.7)
     lengths = np.full(rows, steps)
@@ -120,12 +120,12 @@ def test_with_all_prefixes_kept_it_is_exact() -> None:
     found.append(exact)
     for narrow, wide in itertools.pairwise(found):
         assert (wide["score"].numpy() >= narrow["score"].numpy() - 1e-5).all()
-    # The cases tell them apart: the best alignment is not that of the best transcript everywhere.
+    # The cases distinguish them: the best alignment is not always that of the best transcript.
     assert any(answer_of(found[0], row) != answer_of(exact, row) for row in range(rows))
 
 
 def test_steps_and_confidence_of_clear_speech() -> None:
-    """Times are those at which a token is heard, not those at which it was first thought of."""
+    """Times are those at which a token is heard, not those at which it first entered the beam."""
     path = [0, 0, 1, 1, 0, 2, 0, 0, 2, 3, 3, 0]
     probabilities = np.full((1, len(path), 4), 0.02)
     probabilities[0, range(len(path)), path] = 0.94
@@ -140,7 +140,7 @@ def test_steps_and_confidence_of_clear_speech() -> None:
 
 @pytest.fixture(scope="module")
 def tokens() -> Tokens:
-    return Tokens.learn(TRANSCRIPTS, kind="characters")
+    return Tokens.adapt(TRANSCRIPTS, kind="characters")
 
 
 @pytest.fixture(scope="module")
@@ -153,7 +153,7 @@ def tables_of(model: NgramModel, tokens: Tokens, penalty: float | None) -> Ngram
 
 
 def word_scores(model: NgramModel, tokens: Tokens, penalty: float | None) -> tuple[Score, Score]:
-    """What a language model adds to a prefix, and to one that ends, by words written out."""
+    """What a language model adds to a prefix, and to one that ends, word by word."""
     known = {word for text in TRANSCRIPTS for word in text.split()}
     starts = {word[:end] for word in known for end in range(len(word) + 1)}
     unknown = NEVER if penalty is None else penalty
@@ -199,7 +199,7 @@ def test_words_are_scored_as_they_end(
     plain = decode(BeamDecoder(12, candidates=candidates), scores, lengths)
     for row, length in enumerate(lengths):
         score, prefix = one_by_one(scores[row, :length], 12, candidates, so_far, at_end)
-        # Where no prefix ends in a word, nothing is possible, and the answer is the best prefix.
+        # If no prefix ends in a word, no answer is possible, and the best prefix is returned.
         if score > NEVER:
             assert answer_of(found, row) == prefix
             assert found["score"].numpy()[row] == pytest.approx(score, abs=1e-3)
@@ -214,7 +214,7 @@ def test_words_are_scored_as_they_end(
 def test_a_stream_settles_on_the_same_tokens(
     buffer: int, model: NgramModel, tokens: Tokens
 ) -> None:
-    """In chunks of one step, of three, and of any number, none included."""
+    """In chunks of one step, of three, and of any number, including none."""
     steps = 70
     scores = with_pauses(likely(4, steps, len(tokens), seed=5, scale=3))
     lengths = np.array([steps, 31, 0, steps - 1], np.int32)
@@ -252,7 +252,7 @@ def test_a_stream_settles_on_the_same_tokens(
 
 
 def test_a_full_buffer_that_nobody_agrees_on_drops_the_other_prefixes() -> None:
-    """Two texts that are equally likely all along: no prefix of theirs ever settles by itself."""
+    """Two texts stay equally likely throughout, so no prefix of theirs ever settles by itself."""
     path = np.tile([1, 2], 10)
     probabilities = np.full((1, 20, 5), 1e-6)
     probabilities[0, range(20), path] = 1.0

@@ -1,4 +1,4 @@
-"""Greedy decoding against runs found one by one."""
+"""Greedy decoding compared with runs found one by one."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_silence_is_one_column_of_nothing() -> None:
 
 @pytest.mark.parametrize("size", [1, 3, 7])
 def test_a_stream_settles_on_the_same_tokens(size: int) -> None:
-    """Rows stop at different chunks, and get chunks of nothing after that."""
+    """Rows end at different chunks and get empty chunks after that."""
     decoder = GreedyDecoder()
     scores, lengths = likely(4, 30, seed=1), np.array([30, 11, 0, 23], np.int32)
     whole = decoder(scores, tf.constant(lengths))

@@ -27,7 +27,7 @@ def sentences(count: int, seed: int) -> list[str]:
 
 @pytest.fixture(scope="module")
 def tokens() -> Tokens:
-    return Tokens.learn(WORDS)
+    return Tokens.adapt(WORDS)
 
 
 @pytest.fixture(scope="module", params=[1, 2, 3, 5])
@@ -157,9 +157,9 @@ def test_outside_the_lexicon_there_is_no_way_back(tokens: Tokens) -> None:
 
 @pytest.mark.parametrize("size", [62, 63, 64, 65, 127, 200])
 def test_alphabets_of_any_size(size: int) -> None:
-    """Tokens fall into blocks of bits; the first and last of each are the ones to get wrong."""
+    """Tokens fall into blocks of bits; the first and the last of a block are the risky ones."""
     characters = [chr(0x4E00 + place) for place in range(size - 2)]
-    tokens = Tokens.learn(characters)
+    tokens = Tokens.adapt(characters)
     assert len(tokens) == size
     draw = random.Random(size)
     edges = [characters[place] for place in (0, 60, 61, 62, 124, 125) if place < size - 2]
@@ -176,7 +176,7 @@ def test_alphabets_of_any_size(size: int) -> None:
 
 
 def test_words_are_spelt_with_pieces() -> None:
-    tokens = Tokens.learn(WORDS * 3, kind="pieces", size=40)
+    tokens = Tokens.adapt(WORDS * 3, kind="pieces", size=40)
     model, lexicon, tables = lexicon_of(WORDS, tokens)
     assert not lexicon.left_out
     assert max(len(tokens.encode(word)) for word in WORDS) > 1
@@ -185,7 +185,7 @@ def test_words_are_spelt_with_pieces() -> None:
 
 
 def test_case_is_that_of_the_tokens_and_unspeakable_words_are_told() -> None:
-    tokens = Tokens.learn(["yes no HUT"])
+    tokens = Tokens.adapt(["yes no HUT"])
     model, lexicon, tables = lexicon_of(["YES Yes No hut no", "naïve yes-no Yes"], tokens)
     assert set(lexicon.left_out) == {"naïve", "yes-no"}
     found = spelt(tables, [tokens.encode(text) for text in ("yes", "no", "HUT")])
@@ -193,7 +193,7 @@ def test_case_is_that_of_the_tokens_and_unspeakable_words_are_told() -> None:
 
 
 def test_no_word_at_all_can_be_spelt() -> None:
-    _, lexicon, tables = lexicon_of(["abc"], Tokens.learn(["xyz"]))
+    _, lexicon, tables = lexicon_of(["abc"], Tokens.adapt(["xyz"]))
     assert lexicon.left_out == ("abc",)
     np.testing.assert_array_equal(tables.next_node(tf.constant(0), tf.range(5)), np.full(5, -1))
 

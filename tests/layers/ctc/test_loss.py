@@ -1,4 +1,4 @@
-"""The CTC loss against a sum over all alignments."""
+"""The CTC loss compared with a sum over all alignments."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from apps.layers.ctc import ctc_loss, steps_needed
 
 STEPS, TOKENS = 5, 3
 
-# Every transcript that five steps can tell, over two tokens, and how many steps are real.
+# Every transcript that can be aligned to five steps, over two tokens, and the real steps.
 CASES = [
     (labels, steps)
     for steps in range(STEPS + 1)
@@ -23,7 +23,7 @@ CASES = [
 
 
 def batch(cases: list[tuple[tuple[int, ...], int]]) -> tuple[tf.Tensor, ...]:
-    """Labels, their lengths and steps; what stands in the padding is no label."""
+    """Labels, their lengths and steps; the padding holds values that are not labels."""
     labels = np.full((len(cases), STEPS + 2), 2, np.int32)
     for row, (tokens, _) in zip(labels, cases, strict=True):
         row[: len(tokens)] = tokens
@@ -38,7 +38,7 @@ def logits_of(rows: int, scale: float = 3.0) -> np.ndarray:
 
 
 def enumerated(labels: tuple[int, ...], steps: int, logits: tf.Tensor) -> tf.Tensor:
-    """Loss of one row `(steps, tokens)` in float64, every alignment written out."""
+    """Loss of one row `(steps, tokens)` in float64, by enumerating all alignments."""
     paths = [
         path
         for path in itertools.product(range(TOKENS), repeat=steps)
@@ -63,7 +63,7 @@ def loss_and_gradient(
     with tf.GradientTape() as tape:
         tape.watch(logits)
         losses, possible = ctc_loss(labels, lengths, logits, steps)
-        # Weighted, so that a gradient which forgets what comes from outside is found.
+        # Weighted, so that a gradient that ignores its incoming gradient is found.
         total = tf.reduce_sum(losses * (1.0 + tf.cast(tf.range(tf.size(losses)), tf.float32)))
     return losses, possible, tape.gradient(total, logits)
 
@@ -73,7 +73,7 @@ def test_losses_and_gradients_are_those_of_all_alignments() -> None:
     logits = logits_of(len(CASES))
     losses, possible, gradient = loss_and_gradient(labels, lengths, logits, steps)
     assert possible.numpy().all()
-    # Every seventh: writing out all alignments of all of them takes a while.
+    # Every seventh, since enumerating all alignments of all of them takes a while.
     checked = range(0, len(CASES), 7)
     assert {len(CASES[row][0]) for row in checked} >= {0, 1, 2, 3, 4}
     for row in checked:

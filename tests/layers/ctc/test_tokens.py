@@ -20,11 +20,11 @@ TRANSCRIPTS = [
 
 @pytest.fixture(scope="module")
 def pieces() -> Tokens:
-    return Tokens.learn(TRANSCRIPTS * 3, kind="pieces", size=60)
+    return Tokens.adapt(TRANSCRIPTS * 3, kind="pieces", size=60)
 
 
 def test_characters_are_those_of_the_transcripts_case_kept() -> None:
-    tokens = Tokens.learn(["b a", "A ç"])
+    tokens = Tokens.adapt(["b a", "A ç"])
     assert tokens.texts == ("", " ", "A", "a", "b", "ç")
     assert len(tokens) == 6
     assert tokens.encode("b a") == [4, SPACE, 3]
@@ -32,13 +32,13 @@ def test_characters_are_those_of_the_transcripts_case_kept() -> None:
 
 def test_white_space_and_composition_are_normalised() -> None:
     assert normalized(" a\u00a0 e\u0301\n") == "a é"
-    tokens = Tokens.learn(["a é"])
+    tokens = Tokens.adapt(["a é"])
     assert tokens.encode("\te\u0301   a ") == tokens.encode("é a") == [3, SPACE, 2]
     assert tokens.encode("  ") == []
 
 
 def test_unseen_characters_are_dropped_and_told_or_refused() -> None:
-    tokens = Tokens.learn(["a b"])
+    tokens = Tokens.adapt(["a b"])
     assert tokens.unseen("xa b?") == "x?"
     assert tokens.unseen("a b") == ""
     assert tokens.encode("xa ?? b?") == tokens.encode("a b")
@@ -67,7 +67,7 @@ def test_a_word_is_spelt_alike_wherever_it_stands(pieces: Tokens) -> None:
 
 
 def test_words_that_cannot_be_spelt(pieces: Tokens) -> None:
-    for tokens in (pieces, Tokens.learn(TRANSCRIPTS)):
+    for tokens in (pieces, Tokens.adapt(TRANSCRIPTS)):
         assert tokens.spell("thx") is None
         assert tokens.spell("the thin") is None
         assert tokens.spell("") is None
@@ -77,7 +77,7 @@ def test_words_that_cannot_be_spelt(pieces: Tokens) -> None:
 
 @pytest.mark.parametrize("kind", ["characters", "pieces"])
 def test_text_of_ids_is_the_normalised_transcript(kind: str, pieces: Tokens) -> None:
-    tokens = pieces if kind == "pieces" else Tokens.learn(TRANSCRIPTS)
+    tokens = pieces if kind == "pieces" else Tokens.adapt(TRANSCRIPTS)
     draw = random.Random(1)
     letters = sorted(set("".join(TRANSCRIPTS)))
     for text in [*TRANSCRIPTS, *("".join(draw.choices(letters, k=30)) for _ in range(50))]:
@@ -88,7 +88,7 @@ def test_text_of_ids_is_the_normalised_transcript(kind: str, pieces: Tokens) -> 
 
 @pytest.mark.parametrize("kind", ["characters", "pieces"])
 def test_equal_tokens_come_back_from_json(kind: str, pieces: Tokens) -> None:
-    tokens = pieces if kind == "pieces" else Tokens.learn(TRANSCRIPTS)
+    tokens = pieces if kind == "pieces" else Tokens.adapt(TRANSCRIPTS)
     again = Tokens.from_config(json.loads(json.dumps(tokens.to_config())))
     assert again.texts == tokens.texts
     assert [again.encode(text) for text in TRANSCRIPTS] == [
@@ -98,7 +98,7 @@ def test_equal_tokens_come_back_from_json(kind: str, pieces: Tokens) -> None:
 
 @pytest.mark.parametrize("odd", ["a\u2581b", "\u2585a", "a\0b", "<unk>", "<s>", "🎬x", "\u200bab"])
 def test_odd_words_give_no_blank(odd: str) -> None:
-    tokens = Tokens.learn([f"ab xy {odd}", "ab"], kind="pieces", size=40)
+    tokens = Tokens.adapt([f"ab xy {odd}", "ab"], kind="pieces", size=40)
     ids = tokens.encode(f"ab {odd} xy")
     assert BLANK not in ids
     kept = "".join(c for c in odd if c not in tokens.unseen(odd))
@@ -107,10 +107,10 @@ def test_odd_words_give_no_blank(odd: str) -> None:
 
 def test_what_cannot_be_learnt_is_said() -> None:
     with pytest.raises(UserError, match="no transcript has a letter"):
-        Tokens.learn(["", "  "])
+        Tokens.adapt(["", "  "])
     with pytest.raises(UserError, match="no transcript has a letter"):
-        Tokens.learn([], kind="pieces")
+        Tokens.adapt([], kind="pieces")
     with pytest.raises(UserError, match=r"pieces 5: too few for the 6 .* give 8 or more"):
-        Tokens.learn(["abc def"], kind="pieces", size=5)
+        Tokens.adapt(["abc def"], kind="pieces", size=5)
     with pytest.raises(UserError, match="no such kind"):
-        Tokens.learn(["a"], kind="words")
+        Tokens.adapt(["a"], kind="words")

@@ -27,10 +27,11 @@ def start_chief(
 ) -> Iterator[Callable[..., RunningChief]]:
     """Starts a chief over `tmp_path` in this process, without KerasTuner's service."""
     monkeypatch.setattr(chief_module, "serve_keras_tuner", lambda *given: None)
+    monkeypatch.setattr(chief_module, "TICK_S", 0.02)
     running: list[RunningChief] = []
 
     def start(
-        lease_seconds: float = 2.0, listen: str = "127.0.0.1:0", **search: Any
+        lease_seconds: float = 600.0, listen: str = "127.0.0.1:0", **search: Any
     ) -> RunningChief:
         running.append(RunningChief(ToyScheduler(tmp_path, **search), lease_seconds, listen))
         return running[-1]

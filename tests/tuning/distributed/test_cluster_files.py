@@ -12,8 +12,9 @@ from typing import Any
 import kubernetes_validate
 import pytest
 import yaml
+from waiting import LIMIT
 
-from tuning.__main__ import _search_parser, _worker_parser
+from tuning.__main__ import search_parser, worker_parser
 from tuning.distributed.address import Address
 
 FOLDER = Path(__file__).parents[3] / "tuning" / "distributed"
@@ -54,10 +55,10 @@ def test_the_workers_of_kubernetes_find_the_chief(
     manifests: dict[tuple[str, str], dict[str, Any]],
 ) -> None:
     chief, workers = manifests["Job", "tuning-chief"], manifests["Job", "tuning-workers"]
-    search = _search_parser().parse_args(words_of(chief))
+    search = search_parser().parse_args(words_of(chief))
     command, *options = words_of(workers)
     assert command == "worker"
-    worker = _worker_parser().parse_args(options)
+    worker = worker_parser().parse_args(options)
     service = manifests["Service", Address.parse(worker.chief).host]["spec"]
     (port,) = service["ports"]
     assert port["port"] == Address.parse(worker.chief).port
@@ -86,7 +87,7 @@ def test_the_pods_of_kubernetes_share_one_folder_and_have_names_that_stay(
         mounts = {mount["mountPath"]: volumes[mount["name"]] for mount in container["volumeMounts"]}
         claim = mounts["/shared"]["persistentVolumeClaim"]["claimName"]
         assert manifests["PersistentVolumeClaim", claim]["spec"]["accessModes"] == ["ReadWriteMany"]
-    search = _search_parser().parse_args(words_of(chief))
+    search = search_parser().parse_args(words_of(chief))
     assert Path(search.data).parent == Path(search.run).parent == Path("/shared")
     (container,) = pod_of(workers)["containers"]
     assert [variable["name"] for variable in container["env"]] == ["INDEX"]
@@ -121,7 +122,7 @@ def run_slurm(
             "SLURM_CPUS_PER_TASK": "4",
             **variables,
         },
-        timeout=20,
+        timeout=LIMIT,
         check=False,
     )
     return found.returncode, calls.read_text().splitlines() if calls.exists() else []
@@ -142,7 +143,7 @@ def test_the_first_task_of_slurm_is_the_chief_and_the_others_find_it(tmp_path: P
     code, lines = run_slurm(tmp_path, 2, "137\n0\n")
     assert (code, len(lines)) == (0, 2)
     command, *options = options_of(lines[0])
-    worker = _worker_parser().parse_args(options)
+    worker = worker_parser().parse_args(options)
     assert (command, worker.chief, worker.id, worker.threads) == (
         "worker",
         "node-7:8400",
@@ -151,7 +152,7 @@ def test_the_first_task_of_slurm_is_the_chief_and_the_others_find_it(tmp_path: P
     )
     code, lines = run_slurm(tmp_path, 0, DATA="my reviews.csv")
     assert (code, len(lines)) == (0, 1)
-    search = _search_parser().parse_args(options_of(lines[0]))
+    search = search_parser().parse_args(options_of(lines[0]))
     assert (search.application, search.data) == ("sentiment", "my reviews.csv")
     assert (search.workers, search.resume) == (0, True)
     assert Path(f"{search.run}.chief") == where

@@ -3,44 +3,33 @@
 from __future__ import annotations
 
 import sys
-import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import psutil
 import pytest
-from toy_processes import until
+from waiting import LIMIT, until
 
 from apps.errors import UserError
 from tuning.distributed import local_workers
 from tuning.distributed.local_workers import LocalWorkers
 
-FAST = 60
-
 
 def test_workers_that_die_again_and_again_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = SimpleNamespace(monotonic=lambda: time.monotonic() * FAST)
+    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
     monkeypatch.setattr(local_workers, "time", clock)
-    monkeypatch.setattr(local_workers, "_WITHIN_S", 60.0 * FAST)
     said: list[str] = []
     program = ["bash", "-c", "echo broken >&2; exit 3"]
     workers = LocalWorkers(1, "127.0.0.1:1", tmp_path, log=said.append, program=program)
-    workers.supervise()
-
-    def given_up() -> str | None:
-        try:
-            workers.supervise()
-        except UserError as error:
-            return str(error)
-        return None
-
-    reason = until(given_up)
-    assert "every local worker died 5 times within" in reason
-    assert str(tmp_path / "worker-0.log") in reason
-    pauses = [line.rpartition(" in ")[2] for line in said[:-1]]
-    assert pauses == ["1 s", "2 s", "4 s", "8 s"]
-    assert all("died (exit code 3)" in line for line in said[:-1])
+    for number, pause in enumerate((1, 2, 4, 8), start=1):
+        until(lambda number=number: workers.supervise() or len(said) == number)
+        assert said[-1].endswith(f"died (exit code 3); started again in {pause} s")
+        clock.now += pause
+    with pytest.raises(UserError, match="every local worker died 5 times within") as given_up:
+        until(workers.supervise)
+    assert str(tmp_path / "worker-0.log") in str(given_up.value)
     assert (tmp_path / "worker-0.log").read_text() == "broken\n" * 5
 
 
@@ -50,37 +39,35 @@ def test_workers_that_are_done_are_left_alone(tmp_path: Path) -> None:
         2, "127.0.0.1:1", tmp_path, threads=3, memory_mb=500, log=pytest.fail, program=program
     )
     workers.supervise()
+    until(lambda: workers.supervise() or not workers.running)
+    workers.supervise()
+    assert not workers.running
     logs = [tmp_path / "worker-0.log", tmp_path / "worker-1.log"]
-    until(lambda: all(log.read_text() for log in logs))
-    for _ in range(5):
-        workers.supervise()
-        time.sleep(0.05)
-    workers.stop()
     assert [log.read_text().split() for log in logs] == [
         ["--chief=127.0.0.1:1", "--threads=3", "--memory=500", f"--id=local-{number}"]
         for number in range(2)
     ]
 
 
-def test_workers_are_interrupted_first_and_killed_later(tmp_path: Path) -> None:
-    script = """
-import pathlib, signal, sys, time
+@pytest.mark.parametrize("deaf", [False, True])
+def test_workers_are_interrupted_first_and_killed_later(tmp_path: Path, deaf: bool) -> None:
+    script = f"""
+import os, signal, time
 def end(number, frame):
     print("told", flush=True)
-    if sys.argv[-1] == "--id=local-0":
-        raise SystemExit(130)
-signal.signal(signal.SIGTERM, end)
-print("ready", flush=True)
+    raise SystemExit(130)
+signal.signal(signal.SIGTERM, signal.SIG_IGN if {deaf} else end)
+print("ready", os.getpid(), flush=True)
 while True:
-    time.sleep(0.1)
+    time.sleep(0.02)
 """
+    log = tmp_path / "worker-0.log"
     workers = LocalWorkers(
-        2, "127.0.0.1:1", tmp_path, log=pytest.fail, program=[sys.executable, "-c", script]
+        1, "127.0.0.1:1", tmp_path, log=pytest.fail, program=[sys.executable, "-c", script]
     )
     workers.supervise()
-    logs = [tmp_path / "worker-0.log", tmp_path / "worker-1.log"]
-    until(lambda: all("ready" in log.read_text() for log in logs))
-    began = time.monotonic()
-    workers.stop(seconds=1.0)
-    assert 0.9 < time.monotonic() - began < 5.0
-    assert [log.read_text().split() for log in logs] == [["ready", "told"]] * 2
+    until(lambda: log.read_text().endswith("\n"))
+    workers.stop(seconds=0.1 if deaf else LIMIT)
+    _, pid, *told = log.read_text().split()
+    assert told == ([] if deaf else ["told"])
+    assert not psutil.pid_exists(int(pid))

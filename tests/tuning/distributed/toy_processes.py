@@ -3,23 +3,12 @@
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from toy_search import ToyScheduler
+from waiting import LIMIT, until
 
 from tuning.distributed.chief import Chief
-
-
-def until(condition: Callable[[], Any], seconds: float = 30.0) -> Any:
-    """Wait for a condition; its value."""
-    deadline = time.monotonic() + seconds
-    while not (found := condition()):
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
-    return found
 
 
 def events(folder: Path) -> list[list[str]]:
@@ -42,14 +31,10 @@ class RunningChief:
     def __init__(self, scheduler: ToyScheduler, lease_seconds: float, listen: str) -> None:
         self.scheduler = scheduler
         self.said: list[str] = []
+        self._ticks = 0
         self._stopping = False
         self.failure: BaseException | None = None
-        self.chief = Chief(
-            scheduler,
-            listen,
-            lease_seconds,
-            self.said.append,
-        )
+        self.chief = Chief(scheduler, listen, lease_seconds, self.said.append)
         self.address = self.chief.address
         self.chief.start()
         self._thread = threading.Thread(target=self._wait)
@@ -62,13 +47,20 @@ class RunningChief:
             self.failure = error
 
     def _tick(self) -> None:
+        self._ticks += 1
         if self._stopping:
             raise TimeoutError("the test is over")
 
-    def ends_within(self, seconds: float) -> bool:
-        """Whether `wait` returns in time."""
-        self._thread.join(seconds)
+    def ends(self) -> bool:
+        """Wait for the end of `wait`."""
+        self._thread.join(LIMIT)
         return not self._thread.is_alive()
+
+    def goes_on(self) -> bool:
+        """Whether `wait` goes through another whole cycle without an end."""
+        enough = self._ticks + 2
+        until(lambda: self._ticks >= enough or not self._thread.is_alive())
+        return self._thread.is_alive()
 
     def stop(self) -> None:
         """End whatever still runs."""

@@ -18,6 +18,7 @@ from tuning.settings import SearchSettings
 from tuning.trials.job import INTERRUPTED, Job, Outcome, Progress
 
 SCORE = 1 / 3  # no float of 32 bits holds it
+HELD_AT = 3
 
 # Someone may be at work on the code while these tests run.
 protocol.digest_of_code = lambda: "toy"
@@ -27,15 +28,16 @@ class ToyScheduler:
     """Hands out so many trials, in order; what it knows survives in a file."""
 
     def __init__(
-        self, folder: Path, trials: int = 1, steps: int = 10, step_s: float = 0.05
+        self, folder: Path, trials: int = 1, steps: int = 10, step_s: float = 0.02
     ) -> None:
-        self.settings = SearchSettings("toy", "sample", "accuracy", True)
+        self.settings = SearchSettings(application="toy", objective="accuracy")
         self.oracle = None
         self._folder, self._steps, self._step_s = folder, steps, step_s
         self._file = folder / "oracle.json"
         self._lock = threading.RLock()
         self._heard: dict[str, float] = {}
         self._progress: dict[str, Progress] = {}
+        self.beats = 0
         if self._file.exists():
             self.trials = json.loads(self._file.read_text())
         else:
@@ -62,6 +64,7 @@ class ToyScheduler:
 
     def beat(self, worker: str, trial: str, progress: Progress) -> bool:
         with self._lock:
+            self.beats += 1
             self._heard[worker] = time.monotonic()
             self._progress[trial] = progress
             return self.trials[trial]["worker"] == worker
@@ -123,7 +126,6 @@ class ToyScheduler:
             folder=str(self._folder / f"trial_{name}"),
             minutes=self._step_s / 60,
             objective="accuracy",
-            maximise=True,
             epochs=self._steps,
         )
 
@@ -133,7 +135,10 @@ class ToyScheduler:
 
 
 class ToyExecutor:
-    """Counts a trial's steps, goes on where another process has left off, and tells of doubles."""
+    """Counts a trial's steps, goes on where another process has left off, and tells of doubles.
+
+    After step `HELD_AT` it waits for as long as there is a file `hold` in the search's folder.
+    """
 
     def __init__(self, **options: Any) -> None:
         self.options = options
@@ -156,7 +161,11 @@ class ToyExecutor:
             for step in range(begun, job.epochs or 0):
                 time.sleep(60 * job.minutes)
                 counter.write_text(str(step + 1))
-                if not watch(Progress(epoch=step + 1, score=SCORE)):
+                yours = watch(Progress(epoch=step + 1, score=SCORE))
+                while yours and step + 1 == HELD_AT and (folder.parent / "hold").exists():
+                    time.sleep(60 * job.minutes)
+                    yours = watch(Progress(epoch=step + 1, score=SCORE))
+                if not yours:
                     note(job, "drops")
                     return Outcome("INTERRUPTED")
             note(job, "ends")

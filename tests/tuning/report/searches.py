@@ -7,6 +7,7 @@ import math
 from typing import Any
 
 import numpy as np
+from toy_metrics import METRICS
 
 from tuning.record import DEFAULT, Finalist, SearchRecord, TrialRow
 from tuning.settings import SearchSettings
@@ -31,12 +32,12 @@ def settings(**changes: Any) -> SearchSettings:
         "application": "sentiment",
         "data": "my reviews.csv",
         "objective": "accuracy",
-        "maximise": True,
+        "metrics": METRICS,
         "algorithm": "bayesian",
         "trials": 40,
         "minutes": 30.0,
         "budget": {"latency_ms": 20.0},
-        "fixed": {"ngrams": 3},
+        "fix": {"ngrams": 3},
         "ranges": RANGES,
     }
     return SearchSettings(**{**asked, **changes})

@@ -162,7 +162,7 @@ def test_hostile_texts_stay_texts(page: Any) -> None:
         data=HOSTILE,
         test=HOSTILE,
         application=HOSTILE,
-        fixed={"embeddings": HOSTILE},
+        fix={"embeddings": HOSTILE},
         ranges={**settings().ranges, "embeddings": f"texts,{HOSTILE}"},
     )
     record = searching(changed, settings=hostile, failed_finals=(HOSTILE,))
@@ -206,7 +206,7 @@ def two_finals(gain: float, spread: float, seeds: int = 3, maximise: bool = True
     level = dataclasses.replace(first, score=0.8)
     ahead = dataclasses.replace(second, score=0.8 + sign * gain)
     finals = tuple(final(row, offsets) for row in (ahead, level))
-    asked = settings(maximise=maximise, objective="accuracy" if maximise else "cross_entropy")
+    asked = settings(objective="accuracy" if maximise else "cross_entropy")
     record = searching([level, ahead], settings=asked, phase="done", finals=finals)
     return dataclasses.replace(record, best=best_of(finals[0]))
 

@@ -8,7 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -17,6 +16,7 @@ from typing import Any
 
 import pytest
 from searches import fail, rows, searching
+from waiting import LIMIT, until
 
 from tuning.record import SearchRecord
 from tuning.report.tensorboard import write_trial
@@ -66,13 +66,10 @@ def ask(logs: Path, record: SearchRecord) -> Any:
             data = None if body is None else json.dumps(body).encode()
             headers = {"Content-Type": "application/json"}
             request = urllib.request.Request(f"{address}/data/plugin/{path}", data, headers)
-            with urllib.request.urlopen(request, timeout=20) as response:
+            with urllib.request.urlopen(request, timeout=LIMIT) as response:
                 return json.load(response)
 
-        for _ in range(100):
-            if len(groups(answer)) == len(record.trials):
-                break
-            time.sleep(0.1)
+        until(lambda: len(groups(answer)) == len(record.trials))
         yield answer
     finally:
         process.kill()
@@ -182,5 +179,5 @@ def test_logging_does_not_import_tensorflow(tmp_path: Path) -> None:
     )
     here = Path(__file__).parent
     root = here.parents[2]
-    folders = [str(folder) for folder in (tmp_path, here, root)]
-    subprocess.run([sys.executable, "-c", code, *folders], check=True, timeout=60)
+    folders = [str(folder) for folder in (tmp_path, here, here.parent, root)]
+    subprocess.run([sys.executable, "-c", code, *folders], check=True, timeout=LIMIT)

@@ -1,10 +1,10 @@
-"""Imports all that a nursery imports, finds it clean, and then is not."""
+"""Imports all that a fork server imports, finds it clean, and then runs an operation."""
 
 import tensorflow as tf
 
 import apps.training.session  # noqa: F401
 from apps import catalogue
-from tuning.trials.nursery import tensorflow_has_run
+from tuning.trials.fork_server import tensorflow_has_run
 
 for name in catalogue.APPLICATIONS:
     catalogue.load(name)

@@ -21,9 +21,12 @@ import tensorflow as tf
 
 from apps import catalogue
 from apps.configuration import ApplicationConfig, fixed, searched
-from apps.data import Column, Examples, Prepared, RaggedRows
+from apps.data import Examples, Prepared, RaggedRows, label, text
 from apps.layers.pooling import LengthMask, MaxMeanPooling
 from apps.tasks.classification import ClassAnswers, Classifier
+from apps.training.checkpoints import Position
+from tuning.trials import child
+from tuning.trials.training import Training
 
 
 @dataclass(frozen=True)
@@ -54,11 +57,10 @@ class Faulty(Classifier):
     """Tells rows with more a's than b's."""
 
     name = "faulty"
-    columns: ClassVar = {"text": Column.text(), "label": Column.label()}
+    columns: ClassVar = {"text": text(), "label": label()}
     inputs = ("text",)
     Config = FaultyConfig
     config: FaultyConfig
-    _measured = 0
 
     @classmethod
     def sample(cls, seed: int) -> Examples:
@@ -98,11 +100,6 @@ class Faulty(Classifier):
 
     def measure(self, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
         found = super().measure(truth, outputs)
-        if self.config.fault == "slow":
-            time.sleep(0.5)
-        self._measured += 1
-        if self.config.fault == "killed once" and self._measured == 2:
-            _be_killed_once(self.config)
         if self.config.fault == "inf metric":
             found["cross_entropy"] = float("inf")
         return found
@@ -140,7 +137,7 @@ def _allocate(config: FaultyConfig) -> None:
 
 
 def _allocate_whole_batches(config: FaultyConfig) -> None:
-    if config.parts == 1:
+    if config.accumulation_steps == 1:
         _allocate(config)
 
 
@@ -152,16 +149,11 @@ def _be_killed(config: FaultyConfig) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-def _be_killed_once(config: FaultyConfig) -> None:
-    if not Path(config.flag).exists():
-        Path(config.flag).touch()
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
 def _be_deaf(config: FaultyConfig) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, lambda number, frame: print("heard", flush=True))
     print("deaf", flush=True)
-    time.sleep(600)
+    while True:
+        time.sleep(600)
 
 
 def _tell_threads(config: FaultyConfig) -> None:
@@ -189,4 +181,24 @@ FAULTS = {
     "leaves": _leave,
 }
 
+
+class FaultyTraining(Training):
+    """Trains until something happens between two epochs or two steps."""
+
+    def _on_epoch(self, position: Position) -> None:
+        super()._on_epoch(position)
+        # A training that is taken up again completes the first epoch no second time.
+        while self.job.settings.get("fault") == "waits" and position.epoch == 1:
+            time.sleep(0.02)
+
+    def _on_step(self, position: Position) -> None:
+        super()._on_step(position)
+        flag = Path(self.job.settings.get("flag", ""))
+        kills = self.job.settings.get("fault") == "killed once" and not flag.exists()
+        if kills and (position.epoch, position.step) == (1, 3):
+            flag.touch()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+child.Training = FaultyTraining  # type: ignore[misc]
 catalogue.APPLICATIONS["faulty"] = catalogue.Entry("faulty:Faulty", "whether there are more a's")

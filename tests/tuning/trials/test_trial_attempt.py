@@ -1,4 +1,4 @@
-"""How the end of a process is read, told by a nursery that only plays one."""
+"""How the end of a process is read, told by a fork server that only plays one."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Jobs = Callable[..., Job]
 Message = dict[str, Any]
 
 
-class PlayedNursery:
+class PlayedForkServer:
     """Tells the same messages for every trial; its trial is a process that sleeps."""
 
     alive = True
@@ -59,21 +59,21 @@ class PlayedNursery:
 
 @pytest.fixture
 def ended(job: Jobs, tmp_path: Path) -> Iterator[Callable[..., Outcome]]:
-    """A function that runs a trial in a played nursery and gives its outcome."""
-    played: list[PlayedNursery] = []
+    """A function that runs a trial in a played fork server and gives its outcome."""
+    played: list[PlayedForkServer] = []
 
     def run(
         told: list[Message], exit_code: int | None, on_start: Any = None, **fields: Any
     ) -> Outcome:
         runs = Executor(memory_mb=1000.0, grace_seconds=0.1)
-        nursery: Any = PlayedNursery(told, exit_code, on_start)
-        played.append(nursery)
-        runs._nursery = nursery
+        server: Any = PlayedForkServer(told, exit_code, on_start)
+        played.append(server)
+        runs._fork_server = server
         return runs.run(job(tmp_path, **{"minutes": 1.0, **fields}), lambda progress: True)
 
     yield run
-    for nursery in played:
-        nursery.close()
+    for server in played:
+        server.close()
 
 
 def test_hung_after_an_epoch(ended: Callable[..., Outcome]) -> None:
@@ -89,7 +89,7 @@ def test_ended_by_the_kernel_for_its_memory(
     counts = iter(range(100))
     monkeypatch.setattr(attempt, "out_of_memory_kills", lambda: next(counts))
     outcome = ended([], -signal.SIGKILL)
-    assert outcome.parts == 2
+    assert outcome.accumulation_steps == 2
     assert outcome.reason.startswith("out of memory, at half the batch too: ended by the system at")
 
 
@@ -98,13 +98,13 @@ def test_aborted_for_want_of_memory(ended: Callable[..., Outcome], tmp_path: Pat
         (tmp_path / "trial.log").write_text("terminate called after throwing 'std::bad_alloc'\n")
 
     outcome = ended([], -signal.SIGABRT, on_start=complain)
-    assert outcome.parts == 2
+    assert outcome.accumulation_steps == 2
     assert outcome.reason.startswith("out of memory, at half the batch too: no more to be had")
 
 
 def test_crashed(ended: Callable[..., Outcome]) -> None:
     outcome = ended([], -signal.SIGSEGV)
-    assert (outcome.status, outcome.parts) == ("FAILED", 1)
+    assert (outcome.status, outcome.accumulation_steps) == ("FAILED", 1)
     assert outcome.reason == "killed by signal 11 (SIGSEGV)"
 
 
@@ -146,6 +146,6 @@ def test_together_with_other_processes(
     assert third.outcome() is None
     assert first.outcome() == outcome
 
-    # In parts of other sizes they would not fit together.
+    # Their batches would have to be halved in all of them at once.
     outcome = ended([{"ended": "memory", "detail": "9 MB > 8 MB"}], 0, strategy="multiworker")
-    assert (outcome.reason, outcome.parts) == ("out of memory: 9 MB > 8 MB", 1)
+    assert (outcome.reason, outcome.accumulation_steps) == ("out of memory: 9 MB > 8 MB", 1)

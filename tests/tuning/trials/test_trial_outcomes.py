@@ -41,7 +41,7 @@ def test_a_trial_that_ends_well_leaves_what_it_found(
         return True
 
     outcome = executor.run(job(folder), see)
-    assert (outcome.status, outcome.reason, outcome.epochs, outcome.parts) == (
+    assert (outcome.status, outcome.reason, outcome.epochs, outcome.accumulation_steps) == (
         "COMPLETED",
         "",
         3,
@@ -117,18 +117,18 @@ def test_out_of_memory_it_is_tried_in_halves_and_then_given_up(
     executor: Executor, job: Jobs, tmp_path: Path
 ) -> None:
     helped = executor.run(job(tmp_path / "a", {"fault": "allocates for whole batches"}), always)
-    assert (helped.status, helped.parts, helped.epochs) == ("COMPLETED", 2, 3)
+    assert (helped.status, helped.accumulation_steps, helped.epochs) == ("COMPLETED", 2, 3)
     assert helped.cost["memory_mb"] < 1500
     assert re.search(r"out of memory: \d,\d+ MB > 1,500 MB; once more", log(tmp_path / "a"))
     promoted = job(
         tmp_path / "b", {"fault": "allocates for whole batches"}, continues=str(tmp_path / "a")
     )
-    assert executor.run(promoted, always).parts == 2
+    assert executor.run(promoted, always).accumulation_steps == 2
     assert "attempt 2" not in log(tmp_path / "b")
 
     flag = tmp_path / "helper"
     outcome = executor.run(job(tmp_path / "c", {"fault": "allocates", "flag": str(flag)}), always)
-    assert (outcome.status, outcome.parts) == ("FAILED", 2)
+    assert (outcome.status, outcome.accumulation_steps) == ("FAILED", 2)
     assert re.fullmatch(
         r"out of memory, at half the batch too: \d,\d+ MB > 1,500 MB", outcome.reason
     )

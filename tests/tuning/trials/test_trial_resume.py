@@ -9,13 +9,13 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import psutil
 import pytest
+from waiting import LIMIT, until
 
 from tuning.trials import attempt
 from tuning.trials.executor import Executor
@@ -99,10 +99,9 @@ def test_promoted_it_goes_on_where_the_other_trial_stopped(
 def test_stopped_it_is_taken_up_again(
     executor: Executor, job: Jobs, reference: Path, tmp_path: Path
 ) -> None:
-    trial = job(tmp_path, {"fault": "slow"})
+    trial = job(tmp_path, {"fault": "waits"})
     outcome = executor.run(trial, lambda progress: progress.epoch < 1)
-    assert (outcome.status, outcome.score) == ("INTERRUPTED", None)
-    assert 1 <= outcome.epochs < 3
+    assert (outcome.status, outcome.score, outcome.epochs) == ("INTERRUPTED", None, 1)
     assert not (tmp_path / "result.json").exists()
 
     # Ctrl-C, as it reaches the one who watches.
@@ -118,8 +117,16 @@ def test_stopped_it_is_taken_up_again(
     assert_same_training(tmp_path, reference)
 
 
-def test_a_second_ctrl_c_does_not_wait(executor: Executor, job: Jobs, tmp_path: Path) -> None:
-    second = threading.Timer(0.3, os.kill, (os.getpid(), signal.SIGINT))
+def test_a_second_ctrl_c_does_not_wait(
+    executor: Executor, job: Jobs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(attempt, "_STOP_SECONDS", 10 * LIMIT)
+
+    def press_again() -> None:
+        until(lambda: "heard" in log(tmp_path))
+        os.kill(os.getpid(), signal.SIGINT)
+
+    second = threading.Thread(target=press_again)
 
     def press(progress: Progress) -> bool:
         if (tmp_path / "trial.log").exists() and "deaf" in log(tmp_path).splitlines():
@@ -127,11 +134,9 @@ def test_a_second_ctrl_c_does_not_wait(executor: Executor, job: Jobs, tmp_path: 
             raise KeyboardInterrupt
         return True
 
-    began = time.monotonic()
     with pytest.raises(KeyboardInterrupt):
         executor.run(job(tmp_path, {"fault": "deaf"}), press)
-    assert time.monotonic() - began < 15
-    assert second.finished.is_set()
+    second.join()
 
 
 def test_a_damaged_checkpoint_costs_the_training_not_the_trial(
@@ -160,19 +165,20 @@ def test_what_is_known_of_its_attempts_may_be_lost(
     assert_same_training(Path(trial.folder), reference)
 
 
-def test_without_its_nursery_it_gets_another_one(
+def test_without_its_fork_server_it_gets_another_one(
     executor: Executor, job: Jobs, reference: Path, tmp_path: Path
 ) -> None:
     killed: list[int] = []
 
     def kill_once(progress: Progress) -> bool:
         if progress.epoch and not killed:
-            nursery = psutil.Process().children()[0]
-            killed.append(nursery.pid)
-            nursery.kill()
+            # This process may have other children: a browser, or servers of other tests.
+            assert executor._fork_server is not None
+            killed.append(executor._fork_server.pid)
+            os.kill(killed[0], signal.SIGKILL)
         return True
 
-    outcome = executor.run(job(tmp_path, {"fault": "slow"}), kill_once)
+    outcome = executor.run(job(tmp_path, {"fault": "waits"}), kill_once)
     assert outcome.status == "COMPLETED"
     assert killed
     assert "the process that starts trials ended (-9); once more" in log(tmp_path)
@@ -182,21 +188,20 @@ def test_without_its_nursery_it_gets_another_one(
 def test_with_its_parent_killed_all_end_and_the_trial_goes_on(
     executor: Executor, job: Jobs, reference: Path, tmp_path: Path
 ) -> None:
-    trial = job(tmp_path / "a", {"fault": "slow"})
+    trial = job(tmp_path / "a", {"fault": "waits"})
     parent = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("run_job.py")), trial.to_json()],
         env={**os.environ, "PYTHONPATH": f"{ROOT}:{Path(__file__).parent}"},
     )
     # Meanwhile another executor is at work beside it.
     assert executor.run(job(tmp_path / "b"), always).status == "COMPLETED"
-    while not list((tmp_path / "a").glob("run/checkpoints/last.npz")):
-        assert parent.poll() is None
-        time.sleep(0.05)
+    file = tmp_path / "a" / "trial.log"
+    until(lambda: parent.poll() or (file.exists() and "epoch 1: loss" in file.read_text()))
     family = psutil.Process(parent.pid).children(recursive=True)
     assert len(family) == 2
     parent.kill()
     parent.wait()
-    _, alive = psutil.wait_procs(family, timeout=3)
+    _, alive = psutil.wait_procs(family, timeout=LIMIT)
     assert alive == []
     assert executor.run(trial, always).status == "COMPLETED"
     assert log(tmp_path / "a").count("epoch 1: loss") == 1
@@ -217,15 +222,15 @@ def test_only_one_process_trains_in_a_folder(
     trial = job(tmp_path)
     orphan = TrialFolder(tmp_path).locked(0)
     orphan.__enter__()
-    waited: list[float] = []
+    waited: list[Progress] = []
 
     def end_the_orphan(progress: Progress) -> bool:
-        waited.append(time.monotonic())
+        waited.append(progress)
         if len(waited) == 5:
             assert not (tmp_path / "run").exists()
             orphan.__exit__(None, None, None)
         return True
 
     assert executor.run(trial, end_the_orphan).status == "COMPLETED"
-    assert len(waited) > 5
+    assert len(waited) >= 5
     assert_same_training(tmp_path, reference)

@@ -1,7 +1,7 @@
 """CPU kernels in C++ for two of TensorFlow's own operations, compiled on the user's machine.
 
 They replace TensorFlow's kernels of `BlockLSTMV2` and `BlockLSTMGrad` in this process only. The
-graph holds TensorFlow's operations, so that a SavedModel runs where these kernels are not.
+graph holds TensorFlow's operations, so a SavedModel also runs where these kernels are missing.
 """
 
 import ctypes
@@ -36,7 +36,7 @@ class Status:
 
 @functools.cache
 def load() -> Status:
-    """Compile the kernels if this machine has not before, and register them, once a process.
+    """Register the kernels once per process, and compile them if this machine has not before.
 
     Without a compiler, or with the environment variable `APPS_NATIVE_LSTM=0`, nothing happens
     and the layer runs on TensorFlow's own kernels.
@@ -57,7 +57,7 @@ def load() -> Status:
 
 
 def _threads() -> int:
-    """As many threads as TensorFlow uses within one operation."""
+    """Number of threads that TensorFlow uses within one operation."""
     return tf.config.threading.get_intra_op_parallelism_threads() or len(os.sched_getaffinity(0))
 
 
@@ -78,7 +78,7 @@ def _flags() -> list[str]:
 
 
 def _fingerprint(command: list[str]) -> str:
-    """What the library depends on: sources, compiler, TensorFlow, and the processor's abilities."""
+    """Digest of what the library depends on: sources, compiler, TensorFlow, instruction sets."""
     digest = hashlib.sha256()
     for source in [*sorted(SOURCES.glob("*.h")), SOURCES / ENTRY]:
         digest.update(source.read_bytes())
@@ -89,7 +89,7 @@ def _fingerprint(command: list[str]) -> str:
 
 
 def _processor() -> bytes:
-    """The instruction sets of this processor: a home folder may be shared between machines."""
+    """This processor's instruction sets, since machines may share the folder of the cache."""
     try:
         lines = Path("/proc/cpuinfo").read_bytes().splitlines()
     except OSError:

@@ -5,13 +5,13 @@
 
 namespace apps {
 
-// What the gradient has beside the tensors of the forward pass.
+// The tensors of one call of the gradient, on top of those of the forward pass.
 struct Gradient : Call {
   const float *cs_grad, *h_grad;
   float *x_grad, *c0_grad, *h0_grad, *w_grad, *wci_grad, *wcf_grad, *wco_grad, *b_grad;
 
   int64_t width() const { return panels() * kPanel; }
-  // Padded: rows a power of two apart would share a few sets of the cache.
+  // Padded, because rows a power of two apart would compete for a few sets of the cache.
   int64_t z_step() const { return width() + kLanes; }
   int64_t h_step() const { return RoundUp(units, kPanel); }
   int64_t sources() const { return features + units + 1; }  // inputs, state, and 1 for the bias
@@ -34,7 +34,7 @@ inline void PackRows(const Gradient& call, int64_t begin, int64_t end, float* pa
   });
 }
 
-// rows [begin, end) of z times packed rows of weights, into out, `columns` wide.
+// Writes rows [begin, end) of z times packed rows of weights into out, `columns` wide.
 inline void TimesWeights(const Gradient& call, const float* z, const float* packed, int64_t begin,
                   int64_t end, float* out, int64_t out_step, int64_t columns) {
   for (int64_t column = 0; column < columns; column += kPanel, packed += call.width() * kPanel)
@@ -52,8 +52,8 @@ inline void TimesWeights(const Gradient& call, const float* z, const float* pack
     });
 }
 
-// One step back of rows [begin, end): gradients at the gates' inputs into z, and at the cell
-// state before into dc, from those at the states after, in dh and dc.
+// Goes one step back for rows [begin, end): from the gradients at the states after the step, in dh
+// and dc, computes those at the gates' inputs, into z, and at the cell state before, into dc.
 inline void StepBack(const Gradient& call, int64_t t, int64_t begin, int64_t end, const float* dh,
               float* dc, float* z) {
   const int64_t units = call.units, at = t * call.batch * units;
@@ -82,7 +82,7 @@ inline void StepBack(const Gradient& call, int64_t t, int64_t begin, int64_t end
     }
 }
 
-// Adds a chunk's part of the peepholes' gradients: z times the cell state that each gate sees.
+// Adds a chunk's share of the peepholes' gradients: z times the cell state that each gate sees.
 inline void AddPeepholes(const Gradient& call, const float* z, int64_t first, int64_t last) {
   for (int64_t t = first; t < last; ++t)
     for (int64_t row = 0; row < call.batch; ++row, z += call.z_step())
@@ -96,15 +96,15 @@ inline void AddPeepholes(const Gradient& call, const float* z, int64_t first, in
       }
 }
 
-// Adds a chunk's part of the weights' gradients: sources, transposed, times z, for one panel of
+// Adds a chunk's share of the weights' gradients: sources, transposed, times z, for one panel of
 // gates and sources [begin, end).
 inline void AddToSums(const Gradient& call, const float* sources, const float* z, int64_t rows,
                int64_t begin, int64_t end, float* sums) {
-  constexpr int64_t kDepth = 128;  // so many rows of a panel of z stay in the first cache
+  constexpr int64_t kDepth = 128;  // this many rows of a panel of z fit into the L1 cache
   for (int64_t k = 0; k < rows; k += kDepth)
     ForTiles(begin, end, [&](auto size, int64_t source) {
       constexpr int R = size;
-      // Summed apart from what is there: small terms added to a large sum lose digits.
+      // Summed separately first: small terms added to a large sum lose digits.
       Vec tile[R][4] = {};
       Multiply<R>(tile, std::min(kDepth, rows - k), sources + k * call.sources() + source, 1,
                   call.sources(), z + k * call.z_step(), call.z_step());

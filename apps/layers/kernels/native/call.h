@@ -14,7 +14,7 @@ namespace apps {
 // Gates of a unit as the kernels number them: input, cell, forget, output.
 enum Gate { kInput, kCell, kForget, kOutput };
 
-// Memory that is kept from call to call: fresh pages cost more than the small products.
+// Memory that calls reuse, because fresh pages cost more than the small products.
 class Scratch {
  public:
   float* Get(int64_t size) {
@@ -33,7 +33,7 @@ class Scratch {
   int64_t size_ = 0;
 };
 
-// What calls share: one at a time has all the threads and the memory.
+// Shared by all calls; one call at a time uses all threads and the memory.
 struct Shared {
   explicit Shared(int threads) : workers(threads) {}
 
@@ -55,12 +55,12 @@ struct Call {
   const float *x, *c0, *h0, *w, *b;
   const float *wci, *wcf, *wco;  // null without peepholes
   float *i, *cs, *f, *o, *ci, *co, *h;
-  // After so many steps the gates' and the cell's memory is used again: all of them where the
-  // values are kept for the gradient.
+  // The memory of the gates and of the cell is reused after this many steps: after all of them if
+  // the gradient needs the values.
   int64_t gate_period, cell_period;
 
   int64_t panels() const { return (units + kLanes - 1) / kLanes; }
-  int64_t parts() const {  // groups of rows that run through time on their own
+  int64_t parts() const {  // groups of rows that run through time independently
     return std::clamp<int64_t>((batch + 1) / 2, 1, shared->workers.threads());
   }
   int64_t part_begin(int64_t part) const { return batch * part / parts(); }

@@ -1,12 +1,11 @@
 // An LSTM over all steps, for float32 on a CPU; backward.h has its gradient.
 //
-// Steps are dealt with in chunks that stay in cache. The products that do not depend on the
-// step before (inputs times weights; in the gradient those that give the gradients of inputs and
-// weights) are taken over a whole chunk; what remains in the recurrence is one product per step,
-// against weights packed in the order in which they are read, with the gates computed on its
-// result while it is in registers. Rows of the batch are shared among threads in the recurrence,
-// tiles of the results in the products. No sum is split, so results do not depend on the number
-// of threads.
+// Steps are processed in chunks that stay in cache. Products that do not depend on the step before
+// (inputs times weights; in the gradient those for the gradients of inputs and weights) cover a
+// whole chunk. One product per step remains in the recurrence, against weights packed in the order
+// in which they are read; the gates are computed on its result while it is in registers. Threads
+// share the rows of the batch in the recurrence, and tiles of the results in the products. No sum
+// is split, so results do not depend on the number of threads.
 
 #pragma once
 
@@ -15,7 +14,7 @@
 namespace apps {
 
 // Copies rows [begin, end) of the weights into panels: for each group of kLanes units, and each
-// row, the weights of the four gates. `columns` gives the place of each gate in a row of w.
+// row, the weights of the four gates. `columns` is the position of each gate in a row of w.
 inline void PackGates(const Call& call, const int (&columns)[4], int64_t begin, int64_t end,
                       float* packed) {
   shared->workers.Run(call.panels(), [&](int64_t panel) {
@@ -28,9 +27,8 @@ inline void PackGates(const Call& call, const int (&columns)[4], int64_t begin, 
   });
 }
 
-// Values of the gates before their activation, from the inputs of rows [begin, end) of steps
-// [first, last), written where the gates themselves will be. Rows beyond the batch are those of
-// the steps that follow.
+// Computes the gates' pre-activations from the inputs of rows [begin, end) of steps [first, last),
+// and writes them where the gates will be. Rows beyond the batch are those of the next steps.
 inline void Project(const Call& call, const int (&columns)[4], const float* packed, int64_t first,
              int64_t last, int64_t begin, int64_t end) {
   const int64_t features = call.features, units = call.units, batch = call.batch;
@@ -104,7 +102,7 @@ inline void Step(const Call& call, const float* packed, float cell_clip, int64_t
   }
 }
 
-// Runs all steps. Without `i`, `ci`, `f` and `o`, or without `cs`, those values are kept only as
+// Runs all steps. Where `i`, `ci`, `f` and `o`, or `cs`, are null, their values are kept only as
 // long as they are needed.
 inline void Forward(Call call, float cell_clip) {
   if (call.batch == 0 || call.steps == 0) return;
@@ -116,9 +114,9 @@ inline void Forward(Call call, float cell_clip) {
   float* const recurrent_weights = input_weights + call.features * width;
   PackGates(call, columns, 0, call.features, input_weights);
   PackGates(call, columns, call.features, call.features + call.units, recurrent_weights);
-  // With fewer groups of rows than threads, the inputs' product is shared out by steps.
-  // Recurrent weights that overflow a core's cache are shared out too, a few rows at a time being
-  // too little work for reading all of them; the threads then meet at every step.
+  // With fewer groups of rows than threads, threads share the inputs' product by steps. They also
+  // share recurrent weights that overflow a core's cache, since a few rows are too little work for
+  // reading all of them; they then synchronise at every step.
   constexpr int64_t kCache = 2 << 20;
   const bool wide = call.units * width * 4 > kCache && batch <= 4 * kRows;
   const bool few = wide || call.parts() < workers.threads();

@@ -23,8 +23,8 @@ namespace {
 
 using Status = std::unique_ptr<TF_Status, decltype(&TF_DeleteStatus)>;
 
-// Takes the inputs of one run and gives its outputs; the first error is reported, the rest is
-// then skipped.
+// Reads the inputs of one run and allocates its outputs. The first error is reported; later calls
+// then do nothing.
 class Run {
  public:
   explicit Run(TF_OpKernelContext* context) : context_(context) {}
@@ -85,8 +85,8 @@ class Run {
   int count_ = 0;
 };
 
-// The inputs that both operations begin with. Gives the steps of the tensors; `call.steps` are
-// those to run.
+// Reads the inputs that both operations begin with. Returns the steps that the tensors hold;
+// `call.steps` of them are run.
 int64_t TakeInputs(Run& run, bool peephole, Call* call) {
   TF_Tensor* const limit = run.Input(0, 0);
   TF_Tensor* const x = run.Input(1, 3);

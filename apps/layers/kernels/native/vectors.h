@@ -1,4 +1,4 @@
-// Vectors of floats, the functions an LSTM needs of them, and small matrix products.
+// Vectors of floats, the functions that an LSTM needs, and small matrix products.
 #pragma once
 
 #include <cstdint>
@@ -79,7 +79,7 @@ inline Vec Tanh(Vec x) {
 // Adds to a tile of R rows and one panel of columns the product of
 //   R rows of a, whose entries are a_step apart from k to k + 1 and row_step from row to row, and
 //   a panel b of kPanel columns, b_step apart from k to k + 1.
-// Terms are added up in blocks first: a long sum of single terms would lose digits.
+// Terms are summed in blocks first, because a long sum of single terms loses digits.
 template <int R>
 inline __attribute__((always_inline)) void Multiply(Vec (&tile)[R][4], int64_t depth,
                                                     const float* a, int64_t row_step,
@@ -114,8 +114,8 @@ inline void CallTile(int rows, int64_t row, const Body& body) {
   }
 }
 
-// Calls body(R, row) for tiles of R <= kRows rows, R a constant of the compiler's, that cover
-// [begin, end) and are as equal as they can be: narrow tiles are slow.
+// Calls body(R, row) for tiles of R <= kRows rows, R a compile-time constant, that cover
+// [begin, end). Tiles are as equal as possible, because narrow tiles are slow.
 template <class Body>
 inline void ForTiles(int64_t begin, int64_t end, const Body& body) {
   int64_t tiles = (end - begin + kRows - 1) / kRows;

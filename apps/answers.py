@@ -1,0 +1,81 @@
+"""What a model answers a batch, as Python values for each row: one definition for everybody.
+
+`predict`, the local server's callers, the client and the report read answers through it, whether
+they came from a run, a SavedModel or a server.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+COUNTS = "counts"
+_DIGITS = 6
+
+
+def answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, Any]]:
+    """One dict of Python values a row.
+
+    `labels` together with `probabilities` become a dict of probabilities by label, rounded to six
+    digits. Where `counts` says how many entries of each row's lists are real, the padding behind
+    them is left out; `X_counts` says so for the lists whose names begin with `X_`. A number that
+    is not finite becomes None, since JSON has none. An output without a row for each input is
+    given to every row.
+
+    Args:
+        outputs: arrays by name, texts as objects of `bytes` or `str`.
+        rows: the size of the batch.
+    """
+    values = {name: _python(array) for name, array in outputs.items()}
+    by_row = {name: array.ndim > 0 and len(array) == rows for name, array in outputs.items()}
+    found = []
+    for row in range(rows):
+        answer = {name: value[row] if by_row[name] else value for name, value in values.items()}
+        labels, probabilities = answer.get("labels"), answer.get("probabilities")
+        if isinstance(labels, list) and isinstance(probabilities, list):
+            del answer["labels"]
+            rounded = [p if p is None else round(p, _DIGITS) for p in probabilities]
+            answer["probabilities"] = dict(zip(labels, rounded, strict=True))
+        found.append(_without_padding(answer))
+    return found
+
+
+def _without_padding(answer: dict[str, Any]) -> dict[str, Any]:
+    """An answer whose lists hold their real entries only."""
+    counts = {
+        name.removesuffix(COUNTS): value
+        for name, value in answer.items()
+        if name.endswith(COUNTS) and isinstance(value, int)
+    }
+    # The longest prefix that fits is the list's own.
+    prefixes = sorted(counts, key=len, reverse=True)
+    trimmed = {}
+    for name, value in answer.items():
+        prefix = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
+        if prefix is None:
+            trimmed[name] = value
+        elif name != prefix + COUNTS:
+            trimmed[name] = value[: counts[prefix]] if isinstance(value, list) else value
+    return trimmed
+
+
+def _python(array: np.ndarray) -> Any:
+    if array.dtype == np.object_:
+        decoded = np.empty(array.shape, np.object_)
+        for place, text in np.ndenumerate(array):
+            decoded[place] = _text(text)
+        return decoded.tolist()
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        return np.where(np.isfinite(array), array.astype(object), None).tolist()
+    return array.tolist()
+
+
+def _text(value: Any) -> Any:
+    if not isinstance(value, bytes):
+        return value
+    try:
+        return value.decode()
+    except UnicodeDecodeError:
+        return value

@@ -1,0 +1,155 @@
+"""What the values of a column are: all that readers ask of it stands in one class a kind."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, ClassVar
+
+from apps.data.content import Update, feed
+from apps.data.files import check_decoded, open_text
+from apps.data.raw import RawColumn
+
+
+@dataclass(frozen=True)
+class Files:
+    """The files of a folder per class that hold one value each.
+
+    Attributes:
+        suffixes: in lower case, with their dots.
+        called: what messages call several such values.
+        depth: how many folders may lie between a class and a file: 1 where each speaker has one.
+    """
+
+    suffixes: tuple[str, ...]
+    called: str
+    depth: int = 0
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """What a corpus holds whose layout a kind knows.
+
+    Attributes:
+        fields: names of fields to their unchecked values, one for each row.
+        places: where each row stands.
+        source: the folder or file.
+        layout: what to call it in a message.
+        holders: the fields that a column of the right kind gets whatever it is called, each with
+            what tells that kind.
+    """
+
+    fields: Mapping[str, Sequence[Any]]
+    places: Sequence[str]
+    source: Path
+    layout: str
+    holders: Mapping[str, Callable[[Kind], bool]] = field(default_factory=dict)
+
+
+class Collector:
+    """Values of a feature of TensorFlow Datasets, taken one row after the other.
+
+    Args:
+        convert: makes the raw value, as `Kind.parse` takes it, of what TFDS hands over.
+    """
+
+    def __init__(self, convert: Callable[[Any], Any] | None = None) -> None:
+        self._convert = convert
+        self._values: list[Any] = []
+
+    def add(self, value: Any) -> None:
+        """Take the value of the next row."""
+        self._values.append(value if self._convert is None else self._convert(value))
+
+    def values(self) -> Sequence[Any]:
+        """The raw values of all rows."""
+        return self._values
+
+
+class Kind(ABC):
+    """What the values of a column are. A new kind is a class in a file of its own.
+
+    Attributes:
+        aliases: names that sources give to such columns.
+        limit_bytes: longest admissible value, in bytes of UTF-8; None where there is no limit.
+        files: the files of a folder per class that hold its values; None where none does.
+        names_classes: whether the folders of a folder per class are named by its values.
+        keeps_rows_together: whether rows of one value stay on one side of a split.
+        by_path: whether a user may name a file, as a `str`, where a value is asked for.
+        slow: whether parsing takes long, so that the other columns are checked before.
+    """
+
+    aliases: ClassVar[tuple[str, ...]] = ()
+    limit_bytes: ClassVar[int | None] = None
+    files: ClassVar[Files | None] = None
+    names_classes: ClassVar[bool] = False
+    keeps_rows_together: ClassVar[bool] = False
+    by_path: ClassVar[bool] = False
+    slow: ClassVar[bool] = False
+
+    @abstractmethod
+    def parse(self, column: RawColumn) -> Sequence[Any]:
+        """Check the values of a column and bring them to their form.
+
+        Args:
+            column: the values as the reader found them.
+
+        Returns:
+            A value for each row, None where it is missing.
+
+        Raises:
+            UserError: a value is none of this kind; names row and remedy.
+        """
+
+    def sees(self, field: str) -> bool:
+        """Whether `parse` wants a field of the source that no column is read from."""
+        return False
+
+    def is_value(self, value: Any) -> bool:
+        """Whether a row that is passed in from Python is one value by itself, not several."""
+        return not isinstance(value, Mapping | tuple | list)
+
+    def place(self, value: Any) -> str | None:
+        """What to call a row that is one raw value by itself; None for its number."""
+        return None
+
+    def read_file(self, path: Path) -> Any:
+        """The raw value in one of `files`: its text, unless a kind reads it otherwise.
+
+        Raises:
+            UserError: the file cannot be read.
+        """
+        with open_text(path) as stream:
+            content = stream.read()
+        check_decoded(content, path, str(path))
+        return content
+
+    def corpus(self, path: Path, is_header: Callable[[Sequence[str]], bool]) -> Corpus | None:
+        """Read a corpus that is laid out in a way that this kind knows.
+
+        Args:
+            path: a folder, or a file with the suffix of a table.
+            is_header: whether some fields name a column of this kind, as those of a header do.
+
+        Returns:
+            What it holds, or None where it is no such corpus.
+
+        Raises:
+            UserError: it is one, and something in it is malformed.
+        """
+        return None
+
+    def tfds(self, feature: Any) -> Collector:
+        """What takes the values of a feature of TensorFlow Datasets."""
+        return Collector()
+
+    def digest(self, value: Any, update: Update) -> None:
+        """Feed the content of a checked value into a hash.
+
+        Args:
+            value: what `parse` made.
+            update: takes bytes; it tells each call from the next, so that none need hold its size.
+        """
+        feed(value, update)

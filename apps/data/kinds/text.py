@@ -1,0 +1,80 @@
+"""Free text."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+from apps.data.columns import Column
+from apps.data.kind import Collector, Files, Kind
+from apps.data.raw import RawColumn
+
+_SURROGATE = re.compile("[\ud800-\udfff]")
+# What manifests of NeMo, Common Voice, Hugging Face and TFDS call the words of a recording.
+_TRANSCRIPT_ALIASES = ("text", "sentence", "transcription", "normalized_text")
+
+
+def text(
+    *, required: bool = True, aliases: Iterable[str] = (), limit_bytes: int | None = None
+) -> Column:
+    """A column of free text, kept as it stands; an empty or missing one becomes `""`."""
+    return Column(Text(), required, tuple(aliases), limit_bytes)
+
+
+def transcript(*, required: bool = True) -> Column:
+    """The words of a recording: free text, under the names that speech corpora give it."""
+    return text(required=required, aliases=_TRANSCRIPT_ALIASES)
+
+
+@dataclass(frozen=True)
+class Text(Kind):
+    """Free text; values are `str`."""
+
+    limit_bytes: ClassVar[int] = 1 << 20
+    files: ClassVar[Files] = Files((".txt",), "texts")
+
+    def parse(self, column: RawColumn) -> Sequence[str]:
+        def form(value: Any) -> str:
+            if not isinstance(value, str):
+                raise ValueError(f"is of type {type(value).__name__}, not a text; make it a string")
+            return checked_text(value, column.limit_bytes, "split it into several rows")
+
+        return ["" if value is None else value for value in column.each(form)]
+
+    def tfds(self, feature: Any) -> Collector:
+        """Texts; classes by their names, a sequence of them with spaces between."""
+        names = getattr(getattr(feature, "feature", None), "names", None)
+        if names is not None:
+            return Collector(lambda numbers: " ".join(names[number] for number in numbers))
+        return class_names(feature)
+
+
+def checked_text(value: str, limit_bytes: int | None, remedy: str) -> str:
+    """The text itself.
+
+    Raises:
+        ValueError: it is not Unicode, or longer than the limit, for which there is the remedy.
+    """
+    if not value.isascii() and _SURROGATE.search(value):
+        raise ValueError(
+            "has half of a surrogate pair (\\ud800 to \\udfff), "
+            "which is not Unicode text; write the whole pair or remove it"
+        )
+    # A character takes at most 4 bytes, and counting characters costs nothing.
+    if limit_bytes is not None and 4 * len(value) > limit_bytes:
+        size = len(value.encode())
+        if size > limit_bytes:
+            raise ValueError(
+                f"has {size:,} bytes, more than the limit of {limit_bytes:,}; {remedy}"
+            )
+    return value
+
+
+def class_names(feature: Any) -> Collector:
+    """Takes the numbers of classes as their names, None where one is negative; others as is."""
+    names = getattr(feature, "names", None)
+    if names is None:
+        return Collector()
+    return Collector(lambda number: names[number] if number >= 0 else None)

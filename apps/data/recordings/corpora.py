@@ -1,0 +1,134 @@
+"""Readers of transcribed speech as corpora lay it out: LJSpeech and LibriSpeech."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from apps.data.files import check_decoded, explained, open_text
+from apps.data.kind import Corpus
+from apps.data.recordings.decoding import SUFFIXES
+from apps.errors import UserError
+
+_METADATA = "metadata.csv"
+_WAVS = "wavs"
+_TRANSCRIPTS = ".trans.txt"
+
+
+def find_corpus(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Corpus | None:
+    """Read a corpus of either layout.
+
+    Args:
+        path: a folder, or a file with the suffix of a table.
+        is_header: whether some fields name the recordings, as those of a header do.
+
+    Returns:
+        Unchecked values of `audio`, `transcript` and, as far as the layout has it, `speaker`; None
+        where it is no such corpus.
+
+    Raises:
+        UserError: a row is malformed.
+    """
+    metadata = _find_ljspeech(path, is_header)
+    if metadata is not None:
+        return _read_ljspeech(metadata)
+    transcripts = _find_librispeech(path)
+    return _read_librispeech(path, transcripts) if transcripts else None
+
+
+def _find_ljspeech(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Path | None:
+    """The metadata of a corpus laid out as LJSpeech, None where it is none: `metadata.csv` beside
+    a folder `wavs/`, or a file there that was named, whose first line is two or three fields
+    between bars and no header."""
+    metadata = path / _METADATA if path.is_dir() else path
+    if not metadata.is_file() or not (metadata.parent / _WAVS).is_dir():
+        return None
+    with open_text(metadata) as lines:
+        fields = next((line.strip().split("|") for line in lines if line.strip()), [])
+    return metadata if len(fields) in (2, 3) and not is_header(fields) else None
+
+
+def _read_ljspeech(metadata: Path) -> Corpus:
+    """Read rows `ID|text|normalised text` or `ID|text`; the recording is `wavs/ID.wav`.
+
+    There is no header, quotes are plain characters, and the normalised text is taken where there
+    is one.
+    """
+    wavs = _Recordings(metadata.parent / _WAVS)
+    audio: list[Path] = []
+    transcripts: list[str] = []
+    places: list[str] = []
+    for line, text, place in _lines(metadata):
+        identity, *texts = text.split("|")
+        if len(texts) not in (1, 2):
+            raise UserError(
+                f"{place} (line {line}) has {len(texts) + 1} fields between bars; "
+                "write ID|text|normalised text"
+            )
+        audio.append(wavs[identity.strip()])
+        transcripts.append(texts[-1] if texts[-1].strip() else texts[0])
+        places.append(place)
+    fields: dict[str, Sequence[Any]] = {"audio": audio, "transcript": transcripts}
+    return Corpus(fields, places, metadata, "LJSpeech's layout")
+
+
+def _find_librispeech(folder: Path) -> list[Path]:
+    """The files `*.trans.txt` anywhere under a folder, sorted; none where it is another layout."""
+    if not folder.is_dir():
+        return []
+    with explained(folder):
+        return sorted(folder.rglob(f"*{_TRANSCRIPTS}"))
+
+
+def _read_librispeech(folder: Path, transcripts: Sequence[Path]) -> Corpus:
+    """Read rows `ID text`; the recording `ID.flac`, or another format, lies beside the file.
+
+    The files are `SPEAKER-CHAPTER.trans.txt`; the speaker is what comes before the dash, or the
+    folder of a file whose name has none. Row 1 is the first of its file.
+    """
+    fields: dict[str, list] = {"audio": [], "transcript": [], "speaker": []}
+    places: list[str] = []
+    for file in transcripts:
+        beside = _Recordings(file.parent, missing=".flac")
+        speaker, dash, _ = file.name.removesuffix(_TRANSCRIPTS).partition("-")
+        for _, text, place in _lines(file):
+            identity, _, words = text.partition(" ")
+            fields["audio"].append(beside[identity])
+            fields["transcript"].append(words.strip())
+            fields["speaker"].append(speaker if dash else file.parent.name)
+            places.append(place)
+    return Corpus(fields, places, folder, "LibriSpeech's layout")
+
+
+class _Recordings:
+    """The audio files of a folder by their names without suffix."""
+
+    def __init__(self, folder: Path, missing: str = ".wav") -> None:
+        self._folder, self._missing = folder, missing
+        with explained(folder):
+            self._names = {
+                path.stem: path
+                for path in sorted(folder.iterdir(), reverse=True)
+                if path.suffix.lower() in SUFFIXES
+            }
+
+    def __getitem__(self, identity: str) -> Path:
+        """The file of an ID with or without suffix; one that is missing by its expected name."""
+        whole = self._folder / identity
+        if whole.suffix.lower() in SUFFIXES:
+            return whole
+        return self._names.get(identity, self._folder / f"{identity}{self._missing}")
+
+
+def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
+    """Lines that are not blank, each with its number before it and its place after it."""
+    row = 0
+    with open_text(path) as stream:
+        for number, line in enumerate(stream, 1):
+            text = line.strip()
+            if text:
+                row += 1
+                place = f"{path} row {row}"
+                check_decoded(text, path, place)
+                yield number, text, place

@@ -1,0 +1,144 @@
+"""Which rows make up a batch, and to what length it is padded."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+_BATCHES_IN_POOL = 100
+
+
+class Batch(NamedTuple):
+    """What a step of training, or of measuring, is made of.
+
+    Attributes:
+        rows: `(batch,)` int64, numbers of the view's units; -1 where a row of the batch is empty.
+        length: steps to which the main sequence of every row is padded.
+        begins: `(batch,)` bool, rows whose carried state starts anew; None where none is carried.
+    """
+
+    rows: np.ndarray
+    length: int
+    begins: np.ndarray | None = None
+
+
+@dataclass(frozen=True)
+class LengthBuckets:
+    """The lengths to which batches are padded: few, since XLA and cuDNN prepare for each anew.
+
+    Attributes:
+        boundaries: rising lengths, in steps.
+    """
+
+    boundaries: tuple[int, ...]
+
+    @classmethod
+    def up_to(
+        cls, longest: int, *, shortest: int = 16, ratio: float = 1.25, multiple: int = 8
+    ) -> LengthBuckets:
+        """Lengths each of which is about `ratio` times the one before.
+
+        Args:
+            longest: steps of the longest row; the last boundary is the least that holds it.
+            shortest: the first boundary, in steps.
+            ratio: bounds what is padded beyond the longest row of a batch.
+            multiple: every boundary is a multiple of it, which suits vector units.
+        """
+        top = max(1, -(-longest // multiple)) * multiple
+        boundaries: list[int] = []
+        boundary = shortest
+        while boundary < top:
+            boundaries.append(boundary)
+            boundary = max(boundary + multiple, round(boundary * ratio / multiple) * multiple)
+        return cls((*boundaries, top))
+
+    def padded(self, lengths: np.ndarray) -> np.ndarray:
+        """The least boundary that holds each length.
+
+        Args:
+            lengths: `(rows,)` in steps, none above the last boundary.
+
+        Returns:
+            `(rows,)` int64 in steps.
+        """
+        return np.asarray(self.boundaries, np.int64)[np.searchsorted(self.boundaries, lengths)]
+
+
+def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[Batch]:
+    """Shuffled batches of rows of like length, a pure function of its arguments.
+
+    Random pools of rows are ordered by padded length, cut into batches, and all batches are
+    shuffled. Rows of one padded length stay in random order, so that epochs differ although a
+    small data set is a single pool. An epoch is resumed by leaving out the batches already seen.
+
+    Args:
+        lengths: `(rows,)` in steps.
+        batch_size: rows in a batch; the rest makes one smaller batch.
+        seed: not negative.
+        epoch: from 0.
+
+    Returns:
+        Batches that hold every row exactly once.
+    """
+    random = np.random.default_rng([seed, epoch])
+    padded = _buckets(lengths).padded(lengths)
+    order = random.permutation(len(lengths))
+    pool_size = batch_size * _BATCHES_IN_POOL
+    batches: list[Batch] = []
+    for start in range(0, len(order), pool_size):
+        pool = order[start : start + pool_size]
+        pool = pool[np.argsort(padded[pool], kind="stable")]
+        batches += _cut(pool, padded, batch_size)
+    return [batches[i] for i in random.permutation(len(batches))]
+
+
+def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[Batch]:
+    """Batches for evaluation: longest rows first, so that memory runs out at once or never.
+
+    Args:
+        lengths: `(rows,)` in steps.
+        batch_size: rows in a batch; the rest makes one smaller batch.
+
+    Returns:
+        Batches that hold every row exactly once; `in_order` undoes their order.
+    """
+    padded = _buckets(lengths).padded(lengths)
+    return _cut(np.argsort(-np.asarray(lengths), kind="stable"), padded, batch_size)
+
+
+def in_order(batches: Sequence[Batch], outputs: Sequence[np.ndarray]) -> np.ndarray:
+    """Put outputs back into the order of the rows.
+
+    Args:
+        batches: as made by `sorted_batches` or `epoch_batches`, at least one.
+        outputs: for each batch `(batch, …)`.
+
+    Returns:
+        `(rows, …)`.
+    """
+    order = np.argsort(np.concatenate([batch.rows for batch in batches]))
+    return np.concatenate(outputs)[order]
+
+
+def padding_share(lengths: np.ndarray, batches: Sequence[Batch]) -> float:
+    """Fraction of all steps in the batches that are padding.
+
+    Args:
+        lengths: `(rows,)` in steps.
+        batches: over those rows.
+    """
+    steps = sum(len(batch.rows) * batch.length for batch in batches)
+    used = sum(int(np.asarray(lengths)[batch.rows].sum()) for batch in batches)
+    return 1.0 - used / steps if steps else 0.0
+
+
+def _buckets(lengths: np.ndarray) -> LengthBuckets:
+    return LengthBuckets.up_to(int(max(lengths, default=0)))
+
+
+def _cut(order: np.ndarray, padded: np.ndarray, batch_size: int) -> list[Batch]:
+    parts = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
+    return [Batch(part, int(padded[part].max())) for part in parts]

@@ -1,0 +1,44 @@
+"""A finished run as the Python API gives it: measured, asked, reported and exported."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from apps import environment
+from apps.export.saved_model import export_version
+from apps.training.run import FinishedRun
+
+
+class Run(FinishedRun):
+    """A trained model with its configuration and baselines, independent of its training data.
+
+    Args:
+        folder: a run folder whose training has finished.
+
+    Raises:
+        UserError: the folder is not a run, or its training has not finished.
+    """
+
+    def export(
+        self,
+        base: str | os.PathLike[str] = "saved_models",
+        *,
+        onnx: bool = False,
+        log: Callable[[str], None] | None = None,
+    ) -> Path:
+        """Write the next version of the SavedModel, put through the gate before it appears.
+
+        Args:
+            base: the folder of all models.
+            onnx: also write `assets.extra/model.onnx`, with what it needs beside it.
+            log: takes progress lines; standard error unless given.
+
+        Returns:
+            The folder of the version, `base/APPLICATION/N`.
+
+        Raises:
+            UserError: the gate refuses the version, or it cannot be written.
+        """
+        return export_version(self, base, onnx=onnx, log=log or environment.say)

@@ -1,0 +1,158 @@
+"""Metrics from the statistics of units: outputs are looked at batch by batch and never kept."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from apps.answers import answers as as_python
+from apps.application import Application
+from apps.components import Baseline, Task
+from apps.data import Examples, View
+from apps.report.bootstrap import bootstrap_interval
+from apps.training.prediction import Predicted, Predictor
+
+# A decoder's weights are chosen by the first of the validation units.
+_UNITS_TO_CHOOSE_BY = 300
+BLOCK = "block"
+
+Statistics = dict[str, np.ndarray]
+Metrics = dict[str, float | None]
+
+
+@dataclass
+class Collected:
+    """Statistics of a view's units, gathered in the order in which batches come."""
+
+    _units: list[np.ndarray] = field(default_factory=list)
+    _parts: list[Statistics] = field(default_factory=list)
+
+    def add(self, units: np.ndarray, statistics: Statistics) -> None:
+        """Take those of a batch."""
+        self._units.append(units)
+        self._parts.append(statistics)
+
+    def in_order(self) -> Statistics:
+        """Arrays `(units, …)` in the order of the units."""
+        order = np.argsort(np.concatenate(self._units), kind="stable")
+        return {
+            name: np.concatenate([part[name] for part in self._parts])[order]
+            for name in self._parts[0]
+        }
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What a view's units were found to be.
+
+    Attributes:
+        statistics: of the model's answers.
+        decoders: of other ways to make answers of its outputs, by name.
+        answers: Python values of the units that were asked for, by number.
+    """
+
+    statistics: Statistics
+    decoders: Mapping[str, Statistics]
+    answers: Mapping[int, dict[str, Any]]
+
+
+def provisional_metrics(
+    application: Application, predictor: Predictor, view: View, truth: np.ndarray | None
+) -> dict[str, float]:
+    """Metrics after an epoch, without a search that takes long."""
+    task, found = application.task, Collected()
+    for predicted in predictor(view):
+        answered = task.provisional(predicted.outputs)
+        found.add(predicted.units, task.statistics(_with_truth(predicted, truth), answered))
+    return task.measure(found.in_order())
+
+
+def measured(
+    application: Application,
+    predictor: Predictor,
+    view: View,
+    truth: np.ndarray | None,
+    wanted: int = 0,
+) -> Measured:
+    """Statistics of the final model, and of its other decoders.
+
+    Args:
+        application: its model is final.
+        predictor: of it.
+        view: the units, with targets.
+        truth: as the task gives it for them.
+        wanted: of so many units, from the first on, answers are kept.
+    """
+    task = application.task
+    others = task.decoders()
+    found, decoded = Collected(), {name: Collected() for name in others}
+    kept: dict[int, dict[str, Any]] = {}
+    for predicted in predictor(view):
+        units, outputs = predicted.units, predicted.outputs
+        batch = _with_truth(predicted, truth)
+        answer = _Once(predictor, outputs)
+        found.add(units, task.statistics(batch, task.answered(outputs, answer)))
+        for name, decode in others.items():
+            decoded[name].add(units, task.statistics(batch, decode(outputs)))
+        if (units < wanted).any():
+            rows = as_python(answer(), len(units))
+            kept.update((int(u), row) for u, row in zip(units, rows, strict=True) if u < wanted)
+    return Measured(found.in_order(), {name: one.in_order() for name, one in decoded.items()}, kept)
+
+
+def calibrate(application: Application, predictor: Predictor, units: Examples) -> None:
+    """Let the task choose what it chooses by validation units, if it chooses anything."""
+    if type(application.task).calibrate is Task.calibrate:
+        return
+    first = units.select(range(min(len(units), _UNITS_TO_CHOOSE_BY)))
+    truth = application.task.truth(first)
+    batches = list(predictor(application.view(first)))
+    if truth is not None:
+        truth = truth[np.concatenate([batch.units for batch in batches])]
+    application.task.calibrate([batch.outputs for batch in batches], truth)
+
+
+def metrics_of(task: Task, statistics: Statistics) -> Metrics:
+    """The metrics, None where one is undefined."""
+    return finite(task.measure(statistics))
+
+
+def intervals_of(task: Task, statistics: Statistics, units: Examples, seed: int) -> dict[str, Any]:
+    """Bootstrap intervals of the metrics; units of one block are drawn together."""
+    blocks = None
+    if BLOCK in units:
+        blocks = np.unique(np.asarray(units[BLOCK]), return_inverse=True)[1].reshape(-1)
+    return bootstrap_interval(task.measure, statistics, seed=seed, blocks=blocks)
+
+
+def baseline_metrics(task: Task, baseline: Baseline, units: Examples) -> Metrics:
+    """The metrics of what a baseline answers."""
+    return metrics_of(task, task.statistics_of(baseline, units))
+
+
+def finite(metrics: Mapping[str, float]) -> Metrics:
+    """The metrics as JSON holds them: None where a figure is not finite."""
+    return {name: value if math.isfinite(value) else None for name, value in metrics.items()}
+
+
+class _Once:
+    """Answers of a batch of outputs, made when they are first asked for."""
+
+    def __init__(self, predictor: Predictor, outputs: Any) -> None:
+        self._predictor, self._outputs = predictor, outputs
+        self._answers: dict[str, np.ndarray] | None = None
+
+    def __call__(self) -> dict[str, np.ndarray]:
+        if self._answers is None:
+            self._answers = self._predictor.answers(self._outputs)
+        return self._answers
+
+
+def _with_truth(predicted: Predicted, truth: np.ndarray | None) -> dict[str, np.ndarray]:
+    if truth is None:
+        return predicted.batch
+    return {**predicted.batch, "truth": truth[predicted.units]}
