@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 import apps
 from apps.commands import deploying, streaming, training
-from apps.commands.process import Parser, run_command
+from apps.process import Parser, run_command
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -68,7 +68,9 @@ def _python(array: np.ndarray) -> Any:
             decoded[place] = _text(text)
         return decoded.tolist()
     if array.dtype.kind == "f" and not np.isfinite(array).all():
-        return np.where(np.isfinite(array), array.astype(object), None).tolist()
+        values = array.astype(np.object_)
+        values[~np.isfinite(array)] = None
+        return values.tolist()
     return array.tolist()
 
 

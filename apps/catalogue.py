@@ -3,12 +3,9 @@
 from __future__ import annotations
 
 import importlib
-from typing import TYPE_CHECKING, NamedTuple
+from typing import Any, NamedTuple
 
 from apps.errors import UserError, nearest
-
-if TYPE_CHECKING:
-    from apps.application import Application
 
 
 class Entry(NamedTuple):
@@ -25,8 +22,8 @@ APPLICATIONS = {
 }
 
 
-def load(name: str) -> type[Application]:
-    """The class of an application.
+def load(name: str) -> Any:
+    """The class of an application, a subclass of `apps.application.Application`.
 
     Raises:
         UserError: there is none of that name; the nearest is suggested.

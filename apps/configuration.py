@@ -189,7 +189,7 @@ class StackConfig(ApplicationConfig):
 def _range(kind: type[Options], name: str) -> Range:
     """The range that the class's field of that name has, or changes of one that it inherits."""
     owner = next(one for one in kind.__mro__ if name in vars(one).get("__annotations__", {}))
-    metadata = owner.__dataclass_fields__[name].metadata
+    metadata = vars(owner)["__dataclass_fields__"][name].metadata
     if _CHANGES not in metadata:
         return metadata.get(_RANGE, Range())
     rest = kind.__mro__[kind.__mro__.index(owner) + 1 :]

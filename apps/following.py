@@ -1,4 +1,4 @@
-"""What a stream consists of: chunks that an input cuts, decisions that a task draws from answers."""
+"""What a stream is made of: chunks that an input cuts, decisions that a task draws."""
 
 from __future__ import annotations
 

@@ -6,7 +6,7 @@ import statistics
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from apps.streams.detection import Detection
+from apps.tasks.detection import Detection
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import math
 import shutil
@@ -19,26 +20,15 @@ from points import drawn
 
 import apps
 from apps import catalogue
+from apps.answers import answers
 from apps.application import Application
 from apps.data import Examples
 from apps.layers.doctor import diagnose_file, diagnose_model
-from apps.serving.client.values import answers
+from apps.run import Run
 from apps.serving.local import LocalModel
-from apps.training.prediction import predict
-from apps.training.run import Run
+from apps.training.prediction import outputs_of
 from tuning.space import Space
 
-ROWS = 120
-# Beside the settings that make any training small.
-SMALL = {
-    "channels": 4,
-    "attention": 8,
-    "beam": 4,
-    "bands": 20,
-    "sample_rate": 8000,
-    "language_weight": 0.5,
-    "word_bonus": 1.0,
-}
 FILES = {
     "config.json",
     "metrics.json",
@@ -56,10 +46,8 @@ import sys
 import keras
 import numpy as np
 import tensorflow as tf
-from apps import catalogue
 
-name, file, rows, target = sys.argv[1:]
-catalogue.load(name)
+file, rows, target = sys.argv[1:]
 served = keras.models.load_model(file, compile=False)
 with np.load(rows) as arrays:
     raw = {name: tf.constant(arrays[name]) for name in arrays.files}
@@ -92,7 +80,30 @@ def flat(value: Any) -> list[Any]:
 def answered(application: Application, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """What the served model says of raw inputs."""
     given = {name: tf.constant(values) for name, values in raw.items()}
-    return {name: value.numpy() for name, value in application.serve(**given).items()}
+    return {name: value.numpy() for name, value in application.served(given).items()}
+
+
+def streamed(application: Application, raw: Mapping[str, np.ndarray], cuts: list[int]) -> Any:
+    """What `step` says of one raw input that is cut into chunks: lists joined, counts added."""
+    states = {
+        name: tf.zeros([1, *spec.shape[1:]], spec.dtype)
+        for name, spec in application.stream_states().items()
+    }
+    found: dict[str, Any] = {}
+    for start, stop in itertools.pairwise(cuts):
+        chunk = {
+            name: tf.constant(v[:, start:stop]) if v.ndim > 1 else tf.constant([stop - start])
+            for name, v in raw.items()
+        }
+        out = {k: v.numpy() for k, v in application.step(**chunk, **states).items()}
+        states = {name: tf.constant(out.pop(name)) for name in states}
+        real = next((int(out[name][0]) for name in ("steps", "counts") if name in out), None)
+        for name, value in out.items():
+            if name.startswith("partial"):
+                continue
+            part = value[0, :real].tolist() if value.ndim > 1 else value[0]
+            found[name] = found[name] + part if name in found else part
+    return found
 
 
 def assert_same_answers(one: Any, other: Any) -> None:
@@ -111,14 +122,24 @@ class ApplicationContract:
     def kind(self, request: pytest.FixtureRequest) -> type[Application]:
         return catalogue.load(request.param)
 
+    @staticmethod
+    def imports(kind: type[Application]) -> str:
+        """What a fresh process runs to have the application imported."""
+        return f"from apps import catalogue; catalogue.load({kind.name!r})"
+
     @pytest.fixture(scope="class")
-    def settings(self, kind: type[Application], small: Mapping[str, Any]) -> dict[str, Any]:
-        every = {**small, **SMALL}
-        return {key: value for key, value in every.items() if key in kind.Config.defaults()}
+    def settings(self, kind: type[Application]) -> dict[str, Any]:
+        return dict(kind.tiny().settings)
 
     @pytest.fixture(scope="class")
     def rows(self, kind: type[Application]) -> Examples:
-        return kind.sample(0).select(range(ROWS))
+        return kind.tiny().examples
+
+    @pytest.fixture(scope="class")
+    def units(self, rows: Examples, run: Run) -> Examples:
+        """What the rows are to the trained model: themselves, or windows of them."""
+        application = run.application
+        return application.input.units(application.check(rows, learning=False))
 
     @pytest.fixture(scope="class")
     def run(
@@ -164,7 +185,7 @@ class ApplicationContract:
                 assert isinstance(defaults[span.per], int), key
 
     def test_metrics_are_those_it_names_for_every_baseline_too(self, run: Run) -> None:
-        names = set(run.application.metrics)
+        names = {metric.name for metric in run.application.task.metrics}
         assert set(run.metrics["metrics"]) == names
         assert run.application.objective in names
         assert run.metrics["baselines"]
@@ -189,12 +210,12 @@ class ApplicationContract:
             np.testing.assert_array_equal(one.numpy(), other.numpy())
         for part in ("metrics", "interval", "baselines", "best"):
             assert run.metrics[part] == again.metrics[part]
-        assert run.predict(records(rows)[:5]) == again.predict(records(rows)[:5])
+        assert run.predict(records(rows)) == again.predict(records(rows))
 
     def test_file_gives_equal_answers_in_a_fresh_process(
-        self, kind: type[Application], rows: Examples, run: Run, tmp_path: Path
+        self, kind: type[Application], units: Examples, run: Run, tmp_path: Path
     ) -> None:
-        raw = run.application.raw(rows.select(range(9)))
+        raw = run.application.raw(units.select(range(9)))
         rows_of_texts: dict[str, Any] = {
             name: v.astype("U") if v.dtype == object else v for name, v in raw.items()
         }
@@ -203,8 +224,7 @@ class ApplicationContract:
             [
                 sys.executable,
                 "-c",
-                ANSWER_FROM_FILE,
-                kind.name,
+                f"{self.imports(kind)}\n{ANSWER_FROM_FILE}",
                 *(str(p) for p in (run.files.model, tmp_path / "rows.npz", tmp_path / "a.npz")),
             ],
             check=True,
@@ -218,23 +238,41 @@ class ApplicationContract:
         for name, value in served.items():
             assert_same_answers(fresh[name], value)
 
-    def test_raw_input_and_prepared_tensors_agree(self, rows: Examples, run: Run) -> None:
-        few = rows.select(range(9))
-        served = answers(answered(run.application, run.application.raw(few)), len(few))
-        for one, other in zip(run.predict(records(few)), served, strict=True):
+    def test_raw_input_and_prepared_tensors_agree(
+        self, rows: Examples, units: Examples, run: Run
+    ) -> None:
+        application, count = run.application, len(units)
+        served = answers(answered(application, application.raw(units)), count)
+        for one, other in zip(run.predict(records(rows)), served, strict=True):
             assert set(one) == set(other)
             assert_same_answers(one, other)
 
     def test_an_answer_does_not_hang_on_the_rest_of_its_batch(
-        self, rows: Examples, run: Run
+        self, units: Examples, run: Run
     ) -> None:
         application = run.application
-        together = application.prepare(rows, targets=False)
-        outputs = predict(application, together)
-        assert len(set(together.lengths)) > 1
-        for row in (int(together.lengths.argmin()), int(together.lengths.argmax())):
-            alone = predict(application, application.prepare(rows.select([row]), targets=False))
-            np.testing.assert_allclose(alone[0], outputs[row], atol=1e-5)
+        together = application.view(units, targets=False)
+        outputs = outputs_of(application, together)
+        for row in {int(together.lengths.argmin()), int(together.lengths.argmax())}:
+            alone = outputs_of(application, application.view(units.select([row]), targets=False))
+            size = min(len(alone[0]), len(outputs[row]))
+            np.testing.assert_allclose(alone[0][:size], outputs[row][:size], atol=1e-5)
+
+    def test_a_stream_in_chunks_says_what_it_says_in_one(self, run: Run, units: Examples) -> None:
+        application = run.application
+        if not application.stream_states():
+            pytest.skip(f"{application.name} does not stream with its tiny settings")
+        raw = application.raw(units.select([0]))
+        size = max(value.shape[1] for value in raw.values() if value.ndim > 1)
+        cuts = sorted({0, size, *np.random.default_rng(0).integers(0, size, 12).tolist()})
+        whole, parts = (streamed(application, raw, cut) for cut in ([0, size], cuts))
+        assert whole
+        assert set(parts) == set(whole)
+        for name, value in whole.items():
+            if np.asarray(value).dtype.kind == "f":
+                np.testing.assert_allclose(parts[name], value, atol=1e-5)
+            else:
+                assert parts[name] == value, name
 
     def test_every_lstm_reaches_cudnn(self, run: Run) -> None:
         diagnoses = diagnose_model(run.model)
@@ -250,15 +288,16 @@ class ApplicationContract:
         deepest = max(settings, key=lambda point: point["depth"])
         for point in (settings[0], deepest):
             application = kind(kind.Config.from_values(point))
-            application.learn(application.check(rows, learning=True))
-            diagnoses = diagnose_model(application.build())
+            checked = application.check(rows, learning=True)
+            application.compose(application.input.units(checked))
+            diagnoses = diagnose_model(application.model)
             assert len(diagnoses) >= point["depth"]
             assert [d.layer for d in diagnoses if not d.cudnn] == []
 
     def test_data_without_a_column_is_refused_before_anything_is_written(
         self, kind: type[Application], rows: Examples, tmp_path: Path
     ) -> None:
-        needed = [name for name, column in kind.columns.items() if column.required]
+        needed = [name for name, column in kind.columns().items() if column.required]
         for missing in needed:
             lacking = [{k: v for k, v in r.items() if k != missing} for r in records(rows)]
             with pytest.raises(apps.UserError, match=f"'{missing}'"):
@@ -277,8 +316,9 @@ class ApplicationContract:
     def test_exported_version_answers_as_the_run_does(
         self, rows: Examples, run: Run, version: Path
     ) -> None:
-        few = records(rows.select(range(9)))
-        inputs = [{name: row[name] for name in run.application.inputs} for row in few]
+        few = records(rows)
+        names = [*run.application.input.columns, *run.application.input.attributes]
+        inputs = [{name: row[name] for name in names if name in row} for row in few]
         ours = run.predict(few)
         for answer, served in zip(ours, LocalModel(version).predict(inputs), strict=True):
             assert set(answer) == set(served)
@@ -290,20 +330,20 @@ class ApplicationContract:
         assert all(d.cudnn and d.cpu == "BlockLSTMV2" for d in diagnoses)
 
     def test_onnx_file_agrees_on_rows_that_it_was_not_compared_on(
-        self, rows: Examples, run: Run, version: Path
+        self, units: Examples, run: Run, version: Path
     ) -> None:
-        prepared = run.application.prepare(rows, targets=False)
-        numbers = np.arange(len(rows))
-        batch = prepared.fetch(numbers, int(prepared.lengths.max()))
+        raw = {k: tf.constant(v) for k, v in run.application.raw(units).items()}
+        batch = run.application.input.prepare(raw)
         file = version / "assets.extra" / "model.onnx"
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         names = [tensor.name for tensor in session.get_inputs()]
         assert set(names) == {tensor.name for tensor in run.model.inputs}
-        (outputs,) = session.run(None, {name: batch[name] for name in names})
-        for output, ours in zip(outputs, predict(run.application, prepared), strict=True):
-            np.testing.assert_allclose(output[: len(ours)], ours, atol=1e-5)
+        (outputs,) = session.run(None, {name: np.asarray(batch[name]) for name in names})
+        np.testing.assert_allclose(outputs, run.model(batch), atol=1e-5)
 
-    def test_evaluation_measures_model_and_baselines_alike(self, rows: Examples, run: Run) -> None:
+    def test_evaluation_measures_model_and_baselines_alike(
+        self, rows: Examples, units: Examples, run: Run
+    ) -> None:
         measured = run.evaluate(records(rows))
         names = set(run.metrics["metrics"])
         assert set(measured) - {"decoders"} == {
@@ -314,7 +354,7 @@ class ApplicationContract:
             "baselines",
             "seconds",
         }
-        assert measured["examples"] == ROWS
+        assert measured["examples"] == len(units)
         assert set(measured["baselines"]) == set(run.metrics["baselines"])
         for metrics in [*measured["baselines"].values(), *measured.get("decoders", {}).values()]:
             assert set(metrics) == names
@@ -334,8 +374,7 @@ class ApplicationContract:
         shutil.rmtree(moved / "checkpoints")
         (moved / "report.html").unlink()
         other = apps.load(moved)
-        assert other.predict(records(rows)[:3]) == run.predict(records(rows)[:3])
-        assert other.evaluate(records(rows))["examples"] == ROWS
+        assert other.predict(records(rows)) == run.predict(records(rows))
         assert other.report().read_text(encoding="utf-8").startswith("<!DOCTYPE html>")
         environment = json.loads((moved / "environment.json").read_text())
         assert environment["seed"] == 7

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from tuning.found import Found
 
 environment.prepare()
-# The process that searches opens the GPU too, and must leave its memory to the trials.
+# The process that searches opens the GPU too; this leaves the memory to the trials.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
 
 __all__ = ["UserError", "load", "search"]

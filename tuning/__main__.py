@@ -9,8 +9,8 @@ from collections.abc import Sequence
 
 import tuning
 from apps import environment
-from apps.commands.process import Parser, run_command
 from apps.errors import UserError
+from apps.process import Parser, run_command
 from tuning.arguments import add_arguments, from_options
 
 

@@ -1,4 +1,4 @@
-"""The seconds that a search takes, over all its sessions."""
+"""The seconds that a search has taken, over all its sessions."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import time
 
 
 class Clock:
-    """Counts from when it is made, on top of what earlier sessions took."""
+    """Counts from its construction on; `earlier` is what earlier sessions took."""
 
     def __init__(self) -> None:
         self.earlier = 0.0

@@ -1,4 +1,4 @@
-"""The end of a search: the winner's run finished, measured once, exported."""
+"""The end of a search: the winner's run is finished, measured once and exported."""
 
 from __future__ import annotations
 
@@ -23,11 +23,11 @@ Log = Callable[[str], None]
 
 
 def conclude(folder: SearchFolder, scheduler: LocalScheduler, elapsed: float, log: Log) -> None:
-    """Finish the winner's run and write down the result.
+    """Finish the winner's run and write the result.
 
     Args:
         folder: of the search.
-        scheduler: which has nothing left to hand out.
+        scheduler: of the search; it has nothing left to hand out.
         elapsed: seconds that the search has taken.
         log: takes progress lines.
 
@@ -60,11 +60,11 @@ def measure_and_export(
     export: str | os.PathLike[str] | None,
     log: Log,
 ) -> Found:
-    """Measure the winner on the test source, if it has not been, and export it if that is asked.
+    """Measure the winner on the test source unless that is done, and export it if asked.
 
     Args:
         folder: of a search that has ended.
-        settings: what it was asked for.
+        settings: of the search.
         export: a folder of SavedModels, or None.
         log: takes progress lines.
     """
@@ -93,7 +93,7 @@ def measure_and_export(
 def _finish(
     folder: SearchFolder, scheduler: LocalScheduler, best: Mapping[str, Any], log: Log
 ) -> None:
-    """The winner's run: its first retraining, with baselines and report."""
+    """Make the winner's run of its first retraining, with baselines and report."""
     rows = scheduler.oracle.rows
     name = first_retraining(rows, best["id"]) if best["seeds"] else best["id"]
     source = folder.run(name)
@@ -108,5 +108,6 @@ def _finish(
         run=folder.final,
         resume=True,
         log=log,
-        **job.training(rows[name].accumulation_steps),
+        **job.source,
+        **job.values(rows[name].accumulation_steps),
     )

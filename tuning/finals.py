@@ -1,4 +1,4 @@
-"""The best retrained with fresh seeds, and the time that has to be kept for it."""
+"""Retraining the best with fresh seeds, and keeping time for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from tuning.clock import Clock
 from tuning.record import DEFAULT, TrialRow, ranked
 from tuning.settings import SearchSettings
 
-# Of all minutes: the most that is kept for retraining, for one trial, and for the winner's report.
+# The largest shares of all minutes: for retraining, for one trial, and for the winner's report.
 _MOST_FOR_FINALS = 1 / 3
 _MOST_FOR_A_TRIAL = 0.25
 _FOR_THE_REPORT = 0.05
@@ -17,15 +17,15 @@ _LONGEST_REPORT = 60.0
 
 
 def final_id(trial: str, number: int) -> str:
-    """The id under which a trial is retrained for the n-th time, from 1."""
+    """The id of a trial's n-th retraining, counted from 1."""
     return f"final-{trial}-{number}"
 
 
 class Finals:
-    """Plans the retraining, seed by seed, so that all finalists have met the same seeds.
+    """Plans the retraining seed by seed, so that all finalists meet the same seeds.
 
-    A single score chooses the luckiest of many; the mean over fresh seeds does not. The default
-    configuration always takes part: what wins is no worse than no search.
+    The best single score of many is the luckiest one; a mean over fresh seeds is not. The default
+    configuration always takes part, so that the winner is no worse than no search.
 
     Args:
         settings: how many finalists and seeds, and how many minutes.
@@ -38,18 +38,18 @@ class Finals:
         self.workers = 1
 
     def choose(self, rows: Mapping[str, TrialRow]) -> None:
-        """Fix the finalists: the best trials, and the default; fewer where time is short."""
+        """Choose the finalists: the best trials and the default; fewer where time is short."""
         names, _ = self._affordable(rows, self._left())
-        # Where a round takes longer than expected it is its last training that is cut short, and
-        # that must not be the one which the others have to beat.
+        # A round that takes longer than expected has its last training cut short. That must not be
+        # the default, which the others have to beat.
         self.chosen = sorted(names, key=lambda name: name != DEFAULT)
 
     def next(self, rows: Mapping[str, TrialRow]) -> tuple[str, str] | None:
-        """Id of the next retraining and of the trial that it repeats; None when all are done."""
+        """Ids of the next retraining and of the trial that it repeats; None when all are done."""
         for number in range(1, self._settings.seeds + 1):
             names = {trial: final_id(trial, number) for trial in self.chosen}
             left = {trial: name for trial, name in names.items() if name not in rows}
-            # A round of which only a part is trained compares nothing.
+            # A round that is trained only in part compares nothing.
             if len(left) == len(names) and not self._time_for_round(rows, self.chosen):
                 return None
             for trial, name in left.items():
@@ -57,14 +57,14 @@ class Finals:
         return None
 
     def time_for_another(self, rows: Mapping[str, TrialRow]) -> bool:
-        """Whether the search may begin one more trial and still hold its finals."""
+        """Whether the search can begin one more trial and still have time for its finals."""
         if self._settings.minutes is None:
             return True
         ended = [row.seconds for row in _searched(rows) if row.status != "RUNNING" and row.seconds]
         return self._left_for_search(rows) > max(3.0, 0.5 * min(ended, default=0.0))
 
     def limit(self, rows: Mapping[str, TrialRow], trial: str) -> float:
-        """Seconds that a trial may take, those of the trials that it continues not counted."""
+        """Seconds that a trial may take, without those of the trials that it continues."""
         most = 60.0 * self._settings.trial_minutes
         if self._settings.minutes is None:
             return most
@@ -77,12 +77,12 @@ class Finals:
         left = self._left()
         if not self._settings.seeds or not self._settings.finalists:
             return left
-        # Before the first score nothing is known of what a retraining takes.
+        # Before the first score nobody knows how long a retraining takes.
         if any(row.status == "COMPLETED" for row in rows.values()):
             names, seeds = self._affordable(rows, kept)
             kept = seeds * self._round(rows, names)
-            # New leaders may take longer than those that time was kept for. What is left goes to
-            # as many as it suffices for, and back to the search where it suffices for none.
+            # New leaders may take longer than those before them. Then the rest of the time goes to
+            # as many finalists as it suffices for, or to the search if it suffices for none.
             if kept > left:
                 kept = left if self._affordable(rows, left)[0] else 0.0
         return left - kept
@@ -93,14 +93,14 @@ class Finals:
         return 60.0 * self._settings.minutes - self._closing() - self._clock.elapsed()
 
     def _affordable(self, rows: Mapping[str, TrialRow], seconds: float) -> tuple[list[str], int]:
-        """As many finalists as can meet two seeds, and then as many seeds, as the time allows."""
+        """As many finalists as have time for two seeds, and the number of seeds for these."""
         best = self._best(rows)
         settings = self._settings
         if not settings.seeds:
             return [], 0
         for count in range(min(settings.finalists, len(best)), 0, -1):
             names = best[:count] + [DEFAULT] * (DEFAULT in best[count:])
-            # One alone is compared with nothing.
+            # A single finalist is compared with nothing.
             names = names if len(names) > 1 else best[:2]
             taken = max(self._round(rows, names), 1e-3)
             seeds = int(min(settings.seeds, seconds / taken))
@@ -112,13 +112,13 @@ class Finals:
         return self._left() > 0.9 * self._round(rows, trials)
 
     def _round(self, rows: Mapping[str, TrialRow], trials: Iterable[str]) -> float:
-        """Seconds that one retraining of each is expected to take."""
+        """Expected seconds of one retraining of each."""
         default = rows.get(DEFAULT)
         whole = max((row.epochs for row in rows.values()), default=1)
         total = 0.0
         for trial in trials:
             taken = chain_seconds(rows, trial)
-            # A trial that Hyperband has cut short is retrained in full length.
+            # A trial that Hyperband stopped early is retrained in full length.
             total += taken * max(1.0, whole / max(rows[trial].epochs, 1))
         if not total and default is not None:
             total = default.seconds
@@ -128,7 +128,7 @@ class Finals:
         return min(_LONGEST_REPORT, _FOR_THE_REPORT * 60.0 * (self._settings.minutes or 0.0))
 
     def _best(self, rows: Mapping[str, TrialRow]) -> list[str]:
-        """The best trials, and the default behind them where it is not among them."""
+        """The best trials, followed by the default unless it is among them."""
         best = ranked(_searched(rows), self._settings.maximise)
         went_on = {row.continues for row in rows.values() if row.status == "COMPLETED"}
         names = [row.id for row in best if row.id not in went_on]
@@ -137,14 +137,14 @@ class Finals:
 
 
 def first_retraining(rows: Mapping[str, TrialRow], trial: str) -> str:
-    """Id of the retraining with the lowest number that completed."""
+    """Id of the first retraining that completed."""
     done = [row for row in rows.values() if row.id.startswith(f"final-{trial}-")]
     numbers = [int(row.id.rpartition("-")[2]) for row in done if row.status == "COMPLETED"]
     return final_id(trial, min(numbers))
 
 
 def chain_seconds(rows: Mapping[str, TrialRow], trial: str | None) -> float:
-    """Seconds of a trial and of those that it went on from."""
+    """Seconds of a trial and of those that it continues."""
     total = 0.0
     while trial is not None:
         total += rows[trial].seconds

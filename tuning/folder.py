@@ -1,4 +1,4 @@
-"""The folder of a search: its files, and the lock that lets one process search in it."""
+"""The folder of a search: its files, and the lock that lets only one process search in it."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class SearchFolder:
     """
 
     def __init__(self, path: str | os.PathLike[str]) -> None:
-        # Trials run in other processes, whose working directory may be another one.
+        # Trials run in processes whose working directory may differ.
         self.path = Path(path).absolute()
         self.settings = self.path / SETTINGS
         self.state = self.path / STATE
@@ -53,7 +53,7 @@ class SearchFolder:
     def require_new(self) -> None:
         """Raise UserError unless a search can begin here.
 
-        What a search leaves that was killed before it had begun is in nobody's way.
+        A search that was killed before it had begun leaves files that do not count.
         """
         if self.begun():
             raise UserError(
@@ -71,11 +71,11 @@ class SearchFolder:
             )
 
     def create(self, settings: SearchSettings, rows: Mapping[str, Examples]) -> None:
-        """Make the folder of a search that starts, and lock it; `search.json` comes last.
+        """Make and lock the folder of a new search; `search.json` is written last.
 
         Args:
             settings: what the search is asked for.
-            rows: examples from memory, by the name of the source that they are.
+            rows: examples from memory, by the name of their source.
         """
         self.require_new()
         self.path.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ class SearchFolder:
         self.write_json(self.settings, settings.to_dict())
 
     def _keep(self, file: Path, examples: Examples, columns: Mapping[str, str]) -> None:
-        """Rows from memory as a file, under the user's own names of the columns."""
+        """Write rows from memory to a file, under the user's own names of the columns."""
         names = {name: columns.get(name, name) for name in examples.columns}
         lines = []
         for number, place in enumerate(examples.places):
@@ -98,11 +98,11 @@ class SearchFolder:
         write_atomically(file, lambda stream: stream.writelines(lines))
 
     def rows_of(self, source: str) -> Path:
-        """Where rows of a source are kept that were given in memory."""
+        """The file that keeps the rows of a source that was given in memory."""
         return self.path / f"{source}.jsonl"
 
     def lock(self) -> None:
-        """Keep other processes from searching here for as long as this one lives.
+        """Keep other processes from searching here while this one lives.
 
         Raises:
             UserError: another process searches here.
@@ -131,7 +131,7 @@ class SearchFolder:
 
 
 def new_search_folder(application: str) -> Path:
-    """A path under `searches/` named after the application and the time, not in use."""
+    """An unused path under `searches/`, named after application and time."""
     stem = Path("searches") / f"{application}-{datetime.now():%Y%m%d-%H%M%S}"
     path, number = stem, 2
     while path.exists():
@@ -158,7 +158,7 @@ def read_state(folder: Path) -> dict[str, Any]:
     """The state that an oracle has written.
 
     Raises:
-        UserError: there is none, or it is damaged.
+        UserError: it is missing or damaged.
     """
     state = read_json(folder / STATE)
     if state.get("format") != FORMAT:
@@ -184,5 +184,5 @@ def read_json(file: Path) -> dict[str, Any]:
 
 
 def damaged(file: Path, why: str) -> str:
-    """What to say of a file that cannot be used."""
+    """The message about a file that cannot be used."""
     return f"{file}: damaged ({why}); put a copy of it back, or search anew in another folder"

@@ -13,17 +13,17 @@ from tuning.folder import SearchFolder
 from tuning.record import SearchRecord, read_search
 
 if TYPE_CHECKING:
-    from apps.training.run import Run
+    from apps.run import Run
 
 
 class Found(Mapping[str, Any]):
-    """A search in a folder, as it stands; as a mapping, what `show --json` prints.
+    """A search in a folder as it stands; a mapping with what `show --json` prints.
 
     Args:
         folder: of the search.
 
     Attributes:
-        folder: the same.
+        folder: of the search.
         record: everything that is known of it.
 
     Raises:
@@ -56,7 +56,7 @@ class Found(Mapping[str, Any]):
         """The winner's finished run, ready to predict, measure and export.
 
         Raises:
-            UserError: the search has not come to its end.
+            UserError: the search has not ended.
         """
         import apps
 

@@ -1,4 +1,4 @@
-"""What happens beside the trials: leaderboard, report, TensorBoard, files that nobody needs."""
+"""What happens beside the trials: leaderboard, report, TensorBoard, removal of old checkpoints."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ from tuning.scheduler import LocalScheduler
 from tuning.trials.folder import prune
 
 _EVERY_SECONDS, _SAVE_SECONDS = 1.0, 15.0
-# Of the time of the search, the most that writing the report may take while it runs.
+# Writing the report takes at most this share of the time of a running search.
 _REPORT_SHARE = 0.01
 
 
 class Oversight:
-    """Watches a search from a thread of its own while it runs.
+    """Watches a running search from a thread of its own.
 
     Args:
         folder: of the search.
@@ -53,7 +53,7 @@ class Oversight:
     def __exit__(self, *error: Any) -> None:
         self._stop.set()
         self._thread.join()
-        # An end that was written down a moment ago still belongs on the board and the page.
+        # A trial may have ended since the last look.
         self._page_at = 0.0
         self._try_to_look()
         self._board.__exit__(*error)
@@ -79,17 +79,17 @@ class Oversight:
             self._try_to_look()
 
     def _try_to_look(self) -> None:
-        """Look; what goes wrong there is told, and is no reason to end a search."""
+        """Look; an error in it is reported and does not end the search."""
         try:
             self.look()
         except OSError as error:
-            # A full disk ends the search where the oracle meets it.
+            # On a full disk the oracle ends the search.
             self._board.line(f"{error.filename or self._folder.path}: {error.strerror}")
         except Exception as error:
             self._board.line(f"the report cannot be written: {type(error).__name__}: {error}")
 
     def look(self) -> None:
-        """Show and write down what has changed."""
+        """Show and write what has changed."""
         record = self.record()
         self._board.update(record, self._scheduler.running)
         rows = self._scheduler.oracle.rows
@@ -104,13 +104,13 @@ class Oversight:
             self._prune()
         if ended or self._stop.is_set():
             self._write_page(record)
-        # What was spent since is lost to the budget of minutes when this process is killed.
+        # The minutes since the last save would be spent twice if this process were killed.
         if time.monotonic() - self._saved_at > _SAVE_SECONDS:
             self._saved_at = time.monotonic()
             self._scheduler.oracle.save()
 
     def _prune(self) -> None:
-        """Remove the checkpoints of trials that nobody will go on with."""
+        """Remove the checkpoints of trials that nothing will continue."""
         for name in self._scheduler.oracle.superfluous():
             prune(self._folder.trial(name))
 
@@ -123,7 +123,7 @@ class Oversight:
 
 
 def read_history(run: Path) -> list[dict[str, float]]:
-    """The rows of a run's `history.csv`; none where there is no epoch yet."""
+    """The rows of a run's `history.csv`; none before the first epoch."""
     try:
         with (run / "history.csv").open(encoding="utf-8", newline="") as lines:
             return [

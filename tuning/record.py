@@ -1,4 +1,4 @@
-"""What a search has found so far: what `show`, the terminal and the report read."""
+"""What a search has found so far, for `show`, the terminal and the report."""
 
 from __future__ import annotations
 
@@ -26,17 +26,17 @@ class TrialRow:
         id: `0000` is the default configuration.
         status: `RUNNING`, `COMPLETED` or `FAILED`.
         score: the objective at the best epoch; None unless it completed.
-        values: the searched and given hyperparameters that are active, in the Config's terms.
+        values: the active hyperparameters, searched or given, as the Config has them.
         seconds: spent on it in all.
         reason: why it failed.
         metrics: validation metrics of the best epoch.
         cost: `parameters`, `latency_ms`, `size_mb`, `memory_mb`.
-        epochs: completed in all, those of the trial that it continues included.
+        epochs: completed in all, including those of the trial that it continues.
         accumulation_steps: 2 where batches went through in halves after running out of memory.
         round: of Hyperband's bracket; None with other algorithms.
-        continues: id of the trial whose training this one went on with.
+        continues: id of the trial whose training it goes on with.
         feasible: whether it is within the budget.
-        started, ended: seconds since the search began, pauses left out.
+        started, ended: seconds since the search began, without pauses.
     """
 
     id: str
@@ -61,11 +61,11 @@ class Finalist:
     """A configuration retrained with several seeds.
 
     Attributes:
-        trial: id of the trial it was found by.
+        trial: id of the trial that found it.
         values: its hyperparameters, as in the trial.
-        scores: the objective, one a seed.
+        scores: the objective for each seed.
         mean: of the scores.
-        spread: their standard deviation, with n - 1; 0 for a single one.
+        spread: their standard deviation with n - 1; 0 for a single score.
     """
 
     trial: str
@@ -81,14 +81,14 @@ class SearchRecord:
 
     Attributes:
         settings: what was asked for.
-        trials: in the order in which they began, finals left out.
-        finals: best first; those that had as many seeds as the others.
+        trials: in the order in which they began, without the finals.
+        finals: best first, compared on the seeds that all have met.
         best: the winner: `id`, `score` (mean over the seeds), `spread`, `seeds`, `values`; before
             the finals the best trial with `seeds` 0.
         test: metrics of the winner on the test source, with `interval`, `baselines`.
-        elapsed: seconds that the search has taken, pauses left out.
+        elapsed: seconds that the search has taken, without pauses.
         phase: where it stands.
-        failed_finals: reasons of retrainings that failed.
+        failed_finals: why retrainings failed.
     """
 
     settings: SearchSettings
@@ -101,12 +101,12 @@ class SearchRecord:
     failed_finals: tuple[str, ...] = ()
 
     def leaderboard(self) -> list[TrialRow]:
-        """Completed trials within the budget, best first; of equals the one that began first."""
+        """Completed trials within the budget, best first; equal ones in the order they began."""
         return ranked(self.trials, self.settings.maximise)
 
 
 def ranked(rows: Iterable[TrialRow], maximise: bool) -> list[TrialRow]:
-    """Completed trials within the budget, best first; of equals the one that began first."""
+    """Completed trials within the budget, best first; equal ones in the order they began."""
     sign = -1.0 if maximise else 1.0
     scored = [row for row in rows if row.score is not None and row.feasible]
     return sorted(scored, key=lambda row: (sign * (row.score or 0.0), row.id))
@@ -115,11 +115,11 @@ def ranked(rows: Iterable[TrialRow], maximise: bool) -> list[TrialRow]:
 def retrained(
     rows: Mapping[str, TrialRow], chosen: Iterable[str], maximise: bool
 ) -> list[Finalist]:
-    """Finalists that never failed, with the seeds that all of them have met, best mean first."""
+    """Finalists that never failed, on the seeds that all of them have met, best mean first."""
     met: dict[str, dict[int, float]] = {}
     for trial in chosen:
         found = [row for row in rows.values() if row.id.startswith(f"final-{trial}-")]
-        # What fails with another seed may win by luck alone.
+        # A configuration that fails with another seed could win only by luck.
         if all(row.status != "FAILED" for row in found):
             met[trial] = {
                 int(row.id.rpartition("-")[2]): row.score for row in found if row.score is not None
@@ -144,7 +144,7 @@ def record_of(
     phase: Phase,
     test: Mapping[str, Any] | None = None,
 ) -> SearchRecord:
-    """A record from the rows of all trials, retrainings among them."""
+    """A record from the rows of all trials and retrainings."""
     searched = tuple(row for row in rows.values() if row.id.isdigit())
     finals = tuple(retrained(rows, finalists, settings.maximise))
     record = SearchRecord(
@@ -193,7 +193,7 @@ def read_search(folder: str | os.PathLike[str]) -> SearchRecord:
 
 
 def _best(record: SearchRecord) -> dict[str, Any] | None:
-    """The winner so far: the best mean over the seeds; without finals the best trial."""
+    """The winner so far: the best mean over seeds, or the best trial where there are no finals."""
     by_id = {row.id: row for row in record.trials}
     if record.finals:
         first = record.finals[0]

@@ -1,4 +1,4 @@
-"""Who runs which trial: what workers ask for and report, over KerasTuner's oracle."""
+"""Which worker runs which trial: what workers ask for and report, over KerasTuner's oracle."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from tuning.finals import chain_seconds
 from tuning.settings import SearchSettings
 from tuning.trials.job import Job, Outcome, Progress
 
-# A worker needs the protocol alone, and not the 700 MB of KerasTuner and TensorFlow.
+# A worker needs only the protocol, without the 700 MB of KerasTuner and TensorFlow.
 if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Wait:
-    """Nothing to do now, since the oracle waits for running trials: ask again later."""
+    """There is nothing to do until running trials end: ask again after so many seconds."""
 
     seconds: float = 1.0
 
@@ -31,20 +31,20 @@ class Scheduler(Protocol):
     """What a worker needs of the search it works for."""
 
     def next(self, worker: str) -> Job | Wait | None:
-        """The worker's next trial; the one it has, if it has one; None when the search is over."""
+        """The trial that the worker has, or its next one; None when the search is over."""
 
     def beat(self, worker: str, trial: str, progress: Progress) -> bool:
-        """Tell that the worker lives; False where the trial is no longer its own."""
+        """Report that the worker lives; False if the trial belongs to another one."""
 
     def end(self, worker: str, trial: str, outcome: Outcome) -> None:
-        """Report the end of a trial; again is harmless, and late is ignored."""
+        """Report the end of a trial; repeated and late reports change nothing."""
 
     def release(self, worker: str) -> None:
-        """The worker goes; its trial is handed out again."""
+        """Give the worker's trial back, to be handed out again."""
 
 
 class LocalScheduler:
-    """A scheduler in the process that holds the oracle; its methods may be called by any thread.
+    """The scheduler beside the oracle; any thread may call its methods.
 
     Args:
         oracle: of the search.
@@ -98,7 +98,7 @@ class LocalScheduler:
             self._drop(worker)
 
     def expire(self, older_than_seconds: float) -> list[str]:
-        """Take trials back from workers that have not been heard of for so long.
+        """Take trials back from workers that have been silent for so long.
 
         Returns:
             The trials that will be handed out again.
@@ -122,12 +122,12 @@ class LocalScheduler:
 
     @property
     def finished(self) -> bool:
-        """Whether there is nothing left to hand out or to wait for."""
+        """Whether nothing is left to hand out or to wait for."""
         return self.oracle.over
 
     @property
     def workers(self) -> dict[str, float]:
-        """Seconds since each worker was heard of; those that were told of the end are left out."""
+        """Seconds since each worker was heard of, without those that know of the end."""
         with self._lock:
             now = time.monotonic()
             return {worker: now - heard for worker, heard in self._heard.items()}
@@ -139,7 +139,7 @@ class LocalScheduler:
             return dict(self._running)
 
     def job_of(self, trial: Trial) -> Job:
-        """What has to be done for a trial."""
+        """The job of a trial."""
         settings, oracle = self.settings, self.oracle
         name, values = trial.trial_id, trial.hyperparameters.values
         earlier = values.get("tuner/trial_id")

@@ -1,4 +1,4 @@
-"""What a search reads, checked before any trial starts."""
+"""The sources of a search, read and checked before any trial starts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def read_sources(
     validation: Any,
     test: Any,
 ) -> tuple[SearchSettings, dict[str, Examples]]:
-    """Read and check all sources of a search, so that a bad one shows at once and not at the end.
+    """Read and check all sources of a search, so that a bad one is refused before anything trains.
 
     Args:
         asked: what the search is asked for.

@@ -1,6 +1,6 @@
-"""The search space: the application's Config, as KerasTuner's hyperparameters and back.
+"""The search space: the application's Config as KerasTuner's hyperparameters, and back.
 
-There is no second list of hyperparameters: names, bounds, scales and defaults are the Config's.
+Names, bounds, scales and defaults are those of the Config; there is no second list of them.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ import keras_tuner
 from apps.configuration import ApplicationConfig, Range
 from apps.errors import UserError, nearest
 
-# What decides which rows score, how long and by what, must be the same for all trials.
+# Trials are compared on the same rows, by the same metric, after the same schedule.
 _NOT_SEARCHED = ("epochs", "validation_fraction", "accumulation_steps", "objective")
 
 
@@ -50,7 +50,7 @@ class Dimension:
 
     @property
     def most(self) -> int:
-        """The largest value, of a hyperparameter that counts others."""
+        """The largest value of a hyperparameter that counts others."""
         return int(max(self.choices) if self.choices is not None else self.high or 0)
 
     def points(self) -> tuple[Any, ...]:
@@ -72,7 +72,7 @@ class Space:
         ranges: hyperparameters whose range is given, as `low:high`, `low:high:log` or `a,b,c`.
 
     Raises:
-        UserError: an unknown name, a value out of bounds, a range that is none, nothing to search.
+        UserError: an unknown name, a value out of bounds, no range, or nothing to search.
     """
 
     def __init__(
@@ -102,8 +102,8 @@ class Space:
         if "objective" in fixed:
             raise UserError("--fix objective: use --objective METRIC")
         defaults = self._kind.defaults()
-        # What counts others or switches them on comes first: KerasTuner knows conditions only on
-        # hyperparameters that it has seen.
+        # KerasTuner knows conditions only on hyperparameters that it has seen, so that those which
+        # count others or switch them on come first.
         order = sorted(known, key=lambda key: bool(known[key].per or known[key].when))
         for key in order:
             if key in ranges:
@@ -112,7 +112,7 @@ class Space:
                 yield _own(key, known[key], defaults[key])
 
     def _read(self, fixed: Mapping[str, Any]) -> dict[str, Any]:
-        """Given values as their types; widths per layer must fit every depth that is searched."""
+        """Given values as their types; one value per layer needs a fixed depth."""
         searched = {dimension.key for dimension in self.dimensions}
         known = self._kind.ranges()
         for key, value in fixed.items():
@@ -127,7 +127,7 @@ class Space:
         return {key: getattr(config, key) for key in fixed}
 
     def described(self) -> dict[str, str]:
-        """Each dimension as `--space` would write it."""
+        """Each dimension as `--space` writes it."""
         return {dimension.key: str(dimension) for dimension in self.dimensions}
 
     def grid_points(self) -> int:
@@ -136,10 +136,10 @@ class Space:
         return math.prod(sizes)
 
     def hyperparameters(self, *, grid: bool = False) -> keras_tuner.HyperParameters:
-        """The space as KerasTuner's, conditional hyperparameters below their conditions.
+        """The space as KerasTuner's, with conditional hyperparameters below their conditions.
 
         Args:
-            grid: a few points of each range in place of the range.
+            grid: take a few points of each range in place of the range.
         """
         space = keras_tuner.HyperParameters()
         by_key = {dimension.key: dimension for dimension in self.dimensions}
@@ -158,12 +158,12 @@ class Space:
         """Complete Config values of a point of the space.
 
         Args:
-            values: KerasTuner's values by name; what is inactive is left out or ignored.
+            values: KerasTuner's values by name; inactive ones are ignored, or left out.
         """
         return self._kind.from_values({**self.fixed, **self._searched(values)}).to_dict()
 
     def shown(self, values: Mapping[str, Any]) -> dict[str, Any]:
-        """The active hyperparameters of a point, searched or given, in the Config's terms."""
+        """The active hyperparameters of a point, searched or given, as the Config has them."""
         settings = self.settings(values)
         known = self._kind.ranges()
         keys = [d.key for d in self.dimensions] + list(self.fixed)
@@ -186,7 +186,7 @@ class Space:
         return found
 
     def _places(self, dimension: Dimension) -> list[tuple[str, str | None, int]]:
-        """KerasTuner's names of a dimension, each with its parent and that one's least value."""
+        """KerasTuner's names of a dimension, each with its parent and the parent's least value."""
         by_key = {d.key: d for d in self.dimensions}
         if dimension.per is not None:
             parent = by_key.get(dimension.per)
@@ -209,7 +209,7 @@ class Space:
 
 
 def written(values: Any) -> str:
-    """A range as `--space` writes it, from that text or from a list of values."""
+    """A range as `--space` writes it, from such a text or from a list of values."""
     if isinstance(values, (list, tuple, set, frozenset)):
         return ",".join(map(str, values))
     return str(values)
@@ -247,7 +247,7 @@ def _register(
 
 
 def _own(key: str, extent: Range, default: Any) -> Dimension:
-    """A dimension as the Config has it."""
+    """The dimension that the Config describes."""
     if extent.choices is not None:
         return Dimension(key, default, choices=extent.choices, per=extent.per, when=extent.when)
     low, high = extent.span or (extent.low, extent.high)
@@ -258,13 +258,13 @@ def _own(key: str, extent: Range, default: Any) -> Dimension:
 def _given(
     kind: type[ApplicationConfig], key: str, extent: Range, text: str, default: Any
 ) -> Dimension:
-    """A dimension as `--space` gives it, its default moved into it where it lies outside."""
+    """The dimension that `--space` describes; a default outside it moves to its nearest end."""
     about = f"--space {key}={text}"
     per, when = extent.per, extent.when
 
     def value(part: str) -> Any:
         try:
-            # Widths of layers are checked one by one here, so that their number does not matter.
+            # One width at a time is checked here, whatever the depth.
             one = getattr(kind.from_values({key: part.strip()}), key)
         except UserError as error:
             raise UserError(f"{about}: {error}") from None

@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from apps import environment
-from apps.commands.process import Parser
 from apps.configuration import Options
 from apps.errors import UserError, nearest
+from apps.process import Parser
 
 if TYPE_CHECKING:
     from apps.streams.model import StreamModel
@@ -42,7 +42,7 @@ def _stream(options: argparse.Namespace) -> None:
     folder = next((word for word in plain if os.path.isdir(word)), next(iter(plain), None))
     if folder is None:
         _parser().parse_args(words)
-        return
+        raise UserError("stream: name a run or a SavedModel first")
     environment.import_tensorflow_quietly()
     from apps.streams.model import StreamModel
     from apps.streams.printing import new_printer
@@ -50,19 +50,16 @@ def _stream(options: argparse.Namespace) -> None:
 
     model = StreamModel.load(folder)
     given = _parsed(words, model)
-    if given.pop("run") != folder:
-        raise UserError(f"{words[0]}: no run and no SavedModel; name it first")
+    if (first := given.pop("run")) != folder:
+        raise UserError(f"{first}: no run and no SavedModel; name {folder} first")
     source, as_json, live = given.pop("source"), given.pop("json"), given.pop("live")
-    follower = model.task.follower(
-        model.metadata, model.labels, _read(type(model.task).stream_options, given)
-    )
+    heard, decided = (_read(part.stream_options, given) for part in (model.input, model.task))
+    follower = model.task.follower(model.metadata, model.labels, decided)
     printer = new_printer(follower, sys.stdout, sys.stderr, as_json=as_json, live=live)
     opened: Any = Path(source)
     if source == _STANDARD_INPUT:
         opened = io.FileIO(sys.stdin.fileno(), closefd=False)
-    chunks = model.input.chunks(
-        opened, model.metadata, _read(type(model.input).stream_options, given)
-    )
+    chunks = model.input.chunks(opened, model.metadata, heard)
     follow(Stream(model), chunks, printer)
 
 
@@ -89,14 +86,18 @@ def _parsed(words: list[str], model: StreamModel) -> dict[str, Any]:
     """What was given, by name: texts, and truths of flags; what was not is None."""
     parser = _parser()
     parser.epilog = None
-    for part in (type(model.input), type(model.task)):
-        _add_options(parser, part.stream_options)
+    kinds = [part.stream_options for part in (model.input, model.task)]
+    for kind in kinds:
+        _add_options(parser, kind)
     given, rest = parser.parse_known_args(words)
     for word in rest:
-        if word.startswith("--"):
+        if word.startswith("-") and word != _STANDARD_INPUT:
             flag = word.partition("=")[0]
-            known = [known for action in parser._actions for known in action.option_strings]
-            raise UserError(f"{flag}: no option of {model.application}{nearest(flag, known)}")
+            own = [_flag(one.name) for kind in kinds for one in dataclasses.fields(kind)]
+            known = [one.strip("-") for one in ("--json", "--live", *own)]
+            raise UserError(
+                f"{flag}: no option of {model.application}{nearest(flag.strip('-'), known)}"
+            )
     if rest:
         raise UserError(f"{rest[0]}: one file at a time")
     return vars(given)
@@ -107,13 +108,14 @@ def _add_options(parser: argparse.ArgumentParser, kind: type[Options]) -> None:
     fields = dataclasses.fields(kind)
     if not fields:
         return
-    title, _, rest = (kind.__doc__ or kind.__name__).partition("\n")
-    group = parser.add_argument_group(title.rstrip("."), " ".join(rest.split()))
+    words = " ".join((kind.__doc__ or kind.__name__).split())
+    for one in fields:
+        words = words.replace(f"`{one.name}`", _flag(one.name))
+    title, _, rest = words.partition(". ")
+    group = parser.add_argument_group(title.rstrip("."), rest)
     for one in fields:
         if isinstance(one.default, bool):
-            group.add_argument(
-                _flag(one.name), action=argparse.BooleanOptionalAction, default=None
-            )
+            group.add_argument(_flag(one.name), action=argparse.BooleanOptionalAction, default=None)
             continue
         choices = kind.ranges()[one.name].choices
         metavar = "|".join(map(str, choices)) if choices else one.name.upper()

@@ -62,39 +62,31 @@ class Series(Input):
         """Rows in the order of time, those of stretches that hold no window left out."""
         if _POSITION in examples:
             return examples
-        ordered = self._ordered(examples)
-        kept = np.concatenate(
-            [np.arange(0), *(s for s in self._stretches(ordered) if len(s) >= self.config.context)]
-        )
-        if not len(kept):
-            raise UserError(
-                f"{examples.source}: no stretch without a gap has the {self.config.context} rows "
-                "of a window; give longer series, or set context=ROWS"
-            )
-        return ordered.select(kept)
+        usable = self._whole(self._ordered(examples))
+        if not len(usable):
+            raise self._too_short(examples)
+        return usable
 
     def split(
         self, examples: Examples, fraction: float, stratify: str | None
     ) -> tuple[Examples, Examples]:
         if "group" in examples:
             return split(examples, fraction, self.seed, stratify=stratify)
-        sides: tuple[list[np.ndarray], list[np.ndarray]] = ([np.arange(0)], [np.arange(0)])
-        # The end of each stretch of one label, so that all labels are on both sides.
-        for stretch in self._stretches(examples, stratify):
-            for side, part in zip(
-                sides, split_by_time(len(stretch), fraction, self.config.context), strict=True
-            ):
-                if len(stretch[part]) >= self.config.context:
-                    side.append(stretch[part])
+        sides: tuple[list[np.ndarray], list[np.ndarray]] = ([], [])
+        for rows in self._series(examples):
+            parts = split_by_time(len(rows), fraction, self.config.context)
+            for side, part in zip(sides, parts, strict=True):
+                side.append(rows[part])
         training, validation = (np.concatenate(side) for side in sides)
-        if not len(training) or not len(validation):
+        kept = [self._whole(examples.select(side)) for side in (training, validation)]
+        if not all(map(len, kept)):
             raise UserError(
                 f"{examples.source}: {len(examples)} rows are too few to hold back "
                 f"{fraction:.0%} of each series and a gap of {self.config.context} rows; give "
                 "longer series, name a file of its own with --validation FILE, or set "
                 "context=ROWS"
             )
-        return examples.select(training), examples.select(validation)
+        return kept[0], kept[1]
 
     def units(self, examples: Examples) -> Examples:
         ordered = examples if _POSITION in examples else self._ordered(examples)
@@ -102,6 +94,8 @@ class Series(Input):
         values = np.stack([np.asarray(ordered[name], np.float32) for name in self.channels], 1)
         config = self.config
         windows = Windows([values[s] for s in stretches], config.context, 0, config.stride)
+        if not len(windows):
+            raise self._too_short(examples)
         first = np.array([stretches[number][start] for number, start in windows.places], np.int64)
         last = first + config.context - 1
         rest = {
@@ -166,11 +160,26 @@ class Series(Input):
         columns = {**chosen.columns, _POSITION: position.tolist()}
         return Examples(columns, chosen.places, chosen.source)
 
-    def _stretches(self, examples: Examples, label: str | None = None) -> list[np.ndarray]:
-        """Numbers of rows that follow one another without a gap, and of one label if asked."""
-        position = np.asarray(examples[_POSITION], np.int64)
-        breaks = np.diff(position) != 1
-        if label is not None and label in examples:
-            values = np.asarray(examples[label], object)
-            breaks |= values[1:] != values[:-1]
-        return np.split(np.arange(len(position)), np.flatnonzero(breaks) + 1)
+    def _whole(self, examples: Examples) -> Examples:
+        """The rows of stretches that hold a window."""
+        stretches = self._stretches(examples) if len(examples) else []
+        whole = [stretch for stretch in stretches if len(stretch) >= self.config.context]
+        return examples.select(np.concatenate([np.arange(0), *whole]))
+
+    def _series(self, examples: Examples) -> list[np.ndarray]:
+        """Numbers of the rows of each series."""
+        if self.of not in examples:
+            return [np.arange(len(examples))]
+        names = np.asarray(examples[self.of], object)
+        return [np.flatnonzero(names == name) for name in dict.fromkeys(names)]
+
+    def _stretches(self, examples: Examples) -> list[np.ndarray]:
+        """Numbers of rows that follow one another without a gap."""
+        breaks = np.diff(np.asarray(examples[_POSITION], np.int64)) != 1
+        return np.split(np.arange(len(examples)), np.flatnonzero(breaks) + 1)
+
+    def _too_short(self, examples: Examples) -> UserError:
+        return UserError(
+            f"{examples.source}: no stretch without a gap has the {self.config.context} rows of a "
+            "window; give longer series, or set context=ROWS when you train"
+        )

@@ -78,9 +78,10 @@ class Transcription(Application):
     @classmethod
     def tiny(cls) -> Tiny:
         sizes = {"units": 8, "channels": 4, "bands": 20, "sample_rate": 8000, "beam": 4}
+        streams = {"bidirectional": False, "look_ahead": 4}
         chosen = {"language_weight": 0.5, "word_insertion_bonus": 1.0}
         small = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
-        return Tiny(cls.sample(0).select(range(120)), {**sizes, **chosen, **small})
+        return Tiny(cls.sample(0).select(range(120)), {**sizes, **streams, **chosen, **small})
 
     def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
         log_mel = LogMel(self.input.sample_rate, bands=self.config.bands, name="log_mel")

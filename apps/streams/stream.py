@@ -53,24 +53,24 @@ class Stream:
         """
         chunk = {name: tf.constant(array) for name, array in arrays.items()}
         shapes = tuple((name, array.shape) for name, array in arrays.items())
-        if shapes not in self._traced:
-            self._traced[shapes] = self._trace(chunk)
-        return {name: value.numpy()[0] for name, value in self._traced[shapes](chunk).items()}
+        traced = self._traced.get(shapes)
+        answers = self._first(chunk, shapes) if traced is None else traced(chunk)
+        return {name: value.numpy()[0] for name, value in answers.items()}
 
-    def _trace(self, chunk: Answers) -> Callable[..., Answers]:
-        """The graph for chunks of one shape, compiled if it can be."""
+    def _first(self, chunk: Answers, shapes: tuple[object, ...]) -> Answers:
+        """The answers to the first chunk of its shape, whose graph is kept, compiled if it can."""
         graph = tf.function(self._answer, autograph=False).get_concrete_function(chunk)
-        if any(spec.dtype == tf.string for spec in graph.structured_outputs.values()):
-            return graph
-        compiled = tf.function(lambda chunk: graph(chunk), autograph=False, jit_compile=True)
-        before = {dtype: tf.identity(packed) for dtype, packed in self._packed.items()}
-        try:
-            compiled(chunk)
-        except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
-            return graph
-        for dtype, packed in self._packed.items():
-            packed.assign(before[dtype])
-        return compiled
+        self._traced[shapes] = graph
+        if all(answer.dtype != tf.string for answer in graph.structured_outputs.values()):
+            compiled = tf.function(lambda chunk: graph(chunk), autograph=False, jit_compile=True)
+            try:
+                answers = compiled(chunk)
+                self._traced[shapes] = compiled
+                return answers
+            except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
+                # XLA has no such operation; nothing has run.
+                pass
+        return graph(chunk)
 
     def _answer(self, chunk: Answers) -> Answers:
         states: Answers = {}

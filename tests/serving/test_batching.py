@@ -19,6 +19,7 @@ from apps.serving.models.batching import Batcher, common_rows
 from apps.serving.models.batching_parameters import BatchingParameters
 from apps.serving.models.servable import Request, Servable
 
+HANG_S = 180  # what takes so long will never come
 Toys = Callable[[float], Path]
 
 
@@ -40,7 +41,7 @@ class Doubling:
         self.batches.append(x.reshape(len(x), -1)[:, 0].tolist())
         self.shapes.append(x.shape)
         self.started.set()
-        assert self.go.wait(30)
+        assert self.go.wait(HANG_S)
         if (x < 0).any():
             raise ServingError(Code.INVALID_ARGUMENT, "a negative number")
         if request.signature == "total":
@@ -86,7 +87,7 @@ async def held(bench: Bench, compute: Doubling) -> asyncio.Task[Any]:
     compute.go.clear()
     compute.started.clear()
     first = bench.send(ask(0))
-    await asyncio.to_thread(compute.started.wait, 30)
+    await asyncio.to_thread(compute.started.wait, HANG_S)
     return first
 
 
@@ -96,7 +97,7 @@ async def settle() -> None:
 
 
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), 2 * HANG_S))
 
 
 def test_waiting_requests_share_batches_no_larger_than_allowed() -> None:
@@ -184,8 +185,8 @@ def test_a_request_that_nobody_waits_for_is_not_computed() -> None:
         async with Bench(compute) as bench:
             first = await held(bench, compute)
             late = bench.send(ask(1))
-            with pytest.raises(TimeoutError):
-                await asyncio.wait_for(late, 0.02)
+            await settle()
+            late.cancel()
             after = bench.send(ask(2))
             await settle()
             compute.go.set()
@@ -247,12 +248,12 @@ def test_an_output_that_is_no_batch_is_refused_as_tensorflow_serving_does(
 
 def test_a_batch_waits_for_company_only_until_it_is_full_or_its_time_is_over() -> None:
     async def scenario() -> None:
-        async with Bench(Doubling(), max_batch_size=2, batch_timeout_micros=60_000_000) as bench:
+        async with Bench(Doubling(), max_batch_size=2, batch_timeout_micros=3_600_000_000) as bench:
             pair = [bench.send(ask(1)), bench.send(ask(2))]
-            await asyncio.wait_for(asyncio.gather(*pair), 10)
+            await asyncio.gather(*pair)
         async with Bench(Doubling(), batch_timeout_micros=50_000) as bench:
             began = time.monotonic()
-            await asyncio.wait_for(bench.send(ask(1)), 10)
+            await bench.send(ask(1))
             assert time.monotonic() - began >= 0.049
 
     run(scenario)
@@ -261,13 +262,14 @@ def test_a_batch_waits_for_company_only_until_it_is_full_or_its_time_is_over() -
 def test_no_more_batches_run_at_once_than_there_are_threads() -> None:
     running = most = 0
     lock = threading.Lock()
+    together = threading.Barrier(2)
 
     def compute(request: Request) -> dict[str, np.ndarray]:
         nonlocal running, most
         with lock:
             running += 1
             most = max(most, running)
-        time.sleep(0.01)
+        together.wait(HANG_S)
         with lock:
             running -= 1
         return {"y": request.inputs["x"]}

@@ -19,10 +19,10 @@ import numpy as np
 import pytest
 from client_servers import SIGNATURES, ScriptedModel, grpc_server, http_server
 
+from apps.answers import answers
 from apps.errors import UserError
 from apps.serving import CallError, Client
 from apps.serving.client import messages
-from apps.answers import answers
 
 SERVERS = {"grpc": grpc_server, "http": http_server}
 

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from watched_models import factor, run, serving, states, until
+from watched_models import factor, run, serving, states, two_looks, until
 
 from apps.errors import UserError
 from apps.serving.errors import Code, ServingError
@@ -60,7 +59,7 @@ def test_a_configuration_that_is_empty_for_a_moment_changes_nothing(base: Path) 
         async with serving(base.parent, log=lines.append) as models:
             (base.parent / "models.config").write_text("")
             await until(lambda: any("add one" in line for line in lines))
-            await asyncio.sleep(0.1)
+            await two_looks(models)
             assert states(models) == {1: "AVAILABLE"}
             configure(base.parent)
             await until(lambda: states(models) == {1: "END"})
@@ -132,7 +131,7 @@ def test_a_configuration_that_breaks_later_changes_nothing(base: Path) -> None:
         async with serving(base.parent, log=lines.append) as models:
             (base.parent / "models.config").write_text("model_config_list { config { name: ")
             await until(lambda: any("models stay as they are" in line for line in lines))
-            await asyncio.sleep(0.1)
+            await two_looks(models)
             assert await factor(models) == 1
             assert sum("models stay as they are" in line for line in lines) == 1
             (base.parent / "models.config").unlink()

@@ -7,12 +7,9 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -31,10 +28,9 @@ from tensorflow_serving.apis import (
 from apps.errors import UserError
 from apps.serving import server as server_module
 from apps.serving.models.versions import Version
-from apps.serving.server import Address, running
+from apps.serving.rest import http_limits
+from apps.serving.server import Address, running, serve
 
-HERE = Path(__file__).parent
-ROOT = HERE.parents[1]
 PREDICT = "/v1/models/toy:predict"
 
 
@@ -161,82 +157,83 @@ def test_grace_is_limited(folder: Path, tmp_path: Path, arrived: list[str]) -> N
         assert failed.code() in (grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.CANCELLED)
 
 
-def test_a_process_under_load_stops_when_told_and_loses_no_request(folder: Path) -> None:
-    rest: Counter[str] = Counter()
-    remote: Counter[str] = Counter()
+def test_a_signal_ends_it_under_load_and_no_request_is_lost(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # However long a client pauses, its connection is closed by an answer and not by the server.
+    monkeypatch.setattr(http_limits, "LINGER_S", HANG_S)
+    rest, remote = [Counter[str](), Counter[str]()], [Counter[str](), Counter[str]()]
 
-    def ask_rest(address: Address) -> None:
-        url = f"http://127.0.0.1:{address.rest_port}{PREDICT}"
+    def ask_rest(address: Address, ends: Counter[str]) -> None:
         with httpx.Client(timeout=HANG_S) as client:
             told_to_go = False
             while not told_to_go:
-                try:
-                    answer = client.post(url, json={"instances": ["a"]})
-                    rest[str(answer.status_code)] += 1
-                    told_to_go = answer.headers.get("connection") == "close"
-                except httpx.ConnectError:
-                    told_to_go = True
+                url = f"http://127.0.0.1:{address.rest_port}{PREDICT}"
+                answer = client.post(url, json={"instances": ["a"]})
+                ends[str(answer.status_code)] += 1
+                told_to_go = answer.headers.get("connection") == "close"
 
-    def ask_remote(address: Address) -> None:
+    def ask_remote(address: Address, ends: Counter[str]) -> None:
         with grpc.insecure_channel(f"127.0.0.1:{address.port}") as channel:
             stub = prediction_service_pb2_grpc.PredictionServiceStub(channel)
-            while "UNAVAILABLE" not in remote:
+            while "UNAVAILABLE" not in ends:
                 try:
                     stub.Predict(_echo(), timeout=HANG_S)
-                    remote["OK"] += 1
+                    ends["OK"] += 1
                 except grpc.RpcError as error:
-                    remote[error.code().name] += 1
+                    ends[error.code().name] += 1
 
-    with _process(folder) as (process, address), ThreadPoolExecutor(4) as threads:
-        asking = [threads.submit(ask, address) for ask in [ask_rest, ask_remote] * 2]
-        wait_until(lambda: rest["200"] > 10 and remote["OK"] > 10)
-        process.send_signal(signal.SIGTERM)
-        for each in asking:
-            each.result()
-        assert process.wait(HANG_S) == 0
-    assert set(rest) == {"200"}
+    def scenario(address: Address, lines: list[str]) -> None:
+        with ThreadPoolExecutor(4) as threads:
+            asking = [threads.submit(ask_rest, address, ends) for ends in rest]
+            asking += [threads.submit(ask_remote, address, ends) for ends in remote]
+            wait_until(lambda: all(sum(ends.values()) > 10 for ends in rest + remote))
+            os.kill(os.getpid(), signal.SIGTERM)
+            for each in asking:
+                each.result()
+
+    assert _served(folder, scenario)[-1] == "stopping"
+    assert [set(ends) for ends in rest] == [{"200"}] * 2
     # What came too late was refused with the code after which clients try elsewhere.
-    assert set(remote) == {"OK", "UNAVAILABLE"}
+    assert [set(ends) for ends in remote] == [{"OK", "UNAVAILABLE"}] * 2
 
 
 def test_a_second_signal_ends_it_at_once(folder: Path, tmp_path: Path) -> None:
+    """The first one waits for a request that is never answered."""
     never = Waiting(tmp_path / "never")
-    with _process(folder) as (process, address), ThreadPoolExecutor(1) as threads:
+
+    def scenario(address: Address, lines: list[str]) -> None:
         url = f"http://127.0.0.1:{address.rest_port}{PREDICT}"
-        waiting = threads.submit(httpx.post, url, json=never.row(), timeout=HANG_S)
-        never.until_started()
-        process.send_signal(signal.SIGINT)
-        assert process.stdout
-        assert "stopping\n" in iter(process.stdout.readline, "")
-        assert process.poll() is None
-        process.send_signal(signal.SIGINT)
-        assert process.wait(HANG_S) == 0
-        assert waiting.exception() or waiting.result().status_code == 503
+        with ThreadPoolExecutor(1) as thread:
+            waiting = thread.submit(httpx.post, url, json=never.row(), timeout=HANG_S)
+            never.until_started()
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGINT)
+                wait_until(lambda: "stopping" in lines)
+            assert waiting.exception() or waiting.result().status_code == 503
+
+    _served(folder, scenario)
 
 
-@contextmanager
-def _process(folder: Path) -> Iterator[tuple[subprocess.Popen[str], Address]]:
-    command = [sys.executable, str(HERE / "protocol_process.py"), str(folder)]
-    paths = os.pathsep.join([str(ROOT), str(HERE)])
-    with subprocess.Popen(
-        command,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-        text=True,
-        env={**os.environ, "PYTHONPATH": paths},
-    ) as process:
+def _served(folder: Path, scenario: Callable[[Address, list[str]], None]) -> list[str]:
+    """What `serve` logs in this thread, while a scenario in another one sends it its signals."""
+    lines: list[str] = []
+
+    def play() -> None:
+        wait_until(lambda: bool(lines) and lines[-1].startswith("serving "))
+        found = re.search(r"gRPC (.*):(\d+), REST http://.*:(\d+)$", lines[-1])
         try:
-            assert process.stdout
-            lines = []
-            for line in process.stdout:
-                lines.append(line)
-                if found := re.match(r"serving .*: gRPC (.*):(\d+), REST http://.*:(\d+)$", line):
-                    break
-            else:
-                pytest.fail(f"it ended: {lines}")
-            yield process, Address(found[1], int(found[2]), int(found[3]))
-        finally:
-            process.kill()
+            assert found
+            scenario(Address(found[1], int(found[2]), int(found[3])), lines)
+        except BaseException:
+            os.kill(os.getpid(), signal.SIGTERM)
+            raise
+
+    with ThreadPoolExecutor(1) as thread:
+        playing = thread.submit(play)
+        serve(folder, port=0, rest_port=0, grace_s=HANG_S, gate=open_gate, log=lines.append)
+        playing.result()
+    return lines
 
 
 def _echo() -> predict_pb2.PredictRequest:

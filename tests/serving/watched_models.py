@@ -14,6 +14,7 @@ import numpy as np
 from apps.serving.models.served import Choice, Models
 from apps.serving.models.states import State
 
+HANG_S = 180  # what takes so long will never come
 X = np.ones((1, 3), np.float32)
 TOY = Choice("toy")
 
@@ -41,17 +42,33 @@ async def serving(folder: Path, **options: Any) -> AsyncIterator[Models]:
     try:
         yield models
     finally:
-        await models.stop(grace_s=10)
+        await models.stop(grace_s=HANG_S)
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    async with asyncio.timeout(30):
+    async with asyncio.timeout(HANG_S):
         while not condition():
             await asyncio.sleep(0.01)
 
 
+async def two_looks(models: Models) -> None:
+    """Wait until the folder has been looked at twice more, and both looks have had their effect."""
+    watcher, begun = models._watcher, 0
+    look = watcher.look
+
+    def counted(loaded: Any) -> Any:
+        nonlocal begun
+        begun += 1
+        return look(loaded)
+
+    watcher.look = counted  # type: ignore[method-assign]
+    # With the beginning of the third, all that follows from the two before it is done.
+    await until(lambda: begun == 3)
+    watcher.look = look  # type: ignore[method-assign]
+
+
 def run(scenario: Callable[[], Awaitable[None]]) -> None:
-    asyncio.run(asyncio.wait_for(scenario(), 60))
+    asyncio.run(asyncio.wait_for(scenario(), 2 * HANG_S))
 
 
 async def factor(models: Models, choice: Choice = TOY) -> float:

@@ -10,8 +10,8 @@ import pytest
 import apps
 from apps.data import Examples
 from apps.data.recordings.clip import Clip
+from apps.run import Run
 from apps.speech.synthesis import RATE, Speaker, spoken
-from apps.training.run import Run
 
 SENTENCES = ("go left", "stop", "turn right", "no", "light on", "yes go up")
 

@@ -1,12 +1,12 @@
-"""The command `listen`: what it hears, prints and refuses."""
+"""The command `stream` with sounds: what it prints and refuses."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -21,10 +21,10 @@ import soundfile
 
 import apps
 from apps.__main__ import main
-from apps.export.saved_model import ABOUT
-from apps.speech.keywords import Keywords, KeywordsConfig
-from apps.streams.sound import from_file
-from apps.streams.streaming_model import StreamingModel
+from apps.export.versions import ABOUT
+from apps.inputs.sound_chunks import SoundOptions
+from apps.streams.model import StreamModel
+from apps.streams.stream import Stream
 
 RATE = 8000
 SMALL = {"units": 8, "depth": 1, "channels": 4, "bands": 16, "attention": 8}
@@ -84,25 +84,33 @@ def standard_input(monkeypatch: pytest.MonkeyPatch) -> Callable[[Path], None]:
 
 
 @pytest.fixture(scope="module")
-def load() -> Iterator[Callable[..., StreamingModel]]:
-    """`StreamingModel.load` that traces each model once."""
-    loaded = functools.cache(StreamingModel.load)
-
-    def again(folder: Any, *, chunk_ms: float = 20.0) -> StreamingModel:
-        model = loaded(str(folder), chunk_ms=chunk_ms)
-        model.reset()
-        return model
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(StreamingModel, "load", again)
-        yield again
+def model(run: Path) -> StreamModel:
+    return StreamModel.load(run)
 
 
 @pytest.fixture(scope="module")
-def decisions(run: Path, recording: Path, load: Callable[..., StreamingModel]) -> list[str]:
+def load(run: Path, model: StreamModel) -> Iterator[None]:
+    """Loads the run once, and compiles each size of chunk once."""
+    load_another, stream = StreamModel.load, Stream(model)
+
+    def of(folder: Any) -> StreamModel:
+        return model if Path(folder) == run else load_another(folder)
+
+    def begun(asked: StreamModel) -> Stream:
+        stream.reset()
+        return stream if asked is model else Stream(asked)
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(StreamModel, "load", of)
+        patch.setattr("apps.streams.stream.Stream", begun)
+        yield
+
+
+@pytest.fixture(scope="module")
+def decisions(run: Path, recording: Path, load: None) -> list[str]:
     """What is printed of the recording."""
     with contextlib.redirect_stdout(io.StringIO()) as out:
-        assert main(["listen", str(run), str(recording)]) == 0
+        assert main(["stream", str(run), str(recording)]) == 0
     return out.getvalue().splitlines()
 
 
@@ -124,7 +132,7 @@ def test_json_raw_samples_and_wav_streams_give_what_the_file_gives(
     standard_input: Callable[[Path], None],
 ) -> None:
     objects = [
-        json.loads(line) for line in answered("listen", run, recording, "--json").split("\n")[:-1]
+        json.loads(line) for line in answered("stream", run, recording, "--json").split("\n")[:-1]
     ]
     assert [set(one) for one in objects] == [{"start", "end", "label", "probability"}] * 2
     written = [f"{o['end']:8.2f} s  {o['label']}  {o['probability']:.2f}" for o in objects]
@@ -132,30 +140,30 @@ def test_json_raw_samples_and_wav_streams_give_what_the_file_gives(
     assert all(one["start"] < one["end"] for one in objects)
 
     standard_input(recording)
-    assert answered("listen", run, "-").splitlines() == decisions
+    assert answered("stream", run, "-").splitlines() == decisions
     raw = tmp_path / "raw"
     raw.write_bytes(soundfile.read(recording, dtype="int16")[0].tobytes() + b"\x01")
     standard_input(raw)
-    assert answered("listen", run, "-").splitlines() == decisions
+    assert answered("stream", run, "-").splitlines() == decisions
     floats = np.repeat(soundfile.read(recording, dtype="float32")[0], 2)
     raw.write_bytes(floats.tobytes())
     standard_input(raw)
     stereo = ("--format", "f32le", "--channels", 2, "--rate", RATE)
-    assert answered("listen", run, "-", *stereo).splitlines() == decisions
+    assert answered("stream", run, "-", *stereo).splitlines() == decisions
 
 
 @pytest.mark.usefixtures("load")
 def test_another_rate_and_more_channels(run: Path, tmp_path: Path, answered: Answered) -> None:
     file = tmp_path / "stereo.flac"
     soundfile.write(file, np.stack([spoken(["high"], 44_100)] * 2, axis=1), 44_100)
-    (line,) = answered("listen", run, file).splitlines()
+    (line,) = answered("stream", run, file).splitlines()
     assert " high " in line
 
 
 def test_silence_is_printed_only_if_asked_for(
     run: Path, recording: Path, decisions: list[str], answered: Answered
 ) -> None:
-    every = answered("listen", run, recording, "--all").splitlines()
+    every = answered("stream", run, recording, "--all").splitlines()
     assert any(" silence " in line for line in every)
     assert [line for line in every if " silence " not in line] == decisions
 
@@ -163,7 +171,7 @@ def test_silence_is_printed_only_if_asked_for(
 def test_meter_shows_the_likeliest_class(
     run: Path, recording: Path, decisions: list[str], capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["listen", str(run), str(recording), "--live"]) == 0
+    assert main(["stream", str(run), str(recording), "--live"]) == 0
     shown = capsys.readouterr()
     assert shown.out.splitlines() == decisions
     meters = shown.err.split("\r")
@@ -172,7 +180,7 @@ def test_meter_shows_the_likeliest_class(
 
 
 def test_words_come_before_the_sound_ends_and_ctrl_c_ends_it(run: Path, recording: Path) -> None:
-    command = [sys.executable, "-m", "apps", "listen", str(run), "-"]
+    command = [sys.executable, "-m", "apps", "stream", str(run), "-"]
     content = soundfile.read(recording, dtype="int16")[0].tobytes()
     with subprocess.Popen(
         command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=False
@@ -200,7 +208,7 @@ def test_reader_that_goes_away_ends_it_quietly(
     os.close(reading)
     with open(writing, "w", encoding="utf-8") as gone:
         monkeypatch.setattr(sys, "stdout", gone)
-        assert main(["listen", str(run), str(recording)]) == 1
+        assert main(["stream", str(run), str(recording)]) == 1
 
 
 def test_a_saved_model_hears_what_its_run_hears(
@@ -215,34 +223,38 @@ def test_a_saved_model_hears_what_its_run_hears(
     version = tmp_path / "keywords" / "1"
     step = application.signatures()["step"]
     archive = keras.export.ExportArchive()
-    archive.track(application.served())
+    archive.track(application.served)
     archive.add_endpoint("step", step.call, list(step.inputs.values()))
     archive.write_out(str(version), verbose=False)
     about: dict[str, Any] = {
         "application": "keywords",
         "labels": application.labels,
+        "config": application.config.to_dict(),
+        "seed": application.seed,
         "signatures": {"step": {}},
+        **application.metadata(),
     }
     (version / ABOUT).parent.mkdir()
-    (version / ABOUT).write_text(json.dumps({**about, **application.about()}))
-    assert answered("listen", version, recording).splitlines() == decisions
-    assert "name one" in refused("listen", version.parent, recording)
-    del about["signatures"]["step"]
     (version / ABOUT).write_text(json.dumps(about))
-    assert "--set bidirectional=false" in refused("listen", version, recording, "--chunk-ms", 25)
+    assert answered("stream", version, recording).splitlines() == decisions
+    assert "name a version" in refused("stream", version.parent, recording)
+    both_ways = {**about, "signatures": {}, "config": {**about["config"], "bidirectional": True}}
+    (version / ABOUT).write_text(json.dumps(both_ways))
+    assert "--set bidirectional=false, and export" in refused("stream", version, recording)
 
 
-def test_chunks_of_any_size_give_the_same_posteriors(
-    run: Path, recording: Path, load: Callable[..., StreamingModel]
-) -> None:
-    found = []
+def test_chunks_of_any_size_give_the_same_posteriors(model: StreamModel, recording: Path) -> None:
+    found, sizes = [], []
     for chunk_ms in (20, 130):
-        model = load(run, chunk_ms=chunk_ms)
-        answers = [
-            model.send(chunk)
-            for chunk in from_file(recording).chunks(model.sample_rate, model.chunk_samples)
-        ]
+        stream = Stream(model)
+        options = SoundOptions(chunk_ms=chunk_ms)
+        chunks = list(model.input.chunks(recording, model.metadata, options))
+        answers = [stream.send(chunk.arrays) for chunk in chunks]
         found.append(np.concatenate([a["probabilities"][: a["steps"]] for a in answers]))
+        sizes.append({chunk.arrays["audio"].shape for chunk in chunks})
+        silence = model.metadata["trailing_silence"] / RATE
+        assert chunks[-1].end == pytest.approx(soundfile.info(recording).duration + silence)
+    assert sizes == [{(1, 160)}, {(1, 1040)}]
     np.testing.assert_allclose(found[0], found[1], atol=1e-5)
 
 
@@ -252,28 +264,51 @@ def test_chunks_of_any_size_give_the_same_posteriors(
 def test_refused_options_and_inputs(
     run: Path, recording: Path, run_of_reviews: Path, tmp_path: Path, refused: Refused
 ) -> None:
-    listen = ("listen", run, recording)
-    assert "did you mean" in refused("listen", run, recording.with_suffix(".wave"))
-    assert "unrecognized arguments" in refused(*listen, "--loud")
-    assert "--rate" in refused(*listen, "--rate", 8000)
-    assert "--chunk-ms" in refused(*listen, "--chunk-ms", 0)
-    assert "0 < off <= on" in refused(*listen, "--on", 0.3)
-    assert "smooth_ms -1" in refused(*listen, "--smooth-ms", -1)
-    assert "--channels" in refused("listen", run, "-", "--channels", 0)
-    assert "invalid choice" in refused("listen", run, "-", "--format", "mp3")
-    assert "takes no recordings" in refused("listen", run_of_reviews, recording)
-    assert str(tmp_path / "none") in refused("listen", tmp_path / "none", recording)
+    stream = ("stream", run, recording)
+    assert "did you mean" in refused("stream", run, recording.with_suffix(".wave"))
+    assert "--onn: no option of keywords; did you mean 'on'?" in refused(*stream, "--onn", 0.7)
+    assert "--rate 8000: a file says it itself" in refused(*stream, "--rate", 8000)
+    assert "--chunk-ms 0: must be at least 1" in refused(*stream, "--chunk-ms", 0)
+    assert "0 < off <= on" in refused(*stream, "--on", 0.3)
+    assert "--smooth-ms -1" in refused(*stream, "--smooth-ms", -1)
+    assert "--on high: give a number" in refused(*stream, "--on", "high")
+    assert "--channels 0" in refused("stream", run, "-", "--channels", 0)
+    assert "choose one of s16le" in refused("stream", run, "-", "--format", "mp3")
+    assert "one file at a time" in refused(*stream, recording)
+    assert "sentiment reads no streams" in refused("stream", run_of_reviews, recording)
+    assert str(tmp_path / "none") in refused("stream", tmp_path / "none", recording)
+    assert "RUN|SAVED_MODEL" in refused("stream", "--json")
+
+
+def test_options_may_stand_in_front_and_help_lists_those_of_the_model(
+    run: Path,
+    recording: Path,
+    decisions: list[str],
+    answered: Answered,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert answered("stream", "--on", 0.7, "--no-all", run, recording).splitlines() == decisions
+    with pytest.raises(SystemExit, match="0"):
+        main(["stream", str(run), "--help"])
+    shown = capsys.readouterr().out
+    for flag in ("--json", "--live", "--chunk-ms", "--format s16le|f32le", "--on", "--all"):
+        assert flag in shown
+    with pytest.raises(SystemExit, match="0"):
+        main(["stream", "--help"])
+    shown = capsys.readouterr().out
+    assert "--json" in shown
+    assert "--on" not in shown
 
 
 def test_a_model_that_reads_both_ways_is_refused(
-    run: Path, recording: Path, refused: Refused, monkeypatch: pytest.MonkeyPatch
+    run: Path, recording: Path, tmp_path: Path, refused: Refused
 ) -> None:
-    loaded = apps.load(run)
-    application = Keywords(KeywordsConfig.from_values({"bidirectional": True}))
-    loaded.application = application
-    monkeypatch.setattr(apps, "load", lambda folder: loaded)
-    both_ways = refused("listen", run, recording, "--chunk-ms", 25)
-    assert "--set bidirectional=false" in both_ways
+    both_ways = tmp_path / "both_ways"
+    shutil.copytree(run, both_ways)
+    about = json.loads((run / "config.json").read_text())
+    about["config"]["bidirectional"] = True
+    (both_ways / "config.json").write_text(json.dumps(about))
+    assert "--set bidirectional=false" in refused("stream", both_ways, recording)
 
 
 @pytest.mark.usefixtures("load")
@@ -283,7 +318,7 @@ def test_samples_that_are_no_numbers_end_it_after_what_was_decided(
     file = tmp_path / "broken.wav"
     samples = np.append(spoken(["low"]), np.nan)
     soundfile.write(file, samples, RATE, subtype="FLOAT")
-    assert main(["listen", str(run), str(file)]) == 2
+    assert main(["stream", str(run), str(file)]) == 2
     shown = capsys.readouterr()
     assert " low " in shown.out
     assert "NaN" in shown.err

@@ -17,6 +17,7 @@ import tensorflow as tf
 
 from apps.errors import UserError
 from apps.training.distribution import distribute
+from apps.training.plan import Plan
 from apps.training.session import Session
 
 SETTINGS: dict[str, Any] = {
@@ -42,7 +43,7 @@ def mirrored(folder: Path) -> None:
     assert two.replicas == 2, said
     # The last batch has one row, which leaves a device without any.
     training(folder / "alone", **TOY).run()
-    training(folder / "together", **TOY, parts=2, distribution=two).run()
+    training(folder / "together", **TOY, accumulation_steps=2, distribution=two).run()
     training(folder / "first alone", **TOY).run(1)
     training(folder / "first alone", **TOY, distribution=two).run()
     training(folder / "first together", **TOY, distribution=two).run(1)
@@ -55,16 +56,10 @@ def multiworker(run: str, rows: str, step: int = 0) -> None:
             os.kill(os.getpid(), signal.SIGKILL)
 
     try:
-        session = Session(
-            "sentiment",
-            json.loads(Path(rows).read_text()),
-            strategy="multiworker",
-            run=run,
-            resume=True,
-            **SETTINGS,
-        )
+        plan = Plan("sentiment", json.loads(Path(rows).read_text()), settings=SETTINGS)
+        session = Session(plan, strategy="multiworker", run=run, resume=True)
         session.fit(on_step=killed)
-        print(session.finish().folder)
+        print(session.finish())
     except UserError as error:
         sys.exit(f"error: {error}")
 

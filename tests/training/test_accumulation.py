@@ -1,4 +1,4 @@
-"""A batch in parts gives the gradients, and the training, of the batch as a whole."""
+"""A batch in pieces gives the gradients, and the training, of the batch as a whole."""
 
 from __future__ import annotations
 
@@ -29,6 +29,7 @@ def application() -> Any:
     model = keras.Model({"ids": ids}, dense(x))
     return SimpleNamespace(
         model=model,
+        forward=lambda batch: model({"ids": batch["ids"]}, training=True),
         loss=lambda batch, outputs: tf.reduce_mean(
             tf.math.squared_difference(outputs[:, 0], batch["target"])
         ),
@@ -44,15 +45,17 @@ def batch() -> dict[str, tf.Tensor]:
     }
 
 
-@pytest.mark.parametrize("parts", [2, ROWS + 1])
+@pytest.mark.parametrize("pieces", [2, ROWS + 1])
 def test_gradients_are_those_of_the_whole_batch(
-    application: Any, batch: dict[str, tf.Tensor], parts: int
+    application: Any, batch: dict[str, tf.Tensor], pieces: int
 ) -> None:
-    loss, whole = batch_gradients(application, batch)
-    pieced_loss, pieced = tf.function(lambda b: batch_gradients(application, b, parts=parts))(batch)
-    np.testing.assert_allclose(pieced_loss, loss, rtol=1e-6)
+    whole = batch_gradients(application, batch)
+    pieced = tf.function(lambda b: batch_gradients(application, b, accumulation_steps=pieces))(
+        batch
+    )
+    np.testing.assert_allclose(pieced.loss, whole.loss, rtol=1e-6)
     kinds = []
-    for one, other in zip(pieced, whole, strict=True):
+    for one, other in zip(pieced.gradients, whole.gradients, strict=True):
         kinds.append(isinstance(one, tf.IndexedSlices))
         size = np.abs(tf.convert_to_tensor(other)).max()
         np.testing.assert_allclose(
@@ -66,15 +69,20 @@ def test_shares_hold_every_row_once_and_weigh_as_many_rows_as_they_have(
 ) -> None:
     for count in (1, 2, 3, ROWS, ROWS + 3):
         pieces = [share(batch, number, count) for number in range(count)]
-        counted = [piece["target"].numpy() for piece, weight in pieces if weight > 0]
+        counted = [piece.batch["target"].numpy() for piece in pieces if piece.weight > 0]
         np.testing.assert_array_equal(np.concatenate(counted), batch["target"])
-        assert all(len(piece["target"]) > 0 for piece, _ in pieces), "the mean of none is no number"
-        assert sum(float(weight) for _, weight in pieces) == pytest.approx(1)
+        assert all(len(p.batch["target"]) > 0 for p in pieces), "the mean of none is no number"
+        assert sum(float(piece.weight) for piece in pieces) == pytest.approx(1)
+        states = [piece.spread({"state_h": piece.batch["target"][:, None]}) for piece in pieces]
+        placed = sum(state["state_h"].numpy() for state in states)
+        np.testing.assert_array_equal(placed[:, 0], batch["target"])
 
 
-def test_parts_come_one_after_the_other(application: Any, batch: dict[str, tf.Tensor]) -> None:
-    """Otherwise all activations would be in memory together, and parts would save nothing."""
-    graph = tf.function(lambda b: batch_gradients(application, b, parts=3)).get_concrete_function(
+def test_pieces_come_one_after_the_other(application: Any, batch: dict[str, tf.Tensor]) -> None:
+    """Otherwise all activations would be in memory together, and pieces would save nothing."""
+    graph = tf.function(
+        lambda b: batch_gradients(application, b, accumulation_steps=3)
+    ).get_concrete_function(
         {
             name: tf.TensorSpec([None, *value.shape[1:]], value.dtype)
             for name, value in batch.items()
@@ -100,11 +108,15 @@ def _waits_for(later: tf.Operation, earlier: tf.Operation) -> bool:
     return False
 
 
-def test_a_training_in_parts_is_the_same_training(tmp_path: Path) -> None:
+def test_a_training_in_pieces_is_the_same_training(tmp_path: Path) -> None:
     states = []
-    for parts in (1, 3):
+    for pieces in (1, 3):
         session = training(
-            tmp_path / str(parts), number=97, dropout=0.0, learning_rate=0.01, parts=parts
+            tmp_path / str(pieces),
+            number=97,
+            dropout=0.0,
+            learning_rate=0.01,
+            accumulation_steps=pieces,
         )
         session.run()
         states.append([np.array(v) for v in [*session.model.weights, *session.optimizer.variables]])

@@ -27,16 +27,30 @@ def assert_equal(one: list[np.ndarray], other: list[np.ndarray]) -> None:
         np.testing.assert_array_equal(a, b)
 
 
-def test_a_checkpoint_restores_model_optimiser_seeds_and_position(tmp_path: Path) -> None:
+def test_a_checkpoint_restores_model_optimiser_seeds_position_and_what_is_carried(
+    tmp_path: Path,
+) -> None:
     session = training(tmp_path / "run", epochs=1)
     done = session.run()
     written = state(session)
-    session.checkpoints.save(done)
+    carried = {"state_h": np.arange(6.0).reshape(3, 2), "state_c": np.ones((3, 2), np.float16)}
+    session.checkpoints.save(done, carried)
     fresh = training(tmp_path / "run", epochs=1)
     assert any((a != b).any() for a, b in zip(state(fresh), written, strict=True))
-    position = fresh.checkpoints.restore()
+    position, found = fresh.checkpoints.restore()
     assert_equal(state(fresh), written)
     assert position == done
+    assert found.keys() == carried.keys()
+    for name, array in carried.items():
+        assert found[name].dtype == array.dtype
+        np.testing.assert_array_equal(found[name], array)
+
+
+def test_without_a_checkpoint_training_starts_at_the_beginning(tmp_path: Path) -> None:
+    session = training(tmp_path / "run")
+    before = state(session)
+    assert session.checkpoints.restore() == (Position(), {})
+    assert_equal(state(session), before)
 
 
 @pytest.mark.parametrize("fault", ["replace", "savez", "fsync"])
@@ -44,7 +58,7 @@ def test_a_write_that_fails_leaves_the_older_checkpoint(
     fault: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     session = training(tmp_path / "run")
-    session.checkpoints.save(Position(total=1))
+    session.checkpoints.save(Position(total=1), {})
     before = state(session)
 
     def fail(*arguments: Any, **keywords: Any) -> None:
@@ -52,12 +66,14 @@ def test_a_write_that_fails_leaves_the_older_checkpoint(
             arguments[0].write(b"half of it")
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    session.model.weights[0].assign_add(np.ones((3, 4)))
+    embedding = session.model.get_layer("embedding").embeddings
+    embedding.assign_add(np.ones(embedding.shape))
     monkeypatch.setattr(np if fault == "savez" else os, fault, fail)
     with pytest.raises(OSError, match="No space left"):
-        session.checkpoints.save(Position(total=2))
+        session.checkpoints.save(Position(total=2), {})
     monkeypatch.undo()
-    assert session.checkpoints.restore().total == 1
+    position, _ = session.checkpoints.restore()
+    assert position.total == 1
     assert_equal(state(session), before)
     assert [file.name for file in session.folder.checkpoints.iterdir()] == ["last.npz"]
 
@@ -98,7 +114,7 @@ def test_a_checkpoint_of_another_model_is_refused(tmp_path: Path) -> None:
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     session = training(tmp_path / "run")
-    session.checkpoints.save(Position())
+    session.checkpoints.save(Position(), {})
     file = session.folder.checkpoints / "last.npz"
     file.write_bytes(file.read_bytes()[:100])
     with pytest.raises(UserError, match=r"last\.npz: cannot be read"):

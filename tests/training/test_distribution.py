@@ -21,13 +21,14 @@ from several import SETTINGS
 import apps
 from apps.errors import UserError
 from apps.training.distribution import distribute
+from apps.training.plan import Plan
 from apps.training.run_folder import RunFolder
 from apps.training.session import Session
 
 ROOT = Path(apps.__file__).parents[1]
 SCRIPT = Path(__file__).with_name("several.py")
-# TensorFlow's heartbeats are missed for ten seconds before a process counts as lost.
-BOUND_SECONDS = 60
+# After which a process hangs: nothing here takes as long, on however busy a machine.
+HANGS_SECONDS = 900
 Rows = list[dict[str, str]]
 
 
@@ -77,7 +78,7 @@ def assert_close(one: Path, other: Path) -> None:
 
 def test_two_devices_train_as_one_and_take_over_from_one_another(tmp_path: Path) -> None:
     child = start("mirrored", tmp_path)
-    _, said = child.communicate(timeout=200)
+    _, said = child.communicate(timeout=HANGS_SECONDS)
     assert child.returncode == 0, said
     for name in ("together", "first alone", "first together"):
         assert_close(tmp_path / name, tmp_path / "alone")
@@ -92,8 +93,8 @@ def test_two_processes_train_as_one_and_survive_the_loss_of_one(
     temporary.mkdir()
     steps = 4
     first, second = start_two(run, rows, temporary, step=steps + 1)
-    _, said = first.communicate(timeout=BOUND_SECONDS)
-    second.communicate(timeout=BOUND_SECONDS)
+    _, said = first.communicate(timeout=HANGS_SECONDS)
+    second.communicate(timeout=HANGS_SECONDS)
     assert second.returncode == -signal.SIGKILL
     assert first.returncode == 1
     last = said.splitlines()[-1]
@@ -103,14 +104,15 @@ def test_two_processes_train_as_one_and_survive_the_loss_of_one(
     assert (run / "checkpoints" / "last.npz").is_file()
     assert not (run / "metrics.json").exists()
 
-    alone = Session("sentiment", reviews[:60], run=tmp_path / "alone", log=print, **SETTINGS)
+    plan = Plan("sentiment", reviews[:60], settings=SETTINGS)
+    alone = Session(plan, run=tmp_path / "alone", log=print)
     assert alone.fit().total == 3 * steps
     # Only a process that is killed leaves its own folder behind.
     (left,) = temporary.glob("run-*")
     shutil.rmtree(left)
     both = start_two(run, rows, temporary)
     for process in both:
-        _, said = process.communicate(timeout=200)
+        _, said = process.communicate(timeout=HANGS_SECONDS)
         assert process.returncode == 0, said
     assert_close(run, tmp_path / "alone")
     surroundings = json.loads((run / "environment.json").read_text())

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
-import time
+from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from toy import rows, training
 
 from apps.errors import UserError
-from apps.training.prediction import predict
+from apps.training import loop
+from apps.training.checkpoints import Position
+from apps.training.measuring import provisional_metrics
+from apps.training.prediction import outputs_of
 
 STEPS = 12
 
@@ -26,16 +30,19 @@ def test_all_epochs_are_done_and_written_down(tmp_path: Path) -> None:
     assert {"loss", "learning_rate", "seconds", "val_accuracy"} <= set(history[0])
 
 
-def test_training_learns_and_keeps_the_best_weights(tmp_path: Path) -> None:
-    session = training(tmp_path / "run", epochs=8, learning_rate=0.05)
+@pytest.mark.parametrize(("objective", "choose"), [("accuracy", max), ("cross_entropy", min)])
+def test_training_learns_and_keeps_the_best_weights(
+    tmp_path: Path, objective: str, choose: Callable[[list[float]], float]
+) -> None:
+    session = training(tmp_path / "run", epochs=8, learning_rate=0.05, objective=objective)
     position = session.run()
     assert position.history[-1]["loss"] < position.history[0]["loss"] / 2
-    scores = [row["val_accuracy"] for row in position.history]
+    scores = [row[f"val_{objective}"] for row in position.history]
     assert position.best is not None
-    assert position.best["value"] == max(scores)
-    assert position.best["epoch"] == 1 + scores.index(max(scores))
-    kept = session.application.measure(session.truth, predict(session.model, session.validation))
-    assert kept["accuracy"] == max(scores)
+    assert position.best["value"] == choose(scores)
+    assert position.best["epoch"] == 1 + scores.index(choose(scores))
+    kept = provisional_metrics(session.application, session.predictor, session.validation, None)
+    assert kept[objective] == choose(scores)
 
 
 def test_early_stopping_counts_epochs_without_a_better_score(tmp_path: Path) -> None:
@@ -48,25 +55,32 @@ def test_early_stopping_counts_epochs_without_a_better_score(tmp_path: Path) -> 
     assert position.epoch == position.best["epoch"] + 2
 
 
-def test_minutes_end_the_training_in_time(tmp_path: Path) -> None:
-    minutes = 0.2
+def test_minutes_end_the_training_in_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    minutes, now = 2.0, 7.0
+    monkeypatch.setattr(loop, "time", SimpleNamespace(monotonic=lambda: now))
     said: list[str] = []
-    began = time.monotonic()
-    session = training(tmp_path / "run", epochs=100_000, patience=100_000, minutes=minutes)
-    session.log = said.append
-    position = session.run()
+    session = training(
+        tmp_path / "run", epochs=9999, patience=9999, started=now, minutes=minutes, log=said.append
+    )
+
+    def step(position: Position) -> None:
+        nonlocal now
+        now += 1.0
+
+    def validation(position: Position) -> None:
+        nonlocal now
+        now += 5.0
+
+    position = session.run(on_step=step, on_epoch=validation)
     assert position.stopped == "minutes"
-    assert 0.3 * 60 * minutes < time.monotonic() - began < 60 * minutes
+    assert 0.5 * 60 * minutes < now - 7.0 < 60 * minutes
     assert "the minutes are used up" in said[-1]
-    assert position.history[-1]["learning_rate"] < 0.8 * 1e-3
+    assert position.history[-1]["learning_rate"] < 0.5 * 1e-3
 
 
 def test_learning_rate_rises_then_falls_to_zero(tmp_path: Path) -> None:
     session = training(tmp_path / "run", epochs=10, learning_rate=0.01, warmup=0.1)
-    position = session.checkpoints.restore()
-    rates = []
-    for position.total in range(10 * STEPS):
-        rates.append(session._learning_rate(position))
+    rates = [session._learning_rate(Position(total=step)) for step in range(10 * STEPS)]
     steps, rise = 10 * STEPS, STEPS
     expected = [
         0.01 * min(1, (step + 1) / rise) * max(1 - step / steps, 1e-3) for step in range(steps)
@@ -75,18 +89,19 @@ def test_learning_rate_rises_then_falls_to_zero(tmp_path: Path) -> None:
     assert max(rates) == max(rates[rise - 1 : rise + 1])
 
 
-@pytest.mark.parametrize("factor", [float("nan"), float("inf")])
-def test_a_loss_that_is_not_finite_is_the_users_to_repair(tmp_path: Path, factor: float) -> None:
+@pytest.mark.parametrize("factor", ["nan", "inf"])
+def test_a_loss_that_is_not_finite_is_the_users_to_repair(tmp_path: Path, factor: str) -> None:
     with pytest.raises(UserError, match=r"not finite at step \d+; lower learning_rate"):
-        training(tmp_path / "run", loss_factor=factor).run()
+        training(tmp_path / "run", loss=factor).run()
     assert not (tmp_path / "run" / "checkpoints" / "last.npz").exists()
 
 
-def test_predictions_keep_the_order_of_the_rows(tmp_path: Path) -> None:
-    model = training(tmp_path / "run").model
-    prepared = rows(30, seed=4)
-    together = predict(model, prepared, batch_size=7)
-    for row, output in enumerate(together):
-        ids = prepared.sequences["ids"][row][None]
-        alone = model({"ids": ids, "lengths": np.array([ids.shape[1]])})
-        np.testing.assert_allclose(alone[0], output, atol=1e-6)
+def test_outputs_keep_the_order_of_the_units(tmp_path: Path) -> None:
+    toy = training(tmp_path / "run").application
+    # More than one batch of them.
+    view = toy.view(rows(150, seed=4), targets=False)
+    together = outputs_of(toy, view)
+    assert len(together) == 150
+    for unit in range(0, 150, 7):
+        alone = toy.model(view.select(np.array([unit])))
+        np.testing.assert_allclose(alone[0], together[unit], atol=1e-6)

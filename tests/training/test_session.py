@@ -11,17 +11,18 @@ import numpy as np
 import pytest
 
 from apps.errors import UserError
-from apps.training.run import Run
+from apps.training.plan import Plan
+from apps.training.run import FinishedRun
 from apps.training.run_folder import RunFolder
-from apps.training.session import Session, check_same
+from apps.training.session import Session
 
 SEED = 5  # of the fixture's run
 Rows = list[dict[str, str]]
 
 
-def quiet(reviews: Rows, small: dict[str, Any], run: Path, **changes: Any) -> Session:
-    given = {"seed": SEED, "log": lambda line: None, **small, **changes}
-    return Session("sentiment", reviews, run=run, resume=True, **given)
+def quiet(reviews: Rows, small: dict[str, Any], run: Path) -> Session:
+    plan = Plan("sentiment", reviews, seed=SEED, settings=small)
+    return Session(plan, run=run, resume=True, log=lambda line: None)
 
 
 def state(files: RunFolder) -> dict[str, np.ndarray]:
@@ -45,7 +46,7 @@ def test_stopped_between_epochs_copied_and_gone_on_with_it_ends_where_it_would_h
     session = quiet(reviews, small, tmp_path / "first")
     before = session.cost()
     assert before["latency_ms"] > 0
-    assert before["parameters"] == session.learner.model.count_params()
+    assert before["parameters"] == session.application.model.count_params()
     assert 4e-6 * before["parameters"] <= before["size_mb"] < 4.1e-6 * before["parameters"]
     checkpoint = session.folder.checkpoints / "last.npz"
     epochs: list[tuple[int, bool]] = []
@@ -59,7 +60,7 @@ def test_stopped_between_epochs_copied_and_gone_on_with_it_ends_where_it_would_h
     assert epochs == [(1, True)]
     assert steps == list(range(1, position.total + 1))
     assert position.best is not None
-    assert position.best["value"] == position.history[0][f"val_{session.learner.objective}"]
+    assert position.best["value"] == position.history[0][f"val_{session.application.objective}"]
     assert session.fit(1).total == len(steps), "what is complete is not done again"
 
     shutil.copytree(tmp_path / "first", tmp_path / "second")
@@ -67,9 +68,9 @@ def test_stopped_between_epochs_copied_and_gone_on_with_it_ends_where_it_would_h
     assert promoted.fit(2).stopped == ""
     assert promoted.fit().stopped == "epochs"
     assert promoted.cost() | {"latency_ms": 0} == before | {"latency_ms": 0}
-    reference = Run(run_of_reviews)
+    reference = FinishedRun(run_of_reviews)
     assert_same(state(promoted.folder), state(reference.files))
-    for ours, theirs in zip(promoted.learner.model.weights, reference.model.weights, strict=True):
+    for ours, theirs in zip(promoted.application.model.weights, reference.model.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
 
     # Within the same session, too, a stop leaves no trace.
@@ -77,19 +78,31 @@ def test_stopped_between_epochs_copied_and_gone_on_with_it_ends_where_it_would_h
     assert_same(state(session.folder), state(reference.files))
 
 
-def test_parts_may_change_under_way_and_other_settings_may_not(
+def test_pieces_may_change_under_way_and_what_else_was_asked_for_may_not(
     run_of_reviews: Path, reviews: Rows, small: dict[str, Any], tmp_path: Path
 ) -> None:
+    def resumed(folder: Path, data: str | None = None, **changes: Any) -> None:
+        seed, columns = changes.pop("seed", SEED), changes.pop("columns", None)
+        plan = Plan(
+            "sentiment", reviews, seed=seed, columns=columns, settings={**small, **changes}
+        )
+        plan.require_same(RunFolder(folder), data)
+
     about = json.loads((run_of_reviews / "config.json").read_text())
-    folder = RunFolder(run_of_reviews)
-    check_same(folder, {**about, "config": {**about["config"], "parts": 2}})
-    with pytest.raises(UserError, match="started with units=8, not 9"):
-        check_same(folder, {**about, "config": {**about["config"], "units": 9}})
-    # A run from before a setting existed was made with what is its default now.
+    resumed(run_of_reviews, about["fingerprint"], accumulation_steps=2)
+    for change, words in (
+        ({"units": 9}, "units=8, not 9"),
+        ({"seed": 12}, "seed 5"),
+        ({"columns": {"text": "review"}}, "columns {}"),
+        ({"data": "of other rows"}, "other data"),
+    ):
+        with pytest.raises(UserError, match=f"started with {words}"):
+            resumed(run_of_reviews, **change)
+    # A run from before a setting existed was made with its default.
     older = tmp_path / "older"
     older.mkdir()
     lacking = {key: value for key, value in about["config"].items() if key != "patience"}
     (older / "config.json").write_text(json.dumps({**about, "config": lacking}))
-    check_same(RunFolder(older), about)
+    resumed(older)
     with pytest.raises(UserError, match="started with patience=5, not 6"):
-        check_same(RunFolder(older), {**about, "config": {**about["config"], "patience": 6}})
+        resumed(older, patience=6)

@@ -3,91 +3,106 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
-import tensorflow as tf
 
 from apps.application import Application
-from apps.configuration import ApplicationConfig
-from apps.data import Prepared, RaggedRows
+from apps.configuration import ApplicationConfig, fixed
+from apps.data import Examples
+from apps.inputs.texts import Texts
 from apps.layers.pooling import LengthMask, MaxMeanPooling
-from apps.tasks.classification import Classifier
+from apps.layers.text import WordIds
+from apps.tasks.classification import Classification
 from apps.training.distribution import Distribution
 from apps.training.loop import Budget, Training
 from apps.training.run_folder import RunFolder
 
+WORDS = ("one", "two")
 
-class Toy:
-    """What the loop asks of an application and no more: tells rows with more ones than twos.
 
-    Args:
-        config: settings of the training.
-        seed: of weights, dropout and order.
-        loss_factor: what the loss is multiplied by.
-        dropout: share of the embedding's outputs dropped.
-    """
+@dataclass(frozen=True)
+class ToyConfig(ApplicationConfig):
+    """`dropout` is the share of the embedding's outputs dropped; `loss` multiplies the loss."""
 
-    objective, maximise = "accuracy", True
-    better, measure = Application.better, Classifier.measure
-    decode, output_steps = Application.decode, Application.output_steps
+    dropout: float = fixed(0.2, low=0.0, high=0.9)
+    loss: str = fixed("1")
 
-    def __init__(
-        self, config: ApplicationConfig, seed: int, loss_factor: float, dropout: float
-    ) -> None:
-        self.config, self.seed, self.loss_factor = config, seed, loss_factor
-        keras.utils.set_random_seed(seed)
+
+class Toy(Application):
+    """Which of two words a text holds more of."""
+
+    name = "toy"
+    input = Texts("text")
+    task: Classification = Classification("label")
+    Config = ToyConfig
+    config: ToyConfig
+
+    @classmethod
+    def sample(cls, seed: int) -> Examples:
+        return rows(96, seed)
+
+    def adapt(self, examples: Examples) -> Any:
+        return {"words": WordIds(WORDS, max_tokens=64, name="words")}
+
+    def build(self) -> keras.Model:
         ids = keras.Input((None,), dtype="int32", name="ids")
         lengths = keras.Input((), dtype="int32", name="lengths")
-        x = keras.layers.Embedding(3, 4, name="embedding")(ids)
-        x = keras.layers.Dropout(dropout, seed=seed)(x)
+        x = keras.layers.Embedding(self.adapted["words"].size, 4, name="embedding")(ids)
+        x = keras.layers.Dropout(self.config.dropout, seed=self.seed)(x)
         x = MaxMeanPooling()(x, mask=LengthMask()(ids, lengths))
-        self.model = keras.Model({"ids": ids, "lengths": lengths}, keras.layers.Dense(2)(x))
+        logits = keras.layers.Dense(len(self.labels))(x)
+        return keras.Model({"ids": ids, "lengths": lengths}, logits)
 
-    def loss(self, batch: Mapping[str, tf.Tensor], outputs: tf.Tensor) -> tf.Tensor:
-        losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["target"], outputs)
-        return tf.reduce_mean(losses) * self.loss_factor
+    def loss(self, batch: Any, outputs: Any) -> Any:
+        return super().loss(batch, outputs) * float(self.config.loss)
 
 
-def rows(number: int, seed: int) -> Prepared:
-    """Random rows of ones and twos with their class."""
+def rows(number: int, seed: int) -> Examples:
+    """Random texts of the two words, labelled with the more frequent one."""
     draw = np.random.default_rng(seed)
-    sequences = [draw.integers(1, 3, draw.integers(3, 30)) for _ in range(number)]
-    target = np.array([(row == 1).mean() > 0.5 for row in sequences], np.int32)
-    return Prepared.of({"ids": RaggedRows.from_rows(sequences)}, target=target)
+    texts = [draw.choice(WORDS, draw.integers(3, 30)) for _ in range(number)]
+    labels = [WORDS[int((text == "two").mean() > 0.5)] for text in texts]
+    places = [f"row {row}" for row in range(1, number + 1)]
+    return Examples({"text": [" ".join(text) for text in texts], "label": labels}, places, "toy")
 
 
 def training(
     folder: Path,
     *,
+    kind: type[Toy] = Toy,
     seed: int = 0,
+    started: float | None = None,
     minutes: float | None = None,
     checkpoint_seconds: float = 30.0,
-    loss_factor: float = 1.0,
-    dropout: float = 0.2,
     number: int = 96,
+    log: Callable[[str], None] = lambda line: None,
     distribution: Distribution | None = None,
     **settings: Any,
 ) -> Training:
     """A training of the toy, in steps of 8 rows."""
-    config = ApplicationConfig.from_values({"batch_size": 8, "epochs": 2, **settings})
+    config = kind.Config.from_values({"batch_size": 8, "epochs": 2, **settings})
     distribution = distribution or Distribution()
+    keras.utils.set_random_seed(seed)
+    toy = kind(config, seed)
+    learnt = rows(number, seed=0)
     with distribution.scope():
-        toy: Any = Toy(config, seed, loss_factor, dropout)
+        adaptation = toy.compose(learnt)
     files = RunFolder(folder)
     if not files.config.exists():
         files.create({"application": "toy"}, {})
-    held_out = rows(40, seed=1)
+    started = time.monotonic() if started is None else started
     return Training(
         toy,
-        rows(number, seed=0),
-        held_out,
-        held_out.values["target"],
+        toy.view(learnt, training=adaptation),
+        toy.view(rows(40, seed=1)),
+        None,
         files,
-        Budget(time.monotonic(), minutes, checkpoint_seconds=checkpoint_seconds),
-        lambda line: None,
+        Budget(started, minutes, checkpoint_seconds=checkpoint_seconds),
+        log,
         distribution,
     )

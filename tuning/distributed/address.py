@@ -1,4 +1,4 @@
-"""`HOST:PORT`, as chief and workers are given it."""
+"""The address of a chief: `HOST:PORT`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Address:
             text: `HOST:PORT` or `[IPV6]:PORT`.
 
         Raises:
-            UserError: it is of another form.
+            UserError: the text has another form.
         """
         host, _, port = text.rpartition(":")
         bare = host.removeprefix("[").removesuffix("]")
@@ -41,9 +41,9 @@ class Address:
         return f"[{self.host}]:{self.port}" if ":" in self.host else f"{self.host}:{self.port}"
 
     def from_here(self) -> Address:
-        """Where a server that listens at this address is reached from the same machine."""
+        """The address at which the same machine reaches a server that listens here."""
         return Address(_EVERYWHERE.get(self.host, self.host), self.port)
 
     def from_elsewhere(self) -> Address:
-        """Where it is reached from other machines, by this one's name if it listens everywhere."""
+        """The address for other machines: this one's name if the server listens everywhere."""
         return Address(socket.gethostname(), self.port) if self.host in _EVERYWHERE else self

@@ -1,4 +1,4 @@
-"""The chief: serves a search's scheduler, takes trials from workers that are gone, and ends."""
+"""The chief: serves a search's scheduler, and takes trials back from workers that are gone."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ from tuning.distributed.search_service import SearchService
 from tuning.scheduler import LocalScheduler
 
 TICK_S = 0.25
-_LINGER_S = 5.0  # workers that missed the end while there was no chief ask again within it
-_THREADS = 16  # a call that waits for the oracle must not keep the other workers' signs of life out
+_LINGER_S = 5.0  # within it workers that missed the end while there was no chief ask again
+_THREADS = 16  # while one call waits for the oracle, signs of life still get through
 _OPTIONS = (
-    ("grpc.so_reuseport", 0),  # else a second chief on the port would take half of the workers
+    ("grpc.so_reuseport", 0),  # a second chief on the port would take half of the workers
 )
 
 
 class Chief:
     """Serves one search on one port, to as many workers as come.
 
-    There is neither authentication nor encryption: listen beyond this machine in trusted networks
-    only.
+    There is neither authentication nor encryption: only in trusted networks should it listen beyond
+    this machine.
 
     Args:
         scheduler: of the search.
         listen: `HOST:PORT`; port 0 takes a free one.
-        lease_seconds: a worker that is not heard of for so long loses its trial to another one.
-        log: is told in one line of every trial that is taken back.
+        lease_seconds: a worker that is silent for so long loses its trial to another one.
+        log: takes a line for every trial that is taken back.
 
     Attributes:
         address: for workers on this machine.
@@ -70,19 +70,18 @@ class Chief:
         self.address, self.public_address = str(bound.from_here()), str(bound.from_elsewhere())
 
     def start(self) -> None:
-        """Begin to answer."""
+        """Start to answer."""
         self._server.start()
 
     def wait(self, on_tick: Callable[[], None] = lambda: None) -> None:
-        """Until the search is over and each worker knows it, or has not been heard of for a lease.
+        """Wait until the search is over, and each worker knows it or has been silent for a lease.
 
         Args:
             on_tick: called a few times a second; what it raises ends the wait.
 
         Raises:
             Exception: what the scheduler raised when a worker called, such as OSError for a full
-                disk. Workers keep their results and ask again, so that a chief that is started
-                anew gets them.
+                disk. Workers keep their results and ask again, until a restarted chief takes them.
         """
         begun = awake = ticked = time.monotonic()
         linger_s = _LINGER_S if self._scheduler.finished else 0.0
@@ -92,7 +91,7 @@ class Chief:
                 raise self._service.failure
             now = time.monotonic()
             if now - ticked > self._lease_seconds / 2:
-                awake = now  # this process was stopped: the workers' silence was its own
+                awake = now  # this process was stopped, and could not hear the workers
             ticked = now
             if now - awake >= self._lease_seconds:
                 self._take_back()
@@ -116,7 +115,7 @@ class Chief:
 def serve_keras_tuner(
     server: grpc.Server, scheduler: LocalScheduler, search: SearchService
 ) -> None:
-    """Add KerasTuner's own service, which takes the import of KerasTuner."""
+    """Add KerasTuner's own service, which imports KerasTuner."""
     from tuning.distributed.keras_tuner_service import add_service
 
     add_service(server, scheduler, search)

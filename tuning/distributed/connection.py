@@ -1,4 +1,4 @@
-"""Calls to a chief that may be away for a while."""
+"""Calls to a chief that may be gone for a while."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from tuning.distributed.address import Address
 from tuning.distributed.protocol import SERVICE, versions
 from tuning.settings import SearchSettings
 
-_CALL_S = 30.0  # an oracle that fits a Gaussian process answers in seconds, not at once
+_CALL_S = 30.0  # an oracle that fits a Gaussian process takes seconds to answer
 _OPTIONS = (
     ("grpc.initial_reconnect_backoff_ms", 200),
     ("grpc.min_reconnect_backoff_ms", 200),
     ("grpc.max_reconnect_backoff_ms", 1000),
-    ("grpc.enable_http_proxy", 0),  # a cluster's proxy is for the way out of it
+    ("grpc.enable_http_proxy", 0),  # a cluster's proxy leads out of it, not to the chief
 )
 _PASSING = {grpc.StatusCode.UNAVAILABLE, grpc.StatusCode.DEADLINE_EXCEEDED}
 _LARGEST_WAIT_S = 1.0
@@ -30,11 +30,11 @@ class Connection:
 
     Args:
         chief: `HOST:PORT`.
-        patience_seconds: how long a chief that does not answer is waited for.
-        log: is told when that begins.
+        patience_seconds: how long to wait for a chief that does not answer.
+        log: takes a line when such a wait begins.
 
     Raises:
-        UserError: the address is none.
+        UserError: the address is malformed.
     """
 
     def __init__(self, chief: str, patience_seconds: float, log: Callable[[str], None]) -> None:
@@ -44,7 +44,7 @@ class Connection:
         self._channel = grpc.insecure_channel(str(self._address), _OPTIONS)
 
     def ask(self, method: str, **arguments: Any) -> dict[str, Any]:
-        """The chief's answer, however often it has to be asked.
+        """The chief's answer; it is asked again until it answers.
 
         Raises:
             UserError: the chief refuses, or cannot be reached within the patience.
@@ -68,15 +68,15 @@ class Connection:
             ) from None
 
     def ask_once(self, method: str, timeout_s: float, **arguments: Any) -> dict[str, Any]:
-        """The chief's answer; grpc.RpcError where there is none."""
+        """The chief's answer to a single call; raises grpc.RpcError where there is none."""
         call = self._channel.unary_unary(f"/{SERVICE}/{method}")
         return json.loads(call(json.dumps(arguments).encode(), timeout=timeout_s))
 
     def introduce(self) -> SearchSettings:
-        """What the chief searches.
+        """The settings of the chief's search.
 
         Raises:
-            UserError: it has other versions than this process, or `ask` fails.
+            UserError: it has other versions than this process, or does not answer.
         """
         answer = self.ask("Describe")
         theirs = answer["versions"]

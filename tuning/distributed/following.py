@@ -1,8 +1,8 @@
-"""A trial on several processes: the tasks of a worker beyond the first do what that one does.
+"""A trial on several processes: all tasks of a worker follow the first one.
 
 `TF_CONFIG` says which task a process is. The first one asks for trials and reports them. The others
-ask the chief what it is at, and the first one waits until they have all joined: so no two tasks
-ever train different trials with each other, whichever of them is killed and started again.
+ask the chief which trial it is at, and the first one waits until all have joined. So no two tasks
+ever train different trials with each other, even when some are killed and started again.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _CALL_S = 2.0
 
 
 class FollowingScheduler(Scheduler):
-    """What a task beyond the first is given to do; it reports nothing.
+    """Gives a task beyond the first the trial that the first one is at; reports nothing.
 
     Args:
         connection: to the chief.
@@ -34,7 +34,7 @@ class FollowingScheduler(Scheduler):
         self._turn = self._completed = ""
 
     def next(self, worker: str) -> Job | Wait | None:
-        """The trial that the first task is at, again until this task has completed it.
+        """The trial that the first task is at, until this task has completed it.
 
         Raises:
             UserError: no answer within the patience.
@@ -44,7 +44,7 @@ class FollowingScheduler(Scheduler):
             return None
         if answer["job"] is None or answer["turn"] == self._completed:
             return Wait(_POLL_S)
-        # Nothing of an earlier trial runs here any more: from now on the first task may begin.
+        # Nothing else runs in this task, so that the first one may begin.
         self._turn = answer["turn"]
         joined = self._connection.ask("Follow", worker=worker, task=self._task, turn=self._turn)
         if joined["turn"] != self._turn:
@@ -52,7 +52,7 @@ class FollowingScheduler(Scheduler):
         return self._paths.localized(Job.from_json(answer["job"]))
 
     def beat(self, worker: str, trial: str, progress: Progress) -> bool:
-        """Whether the first task is still at what this one joined; True while it cannot be told."""
+        """Whether the first task is still at what this one joined; True while that is unknown."""
         try:
             answer = self._connection.ask_once(
                 "Follow", _CALL_S, worker=worker, task=self._task, turn=self._turn
@@ -64,12 +64,12 @@ class FollowingScheduler(Scheduler):
         return not answer["over"] and (unknown or same)
 
     def end(self, worker: str, trial: str, outcome: Outcome) -> None:
-        """Note that this task's part is done; what ended otherwise is joined again."""
+        """Note that this task has completed its part; else it joins the trial again."""
         if outcome.status == COMPLETED:
             self._completed = self._turn
 
     def release(self, worker: str) -> None:
-        """Nothing: the trial is the first task's."""
+        """Do nothing: the trial belongs to the first task."""
 
     def close(self) -> None:
         """Hang up."""

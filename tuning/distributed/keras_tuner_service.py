@@ -18,13 +18,13 @@ from tuning.trials.job import Progress
 def add_service(server: grpc.Server, scheduler: LocalScheduler, search: SearchService) -> None:
     """Add KerasTuner's `OracleServicer` to a server that is not started yet.
 
-    An error ends the call, not the chief. Every call is a sign of life; since KerasTuner's workers
-    send no others, a lease has to be longer than their epochs.
+    An error ends the call, not the chief. Every call counts as a sign of life. KerasTuner's workers
+    send no others, so that a lease has to be longer than their epochs.
 
     Args:
         server: of the chief.
         scheduler: of the search.
-        search: the service beside it, which is told of failures and of who lives.
+        search: the service beside it; it takes failures and signs of life.
     """
     servicer = OracleServicer(scheduler.oracle)
     service = protos.get_service().DESCRIPTOR.services_by_name["Oracle"]
@@ -55,7 +55,7 @@ def _guarded(
 
 
 def _require_known(request: Any, scheduler: LocalScheduler) -> None:
-    """Raise ValueError where a worker would search more than the search was begun with."""
+    """Raise ValueError if a worker asks for hyperparameters that the search does not have."""
     known = {each.name for each in scheduler.oracle.get_space().space}
     asked = HyperParameters.from_proto(request.hyperparameters).space
     more = sorted({each.name for each in asked} - known)
@@ -64,7 +64,7 @@ def _require_known(request: Any, scheduler: LocalScheduler) -> None:
 
 
 def _note(request: Any, answer: Any, scheduler: LocalScheduler, search: SearchService) -> None:
-    """Take a call as a sign of life of the worker that made it, where it says which."""
+    """Take a call as a sign of life of its worker, if it names one."""
     messages = protos.get_service()
     if isinstance(request, messages.CreateTrialRequest):
         search.hear(request.tuner_id)

@@ -1,4 +1,4 @@
-"""Workers on the chief's own machine, started anew when they die."""
+"""Workers on the chief's own machine, which are started again when they die."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ _STOP_S = 30.0
 
 
 class LocalWorkers:
-    """So many workers, each under an id that stays: `local-0`, `local-1`, ….
+    """Workers with ids that stay the same over restarts: `local-0`, `local-1`, ….
 
-    The kernel kills them when the thread that has started them ends, and so with the process.
+    The kernel kills them when the thread that has started them ends.
 
     Args:
-        count: of workers.
+        count: how many.
         chief: the chief's address.
         folder: of the search; what a worker prints goes to `worker-K.log` in it.
         threads: of each worker; an equal share of the processors unless given.
         memory_mb: of each worker's trials; an equal share of what is free unless given.
-        log: is told of workers that die.
-        program: the command that is a worker, its options aside.
+        log: takes a line for each worker that dies.
+        program: the command of a worker, without its options.
     """
 
     def __init__(
@@ -70,7 +70,7 @@ class LocalWorkers:
         return sum(worker.running for worker in self._workers)
 
     def supervise(self) -> None:
-        """Start those that do not run; to be called a few times a second.
+        """Start workers that do not run; to be called a few times a second.
 
         Raises:
             UserError: all of them died again and again.
@@ -85,10 +85,10 @@ class LocalWorkers:
             )
 
     def stop(self, seconds: float = _STOP_S) -> None:
-        """Interrupt those that run, so that they write their checkpoints; then kill them.
+        """Interrupt the workers, so that they write their checkpoints, and kill them later.
 
         Args:
-            seconds: that they have before they are killed.
+            seconds: how much later.
         """
         for worker in self._workers:
             worker.interrupt()
@@ -98,7 +98,7 @@ class LocalWorkers:
 
 
 class _Worker:
-    """One of them, over all the processes that it has been."""
+    """One worker, and the process that it is at the moment."""
 
     def __init__(
         self, name: str, command: Sequence[str], log: Path, say: Callable[[str], None]
@@ -117,7 +117,7 @@ class _Worker:
         return self._process is not None
 
     def keep(self) -> None:
-        """See to it that it runs, unless it is done or hopeless."""
+        """Start it if it does not run, unless it is done or given up."""
         if self._process is not None and self._process.poll() is not None:
             code, self._process = self._process.returncode, None
             self._done = code == 0
@@ -128,12 +128,12 @@ class _Worker:
             self._start()
 
     def interrupt(self) -> None:
-        """Let it write its checkpoint and give its trial back."""
+        """Ask it to write its checkpoint and to give its trial back."""
         if self._process is not None:
             self._process.send_signal(signal.SIGTERM)
 
     def end(self, deadline: float) -> None:
-        """Wait until it has ended; kill it where it has not by then."""
+        """Wait until it has ended, and kill it after the deadline."""
         if self._process is None:
             return
         try:
@@ -152,7 +152,7 @@ class _Worker:
                 stdout=log,
                 stderr=log,
                 env={**os.environ, "PYTHONPATH": python_path(), PARENT: str(os.getpid())},
-                # Ctrl-C on the terminal is for the chief, which passes it on.
+                # Ctrl-C on the terminal reaches the chief alone, which passes it on.
                 start_new_session=True,
             )
 

@@ -1,4 +1,4 @@
-"""Where a machine has what the chief names by its own paths."""
+"""The paths of a worker's machine, where they differ from the chief's."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from tuning.trials.job import Job
 
 @dataclass(frozen=True)
 class Paths:
-    """Places that differ from the chief's; None where they are the same.
+    """Paths that differ from the chief's; None where they are the same.
 
     Attributes:
         data: the training data.
@@ -22,13 +22,13 @@ class Paths:
     folder: str | None = None
 
     def require_data(self, source: str) -> None:
-        """Refuse to take trials where the data are not: each of them would fail.
+        """Refuse to work where the data are missing, since each trial would fail.
 
         Args:
-            source: the data as the chief says.
+            source: the data by the chief's path.
 
         Raises:
-            UserError: neither that nor the place that is given here exists.
+            UserError: the data do not exist on this machine.
         """
         asked = self.data or source
         elsewhere = asked == "sample" or asked.startswith("tfds:") or "," in asked

@@ -34,13 +34,13 @@ _CODE = {".py", ".c", ".cc", ".h"}
 
 @functools.cache
 def versions() -> dict[str, str]:
-    """What must be the same everywhere for a trial to mean the same, by name."""
+    """The versions that chief and workers must have in common, by name."""
     installed = {name: metadata.version(name) for name in _LIBRARIES}
     return {**installed, "code": digest_of_code()}
 
 
 def digest_of_code() -> str:
-    """Twelve hexadecimal digits that any changed line of the packages changes."""
+    """Twelve hexadecimal digits that change with any line of the packages."""
     root = Path(__file__).parents[2]
     digest = hashlib.sha256()
     files = (file for package in ("apps", "tuning") for file in (root / package).rglob("*.*"))

@@ -1,4 +1,4 @@
-"""A scheduler that lives in another process, as a worker sees it."""
+"""The scheduler of another process, as a worker calls it."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ class _Sign(NamedTuple):
 class RemoteScheduler(Scheduler):
     """The chief's scheduler.
 
-    While the chief is away, training goes on; only asking for a trial and reporting one wait.
+    Training goes on without the chief; only asking for a trial and reporting one wait for it.
 
     Args:
         connection: to the chief.
         paths: of this machine.
-        tasks: processes that train each trial together, this one included.
+        tasks: how many processes train each trial together.
     """
 
     def __init__(self, connection: Connection, paths: Paths, tasks: int = 1) -> None:
@@ -49,7 +49,7 @@ class RemoteScheduler(Scheduler):
         threading.Thread(target=self._send_signs, name="signs of life", daemon=True).start()
 
     def next(self, worker: str) -> Job | Wait | None:
-        """The worker's next trial, with the paths of this machine, once all its tasks have joined.
+        """The worker's next trial, with this machine's paths, once all its tasks have joined.
 
         Raises:
             UserError: no answer within the patience.
@@ -74,10 +74,10 @@ class RemoteScheduler(Scheduler):
         return self._paths.localized(job)
 
     def beat(self, worker: str, trial: str, progress: Progress) -> bool:
-        """Tell that the worker lives, without waiting for the answer.
+        """Report that the worker lives, without waiting for the answer.
 
         Returns:
-            False once the chief has said that the trial is no longer this worker's.
+            False once the chief has answered that the trial is not this worker's.
         """
         with self._changed:
             self._sign = _Sign(worker, self._turn, trial, progress.to_json())
@@ -85,7 +85,7 @@ class RemoteScheduler(Scheduler):
             return not self._lost
 
     def end(self, worker: str, trial: str, outcome: Outcome) -> None:
-        """Report a trial's end until the chief has it.
+        """Report a trial's end, again until the chief has it.
 
         Raises:
             UserError: no answer within the patience.
@@ -93,7 +93,7 @@ class RemoteScheduler(Scheduler):
         self._connection.ask("Report", worker=worker, trial=trial, outcome=outcome.to_json())
 
     def release(self, worker: str) -> None:
-        """Say goodbye; where the chief does not hear it, the lease runs out instead."""
+        """Give the trial back; if the chief does not hear it, the lease runs out instead."""
         try:
             self._connection.ask_once("Release", _GOODBYE_S, worker=worker)
         except grpc.RpcError:
@@ -107,7 +107,7 @@ class RemoteScheduler(Scheduler):
         self._connection.close()
 
     def _send_signs(self) -> None:
-        """Send the newest sign of life, in a thread: a slow chief must not hold up a trial."""
+        """Send the newest sign of life; in a thread, so that a slow chief holds up no trial."""
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._closed or self._sign is not None)

@@ -1,4 +1,4 @@
-"""The chief's side of `tuning.Search`: a scheduler's methods, for workers anywhere."""
+"""The chief's side of `tuning.Search`: the scheduler's methods for workers on any machine."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Answer = dict[str, Any]
 
 @dataclass(frozen=True)
 class _Turn:
-    """What all tasks of one worker are doing; no job between two trials."""
+    """What all tasks of one worker are at; without a job between two trials."""
 
     name: str
     job: Job | None
@@ -30,13 +30,13 @@ class _Turn:
 
 
 class SearchService:
-    """Answers the workers' calls, from several threads at once.
+    """Answers the workers' calls in several threads.
 
     Args:
         scheduler: of the search.
 
     Attributes:
-        told: workers that know that the search is over; a task that follows is `WORKER/TASK`.
+        told: workers that know that the search is over; a task beyond the first is `WORKER/TASK`.
         failure: what the scheduler raised, such as OSError; the search cannot go on.
     """
 
@@ -68,17 +68,17 @@ class SearchService:
         )
 
     def fail(self, error: Exception, context: Any) -> None:
-        """End a call that the scheduler failed on; a worker asks again, the chief gives up."""
+        """End a call in which the scheduler failed: the worker asks again, the chief gives up."""
         self.failure = self.failure or error
         context.abort(grpc.StatusCode.UNAVAILABLE, f"{type(error).__name__}: {error}")
 
     def hear(self, name: str) -> None:
-        """Note that someone lives whom the scheduler does not know of."""
+        """Note a sign of life of someone whom the scheduler does not know."""
         with self._lock:
             self._others[name] = time.monotonic()
 
     def untold(self, seconds: float) -> set[str]:
-        """Workers and tasks heard of within so many seconds that do not know of the end yet."""
+        """Workers and tasks, heard of within so many seconds, that do not know of the end yet."""
         now = time.monotonic()
         with self._lock:
             silent = {name: now - heard for name, heard in self._others.items()}
@@ -133,7 +133,7 @@ class SearchService:
         return {"over": over, "turn": known.name, "job": known.job and known.job.to_json()}
 
     def _remember(self, worker: str, turn: str, trial: str) -> None:
-        """Take a turn up that began before this chief was started."""
+        """Take up a turn that began before this chief was started."""
         if worker in self._turns:
             return
         given = self._scheduler.next(worker)
@@ -142,7 +142,7 @@ class SearchService:
                 self._turns.setdefault(worker, _Turn(turn, given))
 
     def _pause(self, worker: str, trial: str | None = None) -> None:
-        """Let the other tasks of a worker know that what it was at is over."""
+        """Let the other tasks of a worker know that its trial is over."""
         with self._lock:
             turn = self._turns.get(worker)
             if turn is not None and turn.job is not None and trial in (None, turn.job.id):

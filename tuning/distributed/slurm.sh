@@ -3,8 +3,9 @@
 #
 #   sbatch --export=ALL,APP=sentiment,DATA=$PWD/reviews.csv tuning/distributed/slurm.sh
 #
-# Submit it from the checkout, on a file system that all nodes share. The same command goes on with
-# a search that ran into the time limit. Nodes of the cluster reach the chief without a password.
+# Submit it in a folder that all nodes share; PYTHON names the Python that has the package, unless
+# `python` does. The same command goes on with a search that ran into the time limit. Nodes of the
+# cluster reach the chief without a password.
 
 #SBATCH --job-name=tuning
 #SBATCH --array=0-4

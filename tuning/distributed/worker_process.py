@@ -1,4 +1,4 @@
-"""What `python -m tuning worker` does: joins a search, and works until it is over."""
+"""`python -m tuning worker`: joins a search and works until it is over."""
 
 from __future__ import annotations
 
@@ -41,12 +41,12 @@ def run_worker(
 
     Args:
         chief: `HOST:PORT`.
-        worker: the id, different from all other workers' and the same after a restart.
+        worker: its id, which no other worker has, and which stays the same over restarts.
         data: where the training data are on this machine; as the chief says unless given.
         folder: where the search's folder is on this machine; as the chief says unless given.
-        threads: for each operation of a trial; all processors unless given.
-        memory_mb: a trial that takes more is out of memory; 90 % of what is free unless given.
-        patience_seconds: how long a chief that does not answer is waited for.
+        threads: of a trial within an operation; all processors unless given.
+        memory_mb: resident memory that a trial may take; 90 % of what is free unless given.
+        patience_seconds: how long to wait for a chief that does not answer.
         log: takes progress lines.
 
     Raises:
@@ -73,7 +73,7 @@ def run_worker(
         ends.callback(executor.close)
         work(scheduler, executor, worker, log)
         for number in _STOPPING:
-            signal.signal(number, signal.SIG_IGN)  # nothing is left to be interrupted
+            signal.signal(number, signal.SIG_IGN)  # nothing is left to interrupt
         log(f"worker {worker}: the search is over")
 
 

@@ -1,4 +1,4 @@
-"""KerasTuner's search algorithms, each with a memory that survives being killed."""
+"""KerasTuner's search algorithms with a state that survives being killed."""
 
 from tuning.oracles.algorithms import make_oracle
 from tuning.oracles.durable import DurableOracle

@@ -33,27 +33,27 @@ class RandomOracle(DurableOracle, keras_tuner.oracles.RandomSearchOracle):
 class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
     """Many short trainings, of which the best go on: Li et al. 2018, "Hyperband", JMLR 18.
 
-    The epochs of the Config are the longest training. A promoted trial continues the training of
-    the one that it was, on the same learning-rate schedule.
+    The longest training has the epochs of the Config. A promoted trial continues the training of
+    the trial that it comes from, on the same learning-rate schedule.
     """
 
     hyperband_iterations: float
 
     def _ended(self, trial: Trial) -> None:
-        """Let another point take the place of one that failed before its bracket halves."""
+        """Let another point replace one that failed, before its bracket halves."""
         if trial.status != TrialStatus.FAILED:
             return
         for bracket in self._brackets:
             first = bracket["rounds"][0]
             replaced = bracket.setdefault("replaced", 0)
             known = [info for info in first if info["id"] == trial.trial_id]
-            # Where everything fails a bracket has to end all the same.
+            # Even where everything fails, a bracket has to end.
             if known and replaced < self._get_size(bracket["bracket_num"], 0):
                 first.remove(known[0])
                 bracket["replaced"] = replaced + 1
 
     def set_state(self, state: Mapping[str, Any]) -> None:
-        # How often to begin anew is what is asked for now: with minutes or trials without end.
+        # The present call says how often to begin anew: without end if it has minutes or trials.
         asked = self.hyperband_iterations
         super().set_state(state)
         self.hyperband_iterations = asked
@@ -65,7 +65,7 @@ class HyperbandOracle(DurableOracle, keras_tuner.oracles.HyperbandOracle):
         went_on = {
             info["past_id"] for b in self._brackets for halving in b["rounds"] for info in halving
         }
-        # One that goes on reads the checkpoints of its past when it begins.
+        # A promoted trial reads the checkpoints of its past when it begins.
         read = {row.continues for row in self.rows.values() if row.status == "RUNNING"}
         return (began - went_on) | {name for name in read if name is not None}
 
@@ -74,9 +74,9 @@ class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOrac
     """A Gaussian process over the trials so far proposes the next one."""
 
     def _make_gpr(self) -> GaussianProcessRegressor:
-        """A process with a length of its own for each hyperparameter, and noise in the scores.
+        """A process with a length scale for each hyperparameter, and with noise in the scores.
 
-        KerasTuner's has one length for all and none of the noise that another seed makes.
+        KerasTuner's has one length scale for all, and no noise, which another seed makes.
         """
         dimensions = len(self._nonfixed_space())
         kernel = Matern(np.full(dimensions, 0.5), (0.1, 10.0), nu=2.5)
@@ -88,10 +88,10 @@ class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOrac
         )
 
     def populate_space(self, trial_id: str) -> Mapping[str, Any]:
-        """The point where the process sees the best chance, at random until it has a few.
+        """The point with the best lower confidence bound; random points until there are a few.
 
-        KerasTuner climbs from 50 places with numerical gradients, which takes seconds; a few
-        thousand points at once, and then closer ones around the best, take a fraction of that.
+        KerasTuner climbs from 50 places with numerical gradients, which takes seconds. Judging a
+        few thousand points at once, and then others close to the best, takes a fraction of that.
         """
         # KerasTuner does not save the state of its generator.
         draw = np.random.default_rng(self.seed + len(self.trials))
@@ -99,9 +99,9 @@ class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOrac
         if done < self.num_initial_points:
             return self._random_populate_space()
         points, scores = self._vectorize_trials()
-        # On matrices so small several threads are slower, and would take time from the trials.
+        # On such small matrices several threads are slower, and take time from the trials.
         with threadpool_limits(1), warnings.catch_warnings():
-            # The bounds of the kernel are reached on purpose where a hyperparameter does nothing.
+            # A hyperparameter that does nothing reaches the bounds of the kernel, as intended.
             warnings.simplefilter("ignore", ConvergenceWarning)
             self.gpr.fit(points, scores)
         dimensions = points.shape[1]
@@ -119,14 +119,14 @@ class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOrac
         return self._random_populate_space()
 
     def _promising(self, candidates: np.ndarray) -> np.ndarray:
-        """Candidates inside the space, the one with the best lower confidence bound first."""
-        # At 1 itself KerasTuner's whole numbers are one above their upper bound.
+        """Candidates inside the space, best lower confidence bound first."""
+        # At exactly 1 KerasTuner's whole numbers exceed their upper bound by one.
         inside = np.clip(candidates, 0.0, 1.0 - 1e-9)
         mean, deviation = self.gpr.predict(inside, return_std=True)
         return inside[np.argsort(mean - self.beta * deviation)]
 
     def _vectorize_trials(self) -> tuple[np.ndarray, np.ndarray]:
-        """Trials as points; those that failed count as the worst, so that it keeps off them."""
+        """Trials as points; failed ones get the worst score, so that the process avoids them."""
         everything = self.trials
         running = {trial.trial_id for trial in self.ongoing_trials.values()}
         done = [t.score for t in everything.values() if t.status == TrialStatus.COMPLETED]
@@ -136,7 +136,7 @@ class BayesianOracle(DurableOracle, keras_tuner.oracles.BayesianOptimizationOrac
             if trial.status == TrialStatus.FAILED:
                 trial = copy.copy(trial)
                 trial.status, trial.score = TrialStatus.COMPLETED, worst
-            # Neither running nor measured: it waits to be handed out again.
+            # Others neither run nor have a score: they wait to be handed out again.
             if trial.status == TrialStatus.COMPLETED or name in running:
                 self.trials[name] = trial
         try:
@@ -203,7 +203,7 @@ def make_oracle(
             hyperband_iterations=None if unlimited else 1,
         )
     if settings.algorithm == "bayesian":
-        # KerasTuner's own 3 per hyperparameter would leave most searches at random.
+        # With KerasTuner's own 3 per hyperparameter most searches would only draw at random.
         first = max(4, len(space.dimensions) // 2)
         return BayesianOracle(**common, num_initial_points=first)
     return {"random": RandomOracle, "grid": GridOracle}[settings.algorithm](**common)

@@ -1,8 +1,8 @@
-"""KerasTuner's oracles with a memory that survives: what they all share here.
+"""What all oracles share: KerasTuner's proposals, with a state that survives being killed.
 
-An oracle of KerasTuner proposes points of the space; which trial runs where, what became of it and
-what is on disk is decided in this class, in one file that is replaced in one step. KerasTuner's
-own bookkeeping loses or repeats trials when it is killed between two of its files.
+An oracle of KerasTuner proposes points of the space. This class decides which trial runs where and
+what became of it, and keeps all of it in one file that is replaced in one step. KerasTuner's own
+bookkeeping loses or repeats trials when it is killed between two of its files.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from tuning.trials.job import COMPLETED, FAILED, Outcome
 
 
 class DurableOracle(keras_tuner.Oracle):
-    """Hands out trials: what was begun before first, then the default, the search, the finals.
+    """Hands out trials: first those begun before, then the default, the search, and the finals.
 
     Args:
         settings: what the search was asked for.
@@ -69,7 +69,7 @@ class DurableOracle(keras_tuner.Oracle):
     # What workers ask for
 
     def create_trial(self, tuner_id: str) -> Trial:
-        """The trial that a worker shall run; its own one if it has one.
+        """The trial for a worker to run: the one it has, or the next.
 
         Returns:
             A trial whose status is RUNNING, or an empty one that says IDLE (wait) or STOPPED.
@@ -114,11 +114,11 @@ class DurableOracle(keras_tuner.Oracle):
         return self._empty(TrialStatus.IDLE if self.ongoing_trials else TrialStatus.STOPPED)
 
     def _proposal(self) -> Mapping[str, Any]:
-        """What the algorithm says next, or that trials or minutes are used up."""
+        """The algorithm's next proposal, or that trials or minutes are used up."""
         searched = [row for row in self.rows.values() if row.id.isdigit()]
         counted = [row for row in searched if row.feasible]
         most = self.settings.trials
-        # Trials beyond the budget end before they train; but a space of nothing else must end too.
+        # Trials over the budget do not count, but a space that holds no others must end too.
         if most is not None and (len(counted) >= most or len(searched) >= 10 * most):
             return {"status": TrialStatus.STOPPED}
         if not self.finals.time_for_another(self.rows):
@@ -156,9 +156,9 @@ class DurableOracle(keras_tuner.Oracle):
         return Trial(hyperparameters=self.hyperparameters.copy(), trial_id="", status=status)
 
     def limit(self, trial_id: str) -> float:
-        """Seconds that a trial may take, as they were when it was first handed out.
+        """Seconds that a trial may take, fixed when it is first handed out.
 
-        One that is taken up again has used a part of them, and the learning rate depends on them.
+        A trial that is resumed has used a part of them, and its learning rate depends on them.
         """
         with self.lock:
             if trial_id not in self._limits:
@@ -168,7 +168,7 @@ class DurableOracle(keras_tuner.Oracle):
     # What workers report
 
     def end(self, trial_id: str, outcome: Outcome) -> None:
-        """Write down what became of a trial; a trial that has ended already stays as it is."""
+        """Record what became of a trial; a trial that has ended already stays as it is."""
         with self.lock:
             trial = self.trials[trial_id]
             if trial.status in (TrialStatus.COMPLETED, TrialStatus.FAILED):
@@ -179,7 +179,7 @@ class DurableOracle(keras_tuner.Oracle):
             score, reason = outcome.score, outcome.reason
             if outcome.status == COMPLETED and (score is None or not math.isfinite(score)):
                 score, reason = None, f"the score is {outcome.score}"
-            # KerasTuner would count an infinite score as the best there is.
+            # KerasTuner takes an infinite score for the best.
             completed = outcome.status == COMPLETED and score is not None
             trial.status = TrialStatus.COMPLETED if completed else TrialStatus.FAILED
             trial.message = reason or None
@@ -207,10 +207,10 @@ class DurableOracle(keras_tuner.Oracle):
             self.save()
 
     def _ended(self, trial: Trial) -> None:
-        """What the algorithm has to know of a trial's end."""
+        """Tell the algorithm that a trial has ended."""
 
     def end_trial(self, trial: Trial) -> None:
-        """The end as KerasTuner's own workers report it, by status and metrics."""
+        """Record the end that one of KerasTuner's own workers reports, by status and metrics."""
         metrics = (
             {name: trial.metrics.get_best_value(name) for name in trial.metrics.metrics}
             if trial.metrics
@@ -226,7 +226,7 @@ class DurableOracle(keras_tuner.Oracle):
         self.end(trial.trial_id, outcome)
 
     def update_trial(self, trial_id: str, metrics: Mapping[str, float], step: int = 0) -> Trial:
-        """Intermediate results of KerasTuner's own workers."""
+        """Record intermediate results of KerasTuner's own workers."""
         with self.lock:
             trial = self.trials[trial_id]
             for name, value in metrics.items():
@@ -241,7 +241,7 @@ class DurableOracle(keras_tuner.Oracle):
         trial.metrics.update(name, value, step=step)
 
     def requeue(self, trial_id: str) -> None:
-        """Hand a running trial out again: its worker has gone or was interrupted."""
+        """Queue a running trial whose worker is gone or was interrupted."""
         with self.lock:
             if self.trials[trial_id].status != TrialStatus.RUNNING:
                 return
@@ -272,13 +272,13 @@ class DurableOracle(keras_tuner.Oracle):
 
     @property
     def over(self) -> bool:
-        """Whether nothing is left to be handed out or waited for."""
+        """Whether nothing is left to hand out or to wait for."""
         with self.lock:
             idle = not self.ongoing_trials and not self._retry_queue
             return idle and self._search_over and self.finals.next(self.rows) is None
 
     def superfluous(self) -> list[str]:
-        """Trials that have ended and whose checkpoints nobody will go on from."""
+        """Ended trials whose checkpoints nothing will continue."""
         with self.lock:
             kept = self._promotable() | {row.id for row in self._leaders()}
             return [
@@ -288,11 +288,11 @@ class DurableOracle(keras_tuner.Oracle):
             ]
 
     def _promotable(self) -> set[str]:
-        """Trials that the algorithm may yet go on with."""
+        """Trials that the algorithm may still continue."""
         return set()
 
     def _leaders(self) -> list[TrialRow]:
-        """The trials of which one will be the final run: the best, and first retrainings."""
+        """The trials that may become the final run: the best, and first retrainings."""
         searched = [row for row in self.rows.values() if row.id.isdigit()]
         best = ranked(searched, self.settings.maximise)[:1]
         finalists = [
@@ -312,7 +312,7 @@ class DurableOracle(keras_tuner.Oracle):
             return "searching"
         return "done" if self.over else "finals"
 
-    # What stays
+    # What is on disk
 
     def _set_row(self, trial_id: str, **changes: Any) -> None:
         self.rows[trial_id] = TrialRow(**{**asdict(self.rows[trial_id]), **changes})
@@ -335,11 +335,11 @@ class DurableOracle(keras_tuner.Oracle):
             write_atomically(self._folder / STATE, lambda stream: stream.write(text.encode()))
 
     def reload(self, *, keep_ongoing: bool = False) -> None:
-        """Take the state up again.
+        """Read the state back.
 
         Args:
-            keep_ongoing: leave running trials with their workers, who may still live elsewhere;
-                else they are handed out again.
+            keep_ongoing: leave running trials with their workers, which may live elsewhere; else
+                hand them out again.
 
         Raises:
             UserError: the file is damaged.
@@ -366,7 +366,7 @@ class DurableOracle(keras_tuner.Oracle):
                     self.requeue(trial.trial_id)
 
     def _save_trial(self, trial: Trial) -> None:
-        """Write KerasTuner's file of a trial; the truth stands in the oracle's own."""
+        """Write KerasTuner's file of a trial, which nothing here reads."""
         folder = self._folder / f"trial_{trial.trial_id}"
         folder.mkdir(exist_ok=True)
         text = json.dumps(trial.get_state(), indent=2)

@@ -1,4 +1,4 @@
-"""To look at: the page of a search, its TensorBoard logs, its leaderboard on a terminal."""
+"""What a search shows: its page, its TensorBoard logs, its leaderboard on a terminal."""
 
 from tuning.report.leaderboard import Leaderboard, render_leaderboard
 from tuning.report.page import write_page

@@ -187,7 +187,7 @@ def finals(found: Sequence[Finalist], objective: Objective) -> Markup:
 
     Args:
         found: at least one, best first.
-        objective: what they are scored by.
+        objective: the metric that scores them.
 
     Returns:
         An `svg` element of 520 pixels width.
@@ -230,7 +230,7 @@ def finals(found: Sequence[Finalist], objective: Objective) -> Markup:
 
 
 def _apart(chosen: Sequence[int], points: Sequence[tuple[float, float]]) -> list[int]:
-    """Those of the points, fastest first, whose names do not run into each other."""
+    """The points, fastest first, whose names do not overlap."""
     latencies = [latency for _, latency in points]
     room = 0.07 * (max(latencies) - min(latencies))
     named: list[int] = []

@@ -1,4 +1,4 @@
-"""Hyperparameters as columns of single values, and the axis that each of them is drawn on."""
+"""Hyperparameters as columns of single values, and the axis on which each is drawn."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def columns(values: Mapping[str, Any]) -> dict[str, Any]:
 
     Returns:
         The same with lists taken apart: `units` of the first layer, `units_2` of the second, ….
-        What is inactive has no entry.
+        Inactive hyperparameters have no entry.
     """
     flat: dict[str, Any] = {}
     for name, value in values.items():
@@ -34,7 +34,7 @@ def columns(values: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def searched(record: SearchRecord) -> list[str]:
-    """The columns that the search varies, in the order of its space, layers beside each other."""
+    """The columns that the search varies, in the order of its space, layers side by side."""
     present = dict.fromkeys(name for row in record.trials for name in columns(row.values))
     known = {**record.settings.ranges, **record.settings.space}
     order = {name: place for place, name in enumerate(known)}
@@ -43,7 +43,7 @@ def searched(record: SearchRecord) -> list[str]:
 
 
 def configurations(rows: Iterable[TrialRow]) -> list[TrialRow]:
-    """One row for each configuration: where Hyperband went on with it, its furthest."""
+    """One row for each configuration: the longest training where Hyperband promoted it."""
     rows = list(rows)
     superseded = {row.continues for row in rows if row.status == "COMPLETED"}
     return [row for row in rows if row.id not in superseded]
@@ -106,8 +106,8 @@ def axis(name: str, values: Sequence[Any], settings: SearchSettings) -> Axis:
 
     Args:
         name: of the column.
-        values: those that trials have; the axis holds all of them.
-        settings: say which range was searched and on which scale.
+        values: of the trials; the axis holds all of them.
+        settings: say which range was searched, and on which scale.
     """
     known = {**settings.ranges, **settings.space}
     low, high, log, choices = read_range(known.get(_base(name, known), ""))

@@ -1,15 +1,15 @@
 """How much of the difference between trials each hyperparameter explains, and how surely.
 
-A random forest learns the scores; the share of a hyperparameter is what the forest's error on
-trials that a tree has not seen grows by when that hyperparameter's values are exchanged between
-trials (Breiman 2001), over twice the variance of the scores: an estimate of its total Sobol index
-(Gregorutti, Michel & Saint-Pierre 2017). Since the error is one of prediction, a hyperparameter
-without effect gets nothing on average, which a forest's own split counts do not promise.
+A random forest learns the scores. When one hyperparameter's values are exchanged between trials,
+the forest's error grows on trials that a tree has not seen (Breiman 2001). This growth over twice
+the variance of the scores estimates the hyperparameter's total Sobol index (Gregorutti, Michel &
+Saint-Pierre 2017), and is its share. Since the error is one of prediction, a hyperparameter without
+effect gets nothing on average, which is not true of a forest's own split counts.
 
-Scores enter as ranks, so that one diverged trial is one bad trial and not the whole variance. With
-Hyperband, each configuration counts once, at its first rung, ranked among those trained for the
-same number of epochs: later rungs hold only what did well before, and their scores are higher
-because they trained longer.
+Scores enter as ranks, so that one diverged trial does not make up the whole variance. With
+Hyperband each configuration counts once, at its first rung, ranked among those trained for the same
+number of epochs. Later rungs hold only configurations that did well before, and their scores are
+higher because they trained longer.
 """
 
 from __future__ import annotations
@@ -31,8 +31,9 @@ _FEWEST_ALIKE = 3
 _TREES = 200
 _EXCHANGES = 5
 _RESAMPLES = 1000
-# Trees share trials, so that their errors vary together more than resampling shows. A bag holds
-# 0.632 of the trials; the variance grows by tested over learnt-from (Nadeau & Bengio 2003).
+# Trees share trials, so that their errors vary together, which resampling does not show. A bag
+# holds 0.632 of the trials; the variance grows by the ratio of trials tested to trials learnt from
+# (Nadeau & Bengio 2003).
 _WIDER = math.sqrt(1 + 0.368 / 0.632)
 
 
@@ -78,7 +79,7 @@ def importances(rows: Sequence[TrialRow], maximise: bool, seed: int = 0) -> list
     low, high = (
         share + _WIDER * (end - share) for end in np.percentile(resampled, [2.5, 97.5], axis=1)
     )
-    # A share is no less than nothing; an estimate below it says that nothing was found.
+    # A share is at least 0; an estimate below it means that nothing was found.
     found = [
         Importance(name, *(float(np.clip(v, 0.0, 1.0)) for v in figures))
         for name, *figures in zip(names, share, low, high, strict=True)
@@ -87,7 +88,7 @@ def importances(rows: Sequence[TrialRow], maximise: bool, seed: int = 0) -> list
 
 
 def obstacle(rows: Sequence[TrialRow]) -> str:
-    """Why `importances` cannot tell anything of these rows; empty where it can."""
+    """Why `importances` has nothing to say about these rows; empty where it has."""
     compared = _comparable(rows)
     if len(compared) < FEWEST:
         return f"It takes {FEWEST} completed trials that compare; so far there are {len(compared)}."
@@ -135,9 +136,9 @@ def _features(
 ) -> tuple[list[str], np.ndarray, np.ndarray]:
     """Names, values `(trials, names)`, and where they are active.
 
-    A tree splits at any value, so that neither scale nor unit matters. What is inactive takes a
-    random one of the active values: a constant would tell the forest that it is inactive, and
-    credit the second layer's width with the effect of there being a second layer.
+    A tree splits at any value, so that neither scale nor unit matters. An inactive hyperparameter
+    takes one of the active values at random. With a constant the forest could see that it is
+    inactive, and would credit the second layer's width with the effect of the second layer.
     """
     names = _varied(tables)
     features = np.empty((len(tables), len(names)))
@@ -160,7 +161,7 @@ def _growth_of_error(
     seed: int,
     generator: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """How exchanging each column's values raises the squared error of each trial's out-of-bag mean.
+    """How much exchanging a column's values raises the squared error of out-of-bag means.
 
     Returns:
         Growth `(names, trials)`, and the squared distance of each trial's rank from their mean
@@ -187,7 +188,7 @@ def _growth_of_error(
 def _exchanged(
     features: np.ndarray, active: np.ndarray, generator: np.random.Generator
 ) -> np.ndarray:
-    """The features as they are, then with each column shuffled among the trials it is active in.
+    """The features, then again with each column shuffled among the trials where it is active.
 
     Returns:
         Float `(1 + names * exchanges, trials, names)`.
@@ -203,5 +204,5 @@ def _exchanged(
 
 
 def _variance(squares: np.ndarray, trials: np.ndarray) -> float:
-    """Variance of a resample of trials; that of all of them where the resample has none."""
+    """Variance of a resample of trials; of all trials where the resample has none."""
     return float(squares[trials].mean()) or float(squares.mean())

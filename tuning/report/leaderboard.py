@@ -1,4 +1,4 @@
-"""The leaderboard on a terminal: a live table there, a line for each ended trial elsewhere."""
+"""The leaderboard: a live table on a terminal, elsewhere a line for each trial that ends."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _PLAIN_WIDTH = 110
 class Leaderboard:
     """What a search shows while it runs; a context manager.
 
-    On a terminal it is a table that is redrawn at most twice a second, and gone at the end.
-    Elsewhere it is one line for each trial that ends, without control codes. An interrupt leaves
-    the leaderboard so far in either case.
+    On a terminal it is a table, redrawn at most twice a second and removed at the end. Elsewhere it
+    is one line for each trial that ends, without control codes. In either case an interrupt leaves
+    the leaderboard so far.
 
     Args:
         settings: what was asked for.
         stream: where to show it; standard error unless given.
-        log: takes the lines in place of the stream; there is no table then.
+        log: takes the lines in place of the stream; then there is no table.
     """
 
     def __init__(
@@ -89,11 +89,11 @@ class Leaderboard:
             self.line(render_leaderboard(self._record))
 
     def update(self, record: SearchRecord, running: Running) -> None:
-        """Take over how things stand.
+        """Show a new state of the search.
 
         Args:
             record: the search.
-            running: trial id to its worker and how far it has come.
+            running: worker and progress of each running trial, by its id.
         """
         with self._lock:
             entered = record.phase == "finals" and self._record.phase == "searching"
@@ -104,7 +104,7 @@ class Leaderboard:
                     self._print("finals: the best trials are trained again with fresh seeds")
 
     def line(self, text: str) -> None:
-        """Print a line of its own, above the table where there is one."""
+        """Print a line, above the table where there is one."""
         if self._live is not None:
             from rich.text import Text
 
@@ -124,7 +124,7 @@ class Leaderboard:
         """A line for each trial that has ended since the last call."""
         ended = [row for row in record.trials if row.status != "RUNNING"]
         if self._told is None:
-            # What had ended before this process went on with the search was told by another one.
+            # Trials that ended before this process resumed the search need no line of their own.
             start = record.elapsed - (self._as_of - self._began)
             earlier = [row for row in ended if row.ended is not None and row.ended < start - 1]
             self._told = {row.id for row in earlier}
@@ -205,7 +205,7 @@ def _scored(record: SearchRecord) -> bool:
 
 
 def _clock(record: SearchRecord, elapsed: float) -> str:
-    """What is done, what failed, and the time gone and left."""
+    """How many are done and failed, and the time gone and left."""
     settings = record.settings
     statuses = Counter(row.status for row in record.trials)
     done = f"{statuses['COMPLETED']} completed, {statuses['FAILED']} failed"
@@ -222,7 +222,7 @@ def _clock(record: SearchRecord, elapsed: float) -> str:
 
 
 def _ranking(record: SearchRecord, *, fold: bool) -> Table:
-    """The ten best, their hyperparameters on further lines or, to keep to the screen, cut off."""
+    """The ten best; long hyperparameters are folded or, to fit a screen, cut off."""
     objective = Objective.of(record.settings)
     names = searched(record)
     table = _table(("", "right"), ("trial", "left"), (words(objective.name), "right"))
@@ -294,12 +294,12 @@ def _table(*titles: tuple[str, Any]) -> Table:
 
 
 def _plain(text: str, limit: int) -> Text:
-    """A text that rich does not read for markup."""
+    """A text in which rich finds no markup."""
     from rich.text import Text
 
     return Text(excerpt(text, limit))
 
 
 def _score(value: Any) -> str:
-    """A score as `0.8123`, whatever its unit: lines are read by programs too."""
+    """A score as `0.8123`, whatever its unit, since programs read these lines too."""
     return f"{value:.4f}" if finite(value) else MISSING

@@ -1,4 +1,4 @@
-"""`tuning.html`: one page on what a search found, how sure that is, and what it took."""
+"""`tuning.html`: one page on what a search found, how sure that is, and what it cost."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def write_page(record: SearchRecord, path: Path) -> Path:
         path: the file, in the search's folder.
 
     Returns:
-        The file: one page that a browser opens from disk and that fetches nothing.
+        The file, which a browser opens from disk and which fetches nothing.
 
     Raises:
         OSError: it cannot be written; what was there stays.
     """
-    # A text read from JSON may hold half a surrogate pair, which UTF-8 cannot carry.
+    # A text from JSON may hold half a surrogate pair, which UTF-8 cannot encode.
     content = _page(record, path.parent).encode("utf-8", errors="replace")
     write_atomically(path, lambda stream: stream.write(content))
     return path
@@ -181,7 +181,7 @@ def _front_row(row: TrialRow, objective: Objective) -> dict[str, str]:
 
 
 def _failures(record: SearchRecord) -> list[dict[str, Any]]:
-    """Reasons, most frequent first; those that differ in numbers alone are one."""
+    """Reasons, most frequent first; reasons that differ only in numbers count as one."""
     groups: dict[str, list[TrialRow]] = defaultdict(list)
     for row in record.trials:
         if row.status == "FAILED":

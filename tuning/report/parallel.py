@@ -16,7 +16,7 @@ _WIDTH, _NARROWEST, _WIDEST = 870, 66, 130
 
 @dataclass(frozen=True)
 class DrawnAxis:
-    """An axis in pixels: where it stands, its name in lines, and its ticks as height and text."""
+    """An axis in pixels: its place, its name in lines, and its ticks as height and text."""
 
     x: float
     title: tuple[str, ...]
@@ -29,8 +29,8 @@ class DrawnLine:
 
     Attributes:
         trial: its id.
-        path: of SVG, with a gap where a hyperparameter is not active.
-        shade: 0 for the worst to 1 for the best of those that completed.
+        path: of SVG, with a gap where a hyperparameter is inactive.
+        shade: 0 for the worst to 1 for the best completed trial.
         kind: `best`, `default`, `failed` or empty.
         about: the trial in one line.
     """
@@ -56,7 +56,7 @@ class ParallelCoordinates:
 
 
 def parallel_coordinates(record: SearchRecord) -> ParallelCoordinates | None:
-    """The configurations of a search, one line each; None where none has ended."""
+    """A line for each configuration of a search; None where none has ended."""
     rows = [row for row in configurations(record.trials) if row.status != "RUNNING"]
     names = searched(record)
     if not rows or not names:
@@ -111,7 +111,7 @@ def parallel_coordinates(record: SearchRecord) -> ParallelCoordinates | None:
 
 
 def _shades(rows: Sequence[TrialRow], objective: Objective) -> dict[str, float]:
-    """The share of the others that a trial beats, squared: only the best ones stand out."""
+    """The share of the others that a trial beats, squared so that only the best stand out."""
     scores = {row.id: row.score for row in rows if row.score is not None and finite(row.score)}
     others = max(1, len(scores) - 1)
     return {
@@ -127,7 +127,7 @@ def _path(xs: Sequence[float], heights: Sequence[float | None]) -> str:
             drawing = False
             continue
         pieces.append(f"{'L' if drawing else 'M'}{x:g} {_height(at):.1f}")
-        # A point between two gaps has no length, and only a line with round ends shows it.
+        # A point between two gaps has no length; `h0` gives it round ends, which show it.
         pieces.append("" if drawing else "h0")
         drawing = True
     return "".join(pieces)
@@ -156,7 +156,7 @@ def _height(at: float) -> float:
 
 
 def _lines(name: str) -> tuple[str, ...]:
-    """A name on lines that do not reach the next axis, as far as its words allow."""
+    """A name in lines, short enough not to reach the next axis if its words allow it."""
     lines: list[str] = []
     for word in excerpt(words(name), 36).split():
         if lines and len(lines[-1]) + len(word) < 10:

@@ -1,4 +1,4 @@
-"""Which trials no other one beats in both metric and cost."""
+"""The trials that no other one beats in both metric and cost."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ def front(points: Sequence[Point], maximise: bool) -> list[int]:
     """The non-dominated points of metric against cost.
 
     Args:
-        points: metric and cost of each, cost lower is better; a point that lacks either, or where
-            one is NaN or infinite, is never on the front.
+        points: metric and cost of each, where a lower cost is better; a point without finite values
+            of both is never on the front.
         maximise: whether a larger metric is the better one.
 
     Returns:
-        Indices into `points`, cheapest first, of equal cost by index. Points that are equal in
-        both are all on the front, since none of them beats the other.
+        Indices into `points`, cheapest first, those of equal cost by index. Points that are equal
+        in both are all on the front, since none beats another.
     """
     sign = -1.0 if maximise else 1.0
     ordered = sorted(

@@ -1,4 +1,4 @@
-"""The page's table of all trials: their figures as texts, and as what they sort by."""
+"""The page's table of all trials: figures as texts, and the values that they sort by."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Heading:
 
 @dataclass(frozen=True)
 class Cell:
-    """A text, what it sorts by (empty sorts last), and the class it is shown with."""
+    """A text, the value that it sorts by (empty sorts last), and its class in the page."""
 
     text: str
     value: str = ""
@@ -30,7 +30,7 @@ class Cell:
 
 @dataclass(frozen=True)
 class Line:
-    """A trial's row: its id first, then a cell for each further heading."""
+    """A trial's row: its id, and a cell for each heading."""
 
     trial: str
     cells: tuple[Cell, ...]
@@ -79,7 +79,7 @@ def table(record: SearchRecord) -> tuple[list[Heading], list[Line]]:
 
 
 def remarks(row: TrialRow) -> str:
-    """What else is to be said of a trial; empty where nothing is."""
+    """Further facts about a trial; empty where there are none."""
     said = [row.reason] if row.reason else []
     if not row.feasible and row.status == "COMPLETED":
         said.append("over the budget")

@@ -1,8 +1,8 @@
 """TensorBoard's HParams logs of a search, written without running TensorFlow.
 
-Each trial is a run of TensorBoard's with one event file, the experiment is one in the folder
-itself. They are made in memory and renamed into place: a reader never sees half of one, and a
-trial that is written again is not there twice.
+Each trial is a run of TensorBoard with one event file; the experiment has one in the folder itself.
+Files are made in memory and renamed into place, so that a reader never sees half of one, and a
+trial that is written again does not appear twice.
 """
 
 from __future__ import annotations
@@ -31,10 +31,10 @@ _COSTS = ("latency_ms", "parameters", "size_mb", "memory_mb")
 def write_trial(
     folder: Path, row: TrialRow, history: Sequence[Mapping[str, Any]], record: SearchRecord
 ) -> None:
-    """Log a trial that has ended; what TensorBoard has of it already stays as it is.
+    """Log a trial that has ended; a trial that is logged already stays as it is.
 
     Args:
-        folder: what `tensorboard --logdir` is to be given.
+        folder: the one to give to `tensorboard --logdir`.
         row: a trial that has completed or failed.
         history: its epochs, as the rows of `history.csv`: numbers or their texts by column.
         record: the search that it belongs to.
@@ -52,7 +52,7 @@ def write_trial(
 
 
 def _write_experiment(folder: Path, record: SearchRecord) -> None:
-    """Which hyperparameters and metrics there are; it grows with what trials show."""
+    """Write which hyperparameters and metrics there are; trials may add to them."""
     file = folder / _EXPERIMENT
     content = _serialised([_event(_experiment(record), wall_time=0.0)], wall_time=0.0)
     if not file.exists() or file.read_bytes() != content:
@@ -74,7 +74,7 @@ def _experiment(record: SearchRecord) -> Summary:
 
 
 def _hyperparameter(name: str, record: SearchRecord) -> Any:
-    """A searched hyperparameter and its domain: its range, or the values that there are."""
+    """A searched hyperparameter and its domain: its range, or the values of the trials."""
     from tensorboard.plugins.hparams import api_pb2, summary_v2
 
     low, high, _, choices = read_range(range_of(name, record.settings))
@@ -87,7 +87,7 @@ def _hyperparameter(name: str, record: SearchRecord) -> Any:
         domain = summary_v2.RealInterval(min(ends), max(ends))
     else:
         domain = summary_v2.Discrete(sorted({*map(str, values), *choices}), dtype=str)
-    # TensorBoard hides what it is told does not differ, and that is the default.
+    # By default TensorBoard hides a hyperparameter as one that does not differ.
     info = api_pb2.HParamInfo(name=name, differs=True)
     domain.update_hparam_info(info)
     return info
@@ -131,7 +131,7 @@ def _trial_events(
             if step is not None and value is not None and name not in ("epoch", "seconds"):
                 at = min(began + (seconds or 0.0), now)
                 yield _scalar(f"epoch/{name}", value, int(step), at)
-    # The HParams table shows the last value of a tag, and a trial counts by its best epoch.
+    # The HParams table shows the last value of a tag, which has to be that of the best epoch.
     figures = {**row.metrics, **row.cost, "seconds": row.seconds, "epochs": row.epochs}
     if row.score is not None:
         figures[record.settings.objective] = row.score
@@ -196,7 +196,7 @@ def _serialised(events: Iterable[Event], wall_time: float) -> bytes:
 
 
 def _put(file: Path, content: bytes) -> None:
-    # TensorBoard reads whatever has "tfevents" in its name, so that the name comes last.
+    # TensorBoard reads any file with "tfevents" in its name, so that the rename comes last.
     complete = file.parent / ".complete"
     file.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(complete, lambda stream: stream.write(content))

@@ -1,4 +1,4 @@
-"""What a search found, in one sentence that holds whichever way it went."""
+"""What a search found, in one sentence, whatever it was."""
 
 from __future__ import annotations
 

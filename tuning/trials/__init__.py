@@ -1,4 +1,4 @@
-"""How a trial runs: in a process of its own, which may fail in any way without harm to others."""
+"""How a trial runs: in a process of its own, whose failure harms no other."""
 
 from tuning.trials.folder import prune
 

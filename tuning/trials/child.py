@@ -1,4 +1,4 @@
-"""What happens in a trial's own process: train, and leave an outcome."""
+"""A trial's own process: trains, and leaves an outcome."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from tuning.trials.training import OverBudgetError, Tell, Training
 
 # How long a trial waits for the process of an earlier attempt to be gone.
 LOCK_SECONDS = 20.0
-# How an attempt can end. With `FINISHED` there is an outcome, with the others there is not.
+# How an attempt can end; only `FINISHED` leaves an outcome.
 FINISHED, INTERRUPTED, MEMORY = "finished", "interrupted", "memory"
 DISK, OCCUPIED, PARTED = "disk", "occupied", "parted"
-# Shows in the log where a trial hangs that is about to be killed.
+# Before a trial that hangs is killed, this shows in its log where it hangs.
 SHOW_STACKS = signal.SIGQUIT
 
 
 class _PartedError(Exception):
-    """A process that trains along with this one is gone."""
+    """Another process of the same training is gone."""
 
 
 def main(request: dict[str, Any], tell: Tell) -> NoReturn:
@@ -36,9 +36,9 @@ def main(request: dict[str, Any], tell: Tell) -> NoReturn:
 
     Args:
         request: `job`, and `threads` within an operation, None for TensorFlow's choice.
-        tell: sends a message: `started`, `progress` and at last `ended`.
+        tell: sends a message: `started`, `progress`, and finally `ended`.
     """
-    # A search in the background of a shell ignores it, and what is forked from it would too.
+    # A shell that starts a search in the background has it ignore SIGINT; a trial must not.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     _offer_to_the_kernel()
     tell({"started": os.getpid()})
@@ -57,7 +57,7 @@ def _attempt(job: Job, threads: int | None, tell: Tell) -> dict[str, Any]:
             if folder.outcome() is None:
                 _redirect(folder)
                 outcome = _outcome(Training(job, folder, threads, tell))
-                # From here on an interrupt would only lose what is done.
+                # An interrupt could only lose the outcome.
                 signal.signal(signal.SIGINT, signal.SIG_IGN)
                 folder.write_outcome(outcome)
                 folder.sweep()
@@ -77,7 +77,7 @@ def _attempt(job: Job, threads: int | None, tell: Tell) -> dict[str, Any]:
 
 
 def _outcome(training: Training) -> Outcome:
-    """What a training gives, or why it gives nothing.
+    """The outcome of a training, failed or not.
 
     Raises:
         KeyboardInterrupt, MemoryError, OSError, _PartedError: the attempt ends without an outcome.
@@ -97,7 +97,7 @@ def _outcome(training: Training) -> Outcome:
         if out_of_memory(error):
             raise MemoryError(one_line(error)) from error
         if training.job.strategy == "multiworker" and lost_another(error):
-            raise _PartedError(f"lost a process that trains along: {one_line(error)}") from error
+            raise _PartedError(f"lost a process beside it: {one_line(error)}") from error
         return training.failed(one_line(error))
 
 
@@ -109,7 +109,7 @@ def _redirect(folder: TrialFolder) -> None:
     os.close(log)
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(encoding="utf-8", errors="backslashreplace")  # type: ignore[union-attr]
-    # Nobody writes to a trial, and a question on the terminal would wait for ever.
+    # A trial that asks on the terminal must not wait for an answer.
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
     faulthandler.enable(file=sys.stderr)
     faulthandler.register(SHOW_STACKS, file=sys.stderr)
@@ -119,14 +119,14 @@ def _redirect(folder: TrialFolder) -> None:
 
 
 def _offer_to_the_kernel() -> None:
-    """Have a kernel that is out of memory end this process before any other."""
-    # A sandbox without it still has the executor's own limit.
+    """Have the kernel, when memory runs out, kill this process before any other."""
+    # Where a sandbox forbids it, the executor's own limit still holds.
     with contextlib.suppress(OSError):
         Path("/proc/self/oom_score_adj").write_text("1000")
 
 
 def _show(error: BaseException) -> None:
-    """The traceback, for the trial's log; nothing where even that cannot be written."""
+    """Write the traceback to the trial's log, if that can be written."""
     with contextlib.suppress(OSError):
         traceback.print_exception(error)
         sys.stderr.flush()

@@ -1,4 +1,4 @@
-"""What the error of a trial tells: whose fault it is, and its one line."""
+"""Whose fault an error of a trial is, and its one line."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _DISK = re.compile(r"No space left on device|Disk quota exceeded")
 
 
 def full_disk(error: BaseException) -> BaseException | None:
-    """The error, among it and those that led to it, that tells of a full disk."""
+    """The error that tells of a full disk, among an error and its causes."""
     for cause in _causes(error):
         if isinstance(cause, OSError) and cause.errno in (errno.ENOSPC, errno.EDQUOT):
             return cause
@@ -27,14 +27,14 @@ def full_disk(error: BaseException) -> BaseException | None:
 
 
 def out_of_memory(error: BaseException) -> bool:
-    """Whether memory, the machine's or the accelerator's, did not suffice."""
+    """Whether the machine or the accelerator ran out of memory."""
     return any(
         isinstance(cause, MemoryError) or _MEMORY.search(str(cause)) for cause in _causes(error)
     )
 
 
 def lost_another(error: BaseException) -> bool:
-    """Whether it tells of another process, without which a training cannot go on."""
+    """Whether another process of the same training is gone."""
     import tensorflow as tf
 
     kinds = (tf.errors.UnavailableError, tf.errors.AbortedError, tf.errors.DeadlineExceededError)
@@ -42,7 +42,7 @@ def lost_another(error: BaseException) -> bool:
 
 
 def one_line(error: BaseException) -> str:
-    """Type and message; of what the user can mend, the message alone."""
+    """Type and message; only the message where the user can mend it."""
     message = " ".join(str(error).split())
     if isinstance(error, UserError):
         return message[:REASON]

@@ -1,4 +1,4 @@
-"""The folder of a trial: its files, what earlier attempts left there, and who may train in it."""
+"""The folder of a trial: its files, the state of earlier attempts, and its lock."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from tuning.trials.job import Job, Outcome
 from tuning.trials.task import Task
 
 _SAME = ("application", "settings", "seed", "epochs", "objective")
-# All that a training goes on from.
+# The files that a training needs to go on.
 _TRAINING = ("environment.json", "checkpoints", "baselines", "config.json")
 
 
@@ -32,7 +32,7 @@ class OccupiedError(Exception):
 
 @dataclass(frozen=True)
 class Attempts:
-    """What earlier attempts at a trial came to.
+    """The state that earlier attempts have left.
 
     Attributes:
         job: of the trial, as JSON values.
@@ -40,7 +40,7 @@ class Attempts:
         accumulation_steps: pieces in which each batch goes through.
         halved: whether those are twice as many as asked for, after running out of memory.
         kills: how often its process was ended from outside.
-        seconds: that they took.
+        seconds: what they took.
         fit_seconds: the part of it spent in training and validation.
     """
 
@@ -75,24 +75,24 @@ class TrialFolder:
 
     @classmethod
     def of(cls, job: Job) -> TrialFolder:
-        """The folder of a job, as this process has to use it."""
+        """The folder of a job, for this process."""
         together = job.strategy == "multiworker"
         return cls(job.folder, Task.from_environment().index if together else 0)
 
     def begin(self, job: Job) -> Attempts:
-        """What earlier attempts at this very job came to; of another job's nothing is left.
+        """The state of earlier attempts at this job; what another job has left is removed.
 
         Raises:
             OSError: the folder cannot be written.
         """
         asked = json.loads(job.to_json())
         attempts = self.attempts()
-        # Only the first task knows how far all have come; the others train whenever it does.
+        # The first task knows how far all have come; the others train whenever it does.
         if not self.task and all(attempts.job.get(key) == asked[key] for key in _SAME):
             return dataclasses.replace(attempts, job=asked)
         self.path.mkdir(parents=True, exist_ok=True)
         self.result.unlink(missing_ok=True)
-        # A run of which nothing is known is kept: training goes on with it if it is this job's.
+        # Without a record of attempts a run is kept: training checks whether it is this job's.
         if attempts.job and not self.task:
             self._attempts.unlink(missing_ok=True)
             self._inherited.unlink(missing_ok=True)
@@ -116,7 +116,7 @@ class TrialFolder:
         self._write(self._attempts, json.dumps(dataclasses.asdict(attempts)))
 
     def outcome(self) -> Outcome | None:
-        """What the trial ended with, if it has; a damaged file counts for nothing."""
+        """The outcome if the trial has ended; a damaged file counts as none."""
         try:
             return Outcome.from_json(self.result.read_bytes())
         except (OSError, UserError):
@@ -133,10 +133,10 @@ class TrialFolder:
 
     @contextlib.contextmanager
     def locked(self, seconds: float) -> Iterator[None]:
-        """Be the only one who trains here.
+        """Keep other processes from training here.
 
         Args:
-            seconds: to wait for a process that is about to end.
+            seconds: how long to wait for a process that is about to end.
 
         Raises:
             OccupiedError: it did not end.
@@ -155,7 +155,7 @@ class TrialFolder:
             yield
 
     def inherit(self, source: str | os.PathLike[str]) -> str:
-        """Take over the training of another trial, unless this one has begun its own.
+        """Copy the training of another trial, unless this one has begun its own.
 
         Args:
             source: folder of the trial.
@@ -184,7 +184,7 @@ class TrialFolder:
 
     @property
     def inherited_seconds(self) -> float:
-        """What the training that this one goes on with had taken; 0 where it is its own."""
+        """Seconds of the training that this one continues; 0 where it continues none."""
         try:
             return float(json.loads(self._inherited.read_bytes())["seconds"])
         except (OSError, ValueError, KeyError, TypeError):
@@ -192,16 +192,16 @@ class TrialFolder:
 
     @property
     def trained_seconds(self) -> float:
-        """What the training took up to its last checkpoint, inherited seconds included."""
+        """Seconds of training up to the last checkpoint, inherited ones included."""
         return _trained_seconds(self.run) or 0.0
 
     def start_over(self) -> None:
-        """Remove the run, so that training starts from the start."""
+        """Remove the run, so that training begins anew."""
         self._inherited.unlink(missing_ok=True)
         shutil.rmtree(self.run)
 
     def sweep(self) -> None:
-        """Remove what a killed process left half-written outside the run."""
+        """Remove half-written files of a killed process outside the run."""
         shutil.rmtree(self.scratch, ignore_errors=True)
         if not self.task:
             shutil.rmtree(self.path / ".run-copied", ignore_errors=True)
@@ -211,7 +211,7 @@ class TrialFolder:
 
 
 def prune(path: str | os.PathLike[str]) -> None:
-    """Remove the checkpoints of a trial that nothing will go on from; its figures stay.
+    """Remove the checkpoints of a trial that nothing will continue; its figures stay.
 
     Args:
         path: folder of the trial.

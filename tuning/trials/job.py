@@ -1,4 +1,4 @@
-"""What a trial is given, what it tells on the way, and what it ends with: plain JSON values."""
+"""What a trial is given, reports and ends with, as plain JSON values."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class _Message:
     """A dataclass that travels between processes as one JSON object."""
 
     def to_json(self) -> str:
-        """The fields as one line of JSON; NaN and infinities as Python writes them."""
+        """The fields as one line of JSON, with NaN and infinities as Python writes them."""
         return json.dumps(dataclasses.asdict(self))  # type: ignore[call-overload]
 
     @classmethod
@@ -35,7 +35,7 @@ class _Message:
 
 @dataclass(frozen=True)
 class Job(_Message):
-    """One training to be done, wherever.
+    """One training, to be done on any machine.
 
     Attributes:
         id: of the trial.
@@ -47,10 +47,10 @@ class Job(_Message):
         folder: of the trial; its run folder is `run` inside.
         epochs: stop after so many epochs of the schedule; None for as long as it takes.
         minutes: wall-clock limit.
-        anneals: whether the learning rate falls to zero within it, or by the epochs alone.
+        anneals: whether the learning rate falls to zero within it; else it follows the epochs.
         objective: the metric that scores.
         budget: upper bounds of `latency_ms`, `parameters` and `size_mb`.
-        continues: folder of the trial whose training this one goes on with.
+        continues: folder of the trial whose training it continues.
         strategy: of `tf.distribute`: `mirrored`, `multiworker` or None.
     """
 
@@ -70,15 +70,15 @@ class Job(_Message):
     strategy: str | None = None
     anneals: bool = True
 
-    def training(self, accumulation_steps: int) -> dict[str, Any]:
-        """The arguments of `apps.train` that say what is trained.
-
-        Args:
-            accumulation_steps: pieces in which each batch goes through.
-        """
+    @property
+    def source(self) -> dict[str, Any]:
+        """What is trained on what: arguments of `apps.train` and of `Plan`."""
         names = ("application", "data", "validation", "columns", "seed")
-        given = {name: getattr(self, name) for name in names}
-        return {**given, **self.settings, "accumulation_steps": accumulation_steps}
+        return {name: getattr(self, name) for name in names}
+
+    def values(self, accumulation_steps: int) -> dict[str, Any]:
+        """The settings, with each batch in so many pieces."""
+        return {**self.settings, "accumulation_steps": accumulation_steps}
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,13 @@ class Outcome(_Message):
     """What became of a trial.
 
     Attributes:
-        status: `INTERRUPTED` is not an end: the trial is taken up again from its checkpoint.
-        reason: one line, empty where it completed.
+        status: an `INTERRUPTED` trial has not ended; it goes on from its checkpoint.
+        reason: one line; empty where it completed.
         score: the objective at the best epoch.
         metrics: validation metrics of that epoch.
         cost: `parameters`, `latency_ms` (one example in a batch of its own), `size_mb` (weights),
             `memory_mb` (peak).
-        seconds: whole trial, earlier attempts included.
+        seconds: of the whole trial, earlier attempts included.
         fit_seconds: the part of it spent in training and validation.
         epochs: epochs completed.
         accumulation_steps: 2 where every batch went through in halves, after running out of

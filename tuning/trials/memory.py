@@ -1,4 +1,4 @@
-"""How much memory there is for a trial, and whether the kernel has ended processes for it."""
+"""How much memory there is for a trial, and whether the kernel has killed processes for it."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import psutil
 
 _GROUPS = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
-# Limit, usage and the counters of the page cache, which gives way: control groups 2, then 1.
+# Limit, usage, and counters of the page cache, which can be reclaimed; control groups 2, then 1.
 _FILES = (
     ("memory.max", "memory.current", ("active_file", "inactive_file")),
     (
@@ -21,15 +21,15 @@ _FILES = (
 
 
 def available_mb() -> float:
-    """Memory that this process may still take, in 2^20 bytes: the machine's or the container's."""
+    """Memory that the machine or the container still leaves, in 2^20 bytes."""
     free = [psutil.virtual_memory().available, *_left_in_groups()]
     return min(free) / 2**20
 
 
 def out_of_memory_kills() -> int:
-    """How many processes the kernel has ended for want of memory since the machine began.
+    """How many processes the kernel has killed for want of memory since it started.
 
-    Containers are counted in; 0 where the kernel does not tell.
+    Those in containers count too; 0 where the kernel does not tell.
     """
     try:
         for line in Path("/proc/vmstat").read_text().splitlines():
@@ -41,7 +41,7 @@ def out_of_memory_kills() -> int:
 
 
 def _left_in_groups() -> Iterator[int]:
-    """Bytes that each control group above this process leaves, where it limits them."""
+    """Bytes that each control group above this process still leaves, where it sets a limit."""
     try:
         lines = _MEMBERSHIP.read_text().splitlines()
     except OSError:

@@ -1,4 +1,4 @@
-"""The training of a trial, from what earlier attempts have left to its outcome."""
+"""The training of a trial: from the state of earlier attempts to its outcome."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ class Training:
         )
 
     def failed(self, reason: str) -> Outcome:
-        """The outcome of a trial that came to nothing."""
+        """The outcome of a trial that failed."""
         print(f"failed: {reason}", flush=True)
         return self._outcome(FAILED, reason=reason, epochs=self._epochs)
 
     def _begun(self) -> Position:
-        """Where training came to; a run that cannot be gone on with is begun afresh."""
+        """Train, and return the position reached; a run that cannot be resumed begins anew."""
         going_on = self.folder.run.exists()
         try:
             return self._trained()
@@ -88,21 +88,22 @@ class Training:
             return self._trained()
 
     def _trained(self) -> Position:
+        from apps.training.plan import Plan
         from apps.training.session import Session
 
         job, folder = self.job, self.folder
         self._earlier = max(self._earlier, folder.trained_seconds - folder.inherited_seconds)
         session = Session(
+            Plan(**job.source, settings=job.values(self._attempts.accumulation_steps)),
             minutes=job.minutes,
             anneal=job.anneals,
             run=folder.run,
             resume=bool(folder.task) or folder.run.exists(),
             log=lambda line: print(line, flush=True),
             strategy=job.strategy,
-            **job.training(self._attempts.accumulation_steps),
         )
         self._cost = dict(session.cost())
-        # The other tasks would measure another latency, and wait for one that goes on alone.
+        # If the tasks judged by their own latencies, one might train on and wait for the others.
         known = {"parameters", "size_mb"} if folder.task else self._cost.keys()
         _check_budget(self._cost, {name: job.budget[name] for name in job.budget if name in known})
         self._fit_began = time.monotonic()

@@ -1,4 +1,4 @@
-"""The loop of a worker: ask for a trial, run it, report it."""
+"""The loop of a worker: asks for a trial, runs it, reports it."""
 
 from __future__ import annotations
 
@@ -31,11 +31,11 @@ def work(scheduler: Scheduler, executor: Executor, worker: str, log: Callable[[s
                 continue
             outcome = executor.run(task, _watch(scheduler, worker, task))
             log(_line(task, outcome))
-            # An interrupted trial is somebody else's by now, or is handed out to us again.
+            # An interrupted trial belongs to another worker, or is handed to this one again.
             if outcome.status != INTERRUPTED:
                 scheduler.end(worker, task.id, outcome)
     except BaseException:
-        # What went wrong is told, not that the scheduler could not be told.
+        # The error to raise is the first one, not that the scheduler cannot be reached.
         with contextlib.suppress(Exception):
             scheduler.release(worker)
         raise

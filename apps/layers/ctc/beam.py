@@ -15,8 +15,8 @@ from apps.layers.ctc.language import NgramTables
 from apps.layers.ctc.scoring import POSSIBLE, WordScoring, log_add
 from apps.layers.ctc.tokens import BLANK, IMPOSSIBLE, SPACE
 
-# Polynomial hashes of their tokens identify prefixes. They have 53 bits, so that JSON numbers can
-# carry the state of a stream.
+# A prefix is identified by a polynomial hash of its tokens. The hash has 53 bits, so that JSON
+# numbers can carry the state of a stream.
 _HASH_BITS = 2**53 - 1
 _HASH_FACTOR = 6364136223846793005
 _TOKEN_FACTOR = 2862933555777941757
@@ -227,7 +227,7 @@ class BeamDecoder(Decoder):
     def _advance(
         self, scores: tf.Tensor, time: tf.Tensor, real: tf.Tensor, beams: Tensors
     ) -> Tensors:
-        """Advance by one step every row that has it.
+        """Advance the rows that have this step.
 
         Args:
             scores: log probabilities `(batch, tokens)`.
@@ -301,7 +301,7 @@ class BeamDecoder(Decoder):
     def _stay(
         self, scores: tf.Tensor, repeats: tf.Tensor, beams: Tensors
     ) -> tuple[Tensors, tf.Tensor, tf.Tensor, tf.Tensor]:
-        """Prefixes that are not extended, and those of them that extending another one gives too.
+        """Score prefixes that are not extended, or that extending another one reaches again.
 
         Args:
             scores: log probabilities `(batch, tokens)`.

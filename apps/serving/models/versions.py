@@ -125,11 +125,9 @@ class Version:
         if batcher:
             batcher.abandon(unavailable(f"version {self.number} of {self.name} is unloaded"))
         if servable and threads:
-            if self._in_flight:
-                await asyncio.to_thread(servable.close)
-            # A request whose client has gone may still be computing though none is in flight.
-            await asyncio.to_thread(threads.shutdown)
+            # Before the threads end: one may compute for a client that has gone, and for long.
             await asyncio.to_thread(servable.close)
+            await asyncio.to_thread(threads.shutdown)
 
     @contextmanager
     def _counted(self) -> Iterator[None]:

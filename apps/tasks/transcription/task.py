@@ -170,10 +170,11 @@ class CtcTranscription(Task):
     def calibrate(self, outputs: Sequence[Any], truth: np.ndarray | None) -> None:
         decoder = self.adapted["decoder"]
         decode = self._texts(decoder)
+        said = {} if truth is None else {"truth": truth}
 
         def wrong() -> float:
             texts = np.concatenate([decode(batch) for batch in outputs])
-            return self.measure(self.statistics({"truth": truth}, texts))["wer"]
+            return self.measure(self.statistics(said, texts))["wer"]
 
         choose_weights(self.config, decoder, wrong)
 

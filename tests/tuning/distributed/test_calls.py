@@ -183,15 +183,18 @@ def test_a_chief_that_was_stopped_does_not_take_its_own_silence_for_the_workers(
     clock = SimpleNamespace(monotonic=lambda: now[0], sleep=sleep)
     monkeypatch.setattr(chief_module, "time", clock)
     monkeypatch.setattr(chief_module, "serve_keras_tuner", lambda *given: None)
-    scheduler = ToyScheduler(tmp_path)
-    monkeypatch.setattr(scheduler, "expire", lambda lease: looked.append(now[0]) or [])
+
+    class Watched(ToyScheduler):
+        def expire(self, older_than_seconds: float) -> list[str]:
+            looked.append(now[0])
+            return []
 
     def tick() -> None:
         if now[0] > 300.0:
             raise TimeoutError
 
     with pytest.raises(TimeoutError):
-        Chief(scheduler, lease_seconds=60.0).wait(tick)
+        Chief(Watched(tmp_path), lease_seconds=60.0).wait(tick)
     assert min(looked) == 60.0
     assert max(when for when in looked if when < 100.0) == 70.0
     assert min(when for when in looked if when > 100.0) == 230.0

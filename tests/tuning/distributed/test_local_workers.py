@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -15,20 +16,29 @@ from tuning.distributed import local_workers
 from tuning.distributed.local_workers import LocalWorkers
 
 
+def supervise_until(workers: LocalWorkers, condition: Callable[[], bool]) -> None:
+    def met() -> bool:
+        workers.supervise()
+        return condition()
+
+    until(met)
+
+
 def test_workers_that_die_again_and_again_are_given_up(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    clock = SimpleNamespace(now=0.0, monotonic=lambda: clock.now)
-    monkeypatch.setattr(local_workers, "time", clock)
+    now = [0.0]
+    monkeypatch.setattr(local_workers, "time", SimpleNamespace(monotonic=lambda: now[0]))
     said: list[str] = []
     program = ["bash", "-c", "echo broken >&2; exit 3"]
     workers = LocalWorkers(1, "127.0.0.1:1", tmp_path, log=said.append, program=program)
-    for number, pause in enumerate((1, 2, 4, 8), start=1):
-        until(lambda number=number: workers.supervise() or len(said) == number)
+    for pause in (1, 2, 4, 8):
+        said.clear()
+        supervise_until(workers, lambda: bool(said))
         assert said[-1].endswith(f"died (exit code 3); started again in {pause} s")
-        clock.now += pause
+        now[0] += pause
     with pytest.raises(UserError, match="every local worker died 5 times within") as given_up:
-        until(workers.supervise)
+        supervise_until(workers, lambda: False)
     assert str(tmp_path / "worker-0.log") in str(given_up.value)
     assert (tmp_path / "worker-0.log").read_text() == "broken\n" * 5
 
@@ -39,7 +49,7 @@ def test_workers_that_are_done_are_left_alone(tmp_path: Path) -> None:
         2, "127.0.0.1:1", tmp_path, threads=3, memory_mb=500, log=pytest.fail, program=program
     )
     workers.supervise()
-    until(lambda: workers.supervise() or not workers.running)
+    supervise_until(workers, lambda: not workers.running)
     workers.supervise()
     assert not workers.running
     logs = [tmp_path / "worker-0.log", tmp_path / "worker-1.log"]

@@ -13,17 +13,19 @@ import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
 from apps import catalogue
+from apps.application import Application
 from apps.configuration import ApplicationConfig, fixed, searched
-from apps.data import Examples, Prepared, RaggedRows, label, text
+from apps.data import Examples
+from apps.inputs.texts import Texts
 from apps.layers.pooling import LengthMask, MaxMeanPooling
-from apps.tasks.classification import ClassAnswers, Classifier
+from apps.layers.text import WordIds
+from apps.tasks.classification import Classification
 from apps.training.checkpoints import Position
 from tuning.trials import child
 from tuning.trials.training import Training
@@ -38,83 +40,50 @@ class FaultyConfig(ApplicationConfig):
     flag: str = fixed("")
 
 
-class Letters(keras.layers.Layer):
-    """Texts `(batch,)` to ids `(batch, letters)` and lengths `(batch,)`, int32."""
+class FaultyTask(Classification):
+    """Which label a text has, by a measure that may fail."""
 
-    def call(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        letters = tf.strings.bytes_split(text)
-        ids = 1 + tf.cast(letters == "b", tf.int32)
-        return {"ids": ids.to_tensor(), "lengths": tf.cast(letters.row_lengths(), tf.int32)}
-
-    def compute_output_spec(self, text: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-        return {
-            "ids": keras.KerasTensor((None, None), dtype="int32"),
-            "lengths": keras.KerasTensor((None,), dtype="int32"),
-        }
+    def measure(self, statistics: Mapping[str, np.ndarray]) -> dict[str, float]:
+        found = super().measure(statistics)
+        if self.config.fault == "inf metric":
+            found["cross_entropy"] = float("inf")
+        return found
 
 
-class Faulty(Classifier):
+class Faulty(Application):
     """Tells rows with more a's than b's."""
 
     name = "faulty"
-    columns: ClassVar = {"text": text(), "label": label()}
-    inputs = ("text",)
+    input = Texts("text")
+    task = FaultyTask("label")
     Config = FaultyConfig
     config: FaultyConfig
 
     @classmethod
     def sample(cls, seed: int) -> Examples:
         draw = np.random.default_rng(7)
-        texts = ["".join(draw.choice(["a", "b"], draw.integers(3, 20))) for _ in range(96)]
-        labels = ["a" if text.count("a") > len(text) / 2 else "b" for text in texts]
-        return Examples(
-            {"text": texts, "label": labels}, [f"row {n}" for n in range(len(texts))], "sample"
-        )
+        texts = [draw.choice(["a", "b"], draw.integers(3, 20)) for _ in range(96)]
+        labels = ["ab"[int((text == "b").mean() >= 0.5)] for text in texts]
+        places = [f"row {number}" for number in range(len(texts))]
+        return Examples({"text": list(map(" ".join, texts)), "label": labels}, places, "sample")
 
-    def check(self, examples: Examples, *, learning: bool) -> Examples:
-        self.check_labels(examples, learning=learning)
-        return examples
-
-    def learn(self, examples: Examples) -> None:
-        self.learn_labels(examples)
-
-    def prepare(self, examples: Examples, *, targets: bool = True) -> Prepared:
-        rows = [[1 + (letter == "b") for letter in text] for text in examples["text"]]
-        values = {"target": self.truth(examples)} if targets else {}
-        return Prepared.of({"ids": RaggedRows.from_rows([np.array(r) for r in rows])}, **values)
+    def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
+        return {"words": WordIds(("a", "b"), max_tokens=64, name="words")}
 
     def build(self) -> keras.Model:
         FAULTS.get(self.config.fault, lambda config: None)(self.config)
         ids = keras.Input((None,), dtype="int32", name="ids")
         lengths = keras.Input((), dtype="int32", name="lengths")
-        x = keras.layers.Embedding(3, self.config.units, name="embedding")(ids)
+        size = self.adapted["words"].size
+        x = keras.layers.Embedding(size, self.config.units, name="embedding")(ids)
         x = keras.layers.Dropout(0.2, seed=self.seed)(x)
         x = MaxMeanPooling()(x, mask=LengthMask()(ids, lengths))
         logits = keras.layers.Dense(len(self.labels))(x)
-        self.model = keras.Model({"ids": ids, "lengths": lengths}, logits, name="tensors")
-        return self.model
+        return keras.Model({"ids": ids, "lengths": lengths}, logits)
 
     def loss(self, batch: Mapping[str, tf.Tensor], outputs: tf.Tensor) -> tf.Tensor:
         factors = {"nan loss": float("nan"), "inf loss": float("inf")}
         return super().loss(batch, outputs) * factors.get(self.config.fault, 1.0)
-
-    def measure(self, truth: np.ndarray, outputs: np.ndarray) -> dict[str, float]:
-        found = super().measure(truth, outputs)
-        if self.config.fault == "inf metric":
-            found["cross_entropy"] = float("inf")
-        return found
-
-    def raw_inputs(self) -> dict[str, Any]:
-        return {"text": keras.Input((), dtype="string", name="text")}
-
-    def unusual(self) -> dict[str, np.ndarray]:
-        return {"text": np.array([""], object)}
-
-    def serve(self, *, text: Any) -> dict[str, Any]:
-        return ClassAnswers(self.labels, name="answers")(self.model(Letters()(text)))
-
-    def adopt(self, served: keras.Model) -> None:
-        self.model = served.get_layer("tensors")
 
 
 def _raise(config: FaultyConfig) -> None:

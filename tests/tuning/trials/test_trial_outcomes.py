@@ -50,7 +50,7 @@ def test_a_trial_that_ends_well_leaves_what_it_found(
     assert outcome.score == outcome.metrics["accuracy"]
     assert {"f1", "cross_entropy"} < outcome.metrics.keys()
     assert outcome.cost.keys() == {"parameters", "latency_ms", "size_mb", "memory_mb"}
-    assert outcome.cost["parameters"] == 3 * 4 + 2 * 4 * 2 + 2
+    assert outcome.cost["parameters"] == 4 * 4 + 2 * 4 * 2 + 2
     assert 0 < outcome.fit_seconds < outcome.seconds
     assert seen
     assert Outcome.from_json((folder / "result.json").read_bytes()) == outcome
@@ -107,8 +107,8 @@ def test_over_the_budget_it_is_not_trained(executor: Executor, job: Jobs, tmp_pa
     budget = {"parameters": 1e3, "size_mb": 1.0}
     outcome = executor.run(job(tmp_path, {"units": 600}, budget=budget), always)
     assert outcome.status == "FAILED"
-    assert outcome.reason == "over the budget: parameters 4,202 > 1,000"
-    assert outcome.cost["size_mb"] == pytest.approx(4202 * 4 / 1e6)
+    assert outcome.reason == "over the budget: parameters 4,802 > 1,000"
+    assert outcome.cost["size_mb"] == pytest.approx(4802 * 4 / 1e6)
     assert (outcome.epochs, outcome.fit_seconds) == (0, 0.0)
     assert list((tmp_path / "run" / "checkpoints").iterdir()) == []
 

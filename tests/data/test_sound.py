@@ -11,9 +11,9 @@ import pytest
 import soundfile
 
 from apps.data.recordings.clip import Clip
+from apps.data.recordings.pcm import FORMATS, PcmFormat, PcmStream
+from apps.data.recordings.sound import Sound, from_file, from_stream
 from apps.errors import UserError
-from apps.streams.pcm import FORMATS, PcmFormat, PcmStream
-from apps.streams.sound import Sound, from_file, from_stream
 
 RATE = 8000
 SUBTYPES = {
