@@ -15,14 +15,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command.
 
     Returns:
-        0 done, 2 the user's input is at fault, 130 interrupted with all on disk to resume from.
+        0 done, 2 the user's input is at fault, 130 interrupted with everything to resume on disk.
     """
     options = _parsed(_parser(), arguments)
     return run_command(options)
 
 
 def _parsed(parser: argparse.ArgumentParser, arguments: Sequence[str] | None) -> argparse.Namespace:
-    """Parsed arguments; inputs may also stand behind the options, which argparse does not allow."""
+    """Parse arguments; unlike in plain argparse, inputs may also follow the options."""
     options, rest = parser.parse_known_args(arguments)
     if rest and (not hasattr(options, "inputs") or any(word.startswith("-") for word in rest)):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")

@@ -1,7 +1,7 @@
-"""What a model answers a batch, as Python values for each row: one definition for everybody.
+"""A model's answers to a batch as Python values, row by row: the one place that defines them.
 
-`predict`, the local server's callers, the client and the report read answers through it, whether
-they came from a run, a SavedModel or a server.
+`predict`, the local server's callers, the client and the report all read answers through it,
+whether they come from a run, a SavedModel or a server.
 """
 
 from __future__ import annotations
@@ -16,13 +16,13 @@ _DIGITS = 6
 
 
 def answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, Any]]:
-    """One dict of Python values a row.
+    """One dict of Python values per row.
 
     `labels` together with `probabilities` become a dict of probabilities by label, rounded to six
     digits. Where `counts` says how many entries of each row's lists are real, the padding behind
-    them is left out; `X_counts` says so for the lists whose names begin with `X_`. A number that
-    is not finite becomes None, since JSON has none. An output without a row for each input is
-    given to every row.
+    them is left out; `X_counts` does the same for the lists whose names begin with `X_`. A number
+    that is not finite becomes None, since JSON cannot hold it. An output that has no row for each
+    input is repeated for every row.
 
     Args:
         outputs: arrays by name, texts as objects of `bytes` or `str`.
@@ -43,13 +43,13 @@ def answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, Any]
 
 
 def _without_padding(answer: dict[str, Any]) -> dict[str, Any]:
-    """An answer whose lists hold their real entries only."""
+    """The answer with the padding cut off its lists."""
     counts = {
         name.removesuffix(COUNTS): value
         for name, value in answer.items()
         if name.endswith(COUNTS) and isinstance(value, int)
     }
-    # The longest prefix that fits is the list's own.
+    # Longest first: where several prefixes match a name, the most specific one counts.
     prefixes = sorted(counts, key=len, reverse=True)
     trimmed = {}
     for name, value in answer.items():

@@ -25,12 +25,12 @@ from apps.report.quantities import Metric
 from apps.report.sections import Section
 from apps.signatures import STATE, Signature, named_specs
 
-# The model on prepared tensors, under which name it is part of the model that is served.
+# The name under which the model on prepared tensors is part of the served model.
 _TENSORS = "tensors"
 
 
 class Tiny(NamedTuple):
-    """The size at which the contract test trains an application: rows, and settings for seconds."""
+    """The rows and settings with which the contract test trains an application in seconds."""
 
     examples: Examples
     settings: Mapping[str, Any]
@@ -41,11 +41,11 @@ class Application(ABC):
 
     Attributes:
         name: the name on the command line.
-        input: what a user hands in; of an instance, bound to it.
-        task: what is asked of it; of an instance, bound to it.
+        input: what a user hands in; an instance has its own, bound to its config.
+        task: what the model is asked about it; an instance has its own, bound to its config.
         Config: the dataclass of its hyperparameters.
-        objective: name of the metric by which early stopping and tuning choose; the task's unless
-            named, and of an instance the one that its config asks for.
+        objective: name of the metric by which early stopping and tuning choose; the task's where it
+            is empty. In an instance, the config may name another.
         config: the hyperparameters of this instance.
         seed: seeds weights, dropout, data order and splits.
         adapted: layers made from the training rows, by name; they travel inside the model.
@@ -67,39 +67,38 @@ class Application(ABC):
         chosen = config.objective or type(self).objective
         self.objective = self.checked_objective(chosen or self.task.objective)
 
-    # What every application says of itself
+    # Every application defines these
 
     @classmethod
     @abstractmethod
     def sample(cls, seed: int) -> Examples:
-        """The built-in sample, made on the spot."""
+        """The built-in sample, generated on the spot."""
 
     @abstractmethod
     def build(self) -> keras.Model:
         """A freshly initialised Keras model from prepared tensors to outputs.
 
-        Its inputs have names of the arrays of a batch. Several outputs are a dict by name; those
+        Its inputs are named like the arrays of a batch. Several outputs form a dict by name; those
         named `state_…` are carried to the next batch where the view carries state.
         """
 
     def adapt(self, examples: Examples) -> Mapping[str, keras.layers.Layer] | Adaptation:
         """Make layers from the training units; keys are the names of the layers.
 
-        Each must become part of the model, of what `input.prepare` or of what `task.answers` does,
-        so that the file of the model holds it. A layer replaces that of the same name which input
-        or task has made.
+        `build`, `input.prepare` or `task.answers` must use each layer, so that the model's file
+        holds it. It replaces a layer of the same name that the input or the task has made.
         """
         return {}
 
     @classmethod
     def tiny(cls) -> Tiny:
-        """A training of seconds for the contract test."""
+        """A training that takes seconds, for the contract test."""
         return Tiny(cls.sample(0).select(range(120)), {"epochs": 3, "batch_size": 16})
 
-    # What few applications change
+    # Few applications override these
 
     def check(self, examples: Examples, *, learning: bool) -> Examples:
-        """The usable rows of what a user gave; arguments and errors as of `Component.check`.
+        """The usable rows among a user's; arguments and errors are those of `Component.check`.
 
         Rows without the task's columns are checked as input only.
         """
@@ -115,12 +114,12 @@ class Application(ABC):
         targets: bool = True,
         training: Adaptation | None = None,
     ) -> View:
-        """What a step is made of.
+        """The view from which batches are drawn.
 
         Args:
             units: as `input.units` gives them.
             targets: whether the loss or a metric will be computed.
-            training: what `adapt` made, where the units are learnt from.
+            training: what `adapt` made, if these are the units to train on; else None.
         """
         found = dict(self.input.tensors(units))
         if targets:
@@ -130,15 +129,15 @@ class Application(ABC):
         return Rows(found, self.task.aligned if targets else ())
 
     def forward(self, batch: Tensors) -> Outputs:
-        """Outputs that are learnt from: those of the model in training, for the batch's inputs."""
+        """The outputs that the loss is computed from: the model in training mode on a batch."""
         inputs = {tensor.name: batch[tensor.name] for tensor in self.model.inputs}
         return self.model(inputs, training=True)
 
     def inference(self) -> keras.Model:
-        """The model that answers and is measured, from what `input.prepare` gives.
+        """The model that answers and is measured; it takes what `input.prepare` gives.
 
-        It is `model`, unless that one learns from inputs that an answer does without; then it
-        shares the layers of `model`.
+        It is `model`, unless training needs inputs that inference does without; then it shares the
+        layers of `model`.
         """
         return self.model
 
@@ -147,19 +146,19 @@ class Application(ABC):
         return self.task.loss(batch, outputs)
 
     def baselines(self) -> dict[str, Baseline]:
-        """What the model must beat, by name, not yet fitted."""
+        """The baselines that the model must beat, by name, not yet fitted."""
         return self.task.baselines()
 
     def metadata(self) -> dict[str, Any]:
-        """What a client must know, beside the labels; JSON values by name."""
+        """What a client must know besides the labels; JSON values by name."""
         return {**self.input.metadata(), **self.task.metadata()}
 
     def stream_states(self) -> dict[str, tf.TensorSpec]:
-        """States of `step` by name, `state_…`, that begin as zeros; empty where nothing streams."""
+        """States of `step` by name, `state_…`; they start as zeros. Empty where nothing streams."""
         return {}
 
     def stream_inputs(self) -> dict[str, tf.TensorSpec]:
-        """What a chunk of a stream is: raw input, unless overridden."""
+        """The tensors of a chunk of a stream, by name: raw input unless overridden."""
         return named_specs(self.input.raw_inputs().values())
 
     def step(self, **chunk_and_states: Any) -> dict[str, Any]:
@@ -167,7 +166,7 @@ class Application(ABC):
         raise NotImplementedError(f"{self.name} does not read streams")
 
     def no_stream(self) -> str:
-        """Why it reads no streams, and the remedy, where `stream_states` is empty."""
+        """Why the application reads no streams, and the remedy; for an empty `stream_states`."""
         if type(self).step is Application.step:
             return f"{self.name} reads no streams; give it whole inputs with `apps predict`"
         if getattr(self.config, "bidirectional", False):
@@ -182,23 +181,23 @@ class Application(ABC):
         return {}
 
     def sections(self, rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-        """The report's own part, from the rows of `predictions.jsonl`."""
+        """The application's part of the report, from the rows of `predictions.jsonl`."""
         return self.task.sections(rows)
 
-    # What is the same for all
+    # The same for every application
 
     @classmethod
     def columns(cls) -> dict[str, Column]:
-        """What a row of a user's data holds, in the order of tuples."""
+        """The columns of a user's data, in the order in which tuples give them."""
         rest = {"group": group()}
         return {**cls.input.columns, **cls.task.columns, **cls.input.attributes, **rest}
 
     @classmethod
     def checked_objective(cls, name: str) -> str:
-        """The name of a metric to choose by.
+        """The name, if it is that of a metric to choose by.
 
         Raises:
-            UserError: the task has no such metric, or it has no better side.
+            UserError: the task has no such metric, or neither higher nor lower is better.
         """
         directed = [metric.name for metric in cls.task.metrics if metric.better != "neither"]
         if name not in directed:
@@ -207,7 +206,7 @@ class Application(ABC):
 
     @property
     def passed_over(self) -> str:
-        """What is said of rows that `check` drops."""
+        """The phrase that describes rows that `check` drops."""
         said = [part.passed_over for part in (self.input, self.task) if part.passed_over]
         return " or ".join(said) or "unusable"
 
@@ -228,10 +227,7 @@ class Application(ABC):
             examples: the training units.
 
         Returns:
-            The layers that were made, and the units to learn from.
-
-        Raises:
-            ValueError: a layer that was made is part of no model, or goes by another name.
+            The layers that were made, and the units to train on.
         """
         self.adapted.update(self.input.adapt(examples))
         self.adapted.update(self.task.adapt(examples))
@@ -245,7 +241,11 @@ class Application(ABC):
 
     @cached_property
     def served(self) -> keras.Model:
-        """The model that travels: raw input to named answers, all that was adapted inside."""
+        """The model that is saved: raw input to named answers, every adapted layer inside.
+
+        Raises:
+            ValueError: an adapted layer is not part of it, or has another name in it.
+        """
         raw = self.input.raw_inputs()
         answers = self.task.answers(self.inference()(self.input.prepare(raw)))
         served = keras.Model(raw, answers, name=self.name)
@@ -254,14 +254,14 @@ class Application(ABC):
             if inside.get(name) is not layer:
                 raise ValueError(
                     f"{self.name}: adapt made '{name}' ({type(layer).__name__}, named "
-                    f"'{layer.name}'), which is no layer of that name in the model that is served, "
-                    "so that it would be lost"
+                    f"'{layer.name}'), but the served model has no such layer of that name: "
+                    "it would be lost"
                 )
         return served
 
     @classmethod
     def restored(cls, config: ApplicationConfig, seed: int, served: keras.Model) -> Self:
-        """The application of a run, from the model that it served."""
+        """The application of a run, restored from its served model."""
         application = cls(config, seed)
         application.adapted.update(_layers(served))
         application.model = served.get_layer(_TENSORS)

@@ -16,7 +16,7 @@ def write_atomically(file: Path, write: Callable[[IO[bytes]], object]) -> None:
 
     Args:
         file: its folder must exist.
-        write: is given the open file.
+        write: called with the open file.
 
     Raises:
         OSError: it cannot be written; `filename` names the file.

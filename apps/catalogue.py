@@ -1,4 +1,4 @@
-"""Which applications there are; a module is imported when its application is used."""
+"""The applications; the module of one is imported only when it is used."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def load(name: str) -> Any:
     """The class of an application, a subclass of `apps.application.Application`.
 
     Raises:
-        UserError: there is none of that name; the nearest is suggested.
+        UserError: there is no application of that name; the nearest is suggested.
     """
     if name not in APPLICATIONS:
         raise UserError(f"unknown application '{name}'{nearest(name, APPLICATIONS)}")

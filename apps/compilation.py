@@ -30,14 +30,14 @@ def compile_once(
     Args:
         command: the compiler and its arguments, without the output.
         stem: how the file's name begins.
-        key: gives what the result depends on, as a part of the file's name.
+        key: gives a text for the file's name that differs with everything the result depends on.
         suffix: how the file's name ends.
 
     Returns:
         The compiled file.
 
     Raises:
-        CompilationError: there is no place for it, or the compiler failed.
+        CompilationError: there is no folder to write it to, or the compiler failed.
     """
     try:
         place = _cache() / f"{stem}-{key()}{suffix}"

@@ -1,8 +1,8 @@
-"""What an application is composed of: an input, a task, and the baselines beside it.
+"""The parts of an application: an input, a task, and baselines to compare with.
 
-An input says what a user hands in; a task says what is asked of it. Both are declared once in the
-class of an application and know nothing of one another. For each training they are bound to its
-config, its seed and `adapted`, the layers that were made from the training rows.
+An input says what a user hands in; a task says what the model is asked about it. Both are declared
+once in the class of an application and know nothing of one another. For each training they are
+bound to its config, its seed and `adapted`, the layers made from the training rows.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from apps.report.quantities import Metric
 from apps.report.sections import Section
 from apps.signatures import Signature
 
-# Rows that a baseline answers at one time.
+# Rows that a baseline answers at once.
 _ROWS = 4096
 
 Tensors = Mapping[str, Any]
@@ -39,7 +39,8 @@ Outputs = Any
 class Baseline(ABC):
     """A naive competitor, fitted on the same rows and measured in the same way.
 
-    Its state is arrays without pickled objects, so that a run folder carries it without the data.
+    Its state consists of arrays without pickled objects, so that a run folder can hold it without
+    the training data.
     """
 
     @abstractmethod
@@ -48,7 +49,7 @@ class Baseline(ABC):
 
     @abstractmethod
     def predict(self, examples: Examples) -> Any:
-        """What the task's `statistics` takes as answers, one entry a row."""
+        """Answers as the task's `statistics` takes them, one entry per row."""
 
     @abstractmethod
     def state(self) -> dict[str, np.ndarray]:
@@ -56,18 +57,18 @@ class Baseline(ABC):
 
     @abstractmethod
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
-        """Take over what `state` gave."""
+        """Restore the fitted baseline from what `state` gave."""
 
 
 class Component:
     """What inputs and tasks have in common.
 
     Attributes:
-        columns: what a row of a user's data holds for it, by name.
+        columns: the columns of a user's data that it reads, by name.
         config: the hyperparameters; None until it is bound.
         seed: seeds whatever it draws.
         adapted: layers made from the training rows, by name.
-        passed_over: what is said of rows that `check` drops.
+        passed_over: the phrase that describes rows that `check` drops.
     """
 
     columns: Mapping[str, Column]
@@ -89,8 +90,8 @@ class Component:
 
         Args:
             examples: rows as they were read.
-            learning: whether the model will learn from them; if not, what the trained model cannot
-                be measured on (a label it never saw, say) is an error.
+            learning: whether the model will train on them; if not, rows that the trained model
+                cannot be measured on (such as a label it never saw) are an error.
 
         Returns:
             The rows to use.
@@ -101,7 +102,7 @@ class Component:
         return examples
 
     def adapt(self, examples: Examples) -> Mapping[str, keras.layers.Layer]:
-        """Layers made from the training rows, by the names that they are found by again."""
+        """Make layers from the training rows; keys are the names of the layers."""
         return {}
 
     def metadata(self) -> dict[str, Any]:
@@ -110,7 +111,7 @@ class Component:
 
 
 class PageField(ABC):
-    """What the page in a browser offers for an input.
+    """The field that the browser page shows for an input.
 
     Attributes:
         signature: the entry point that takes what `read` gives.
@@ -124,7 +125,7 @@ class PageField(ABC):
 
     @abstractmethod
     def read(self, name: str, value: Any) -> Any:
-        """The value that a client sends, from that of the component.
+        """The value that a client sends, made from the component's value.
 
         Raises:
             UserError: nothing was entered, or it cannot be read.
@@ -135,9 +136,9 @@ class Input(Component, ABC):
     """What a user hands in.
 
     Attributes:
-        attributes: columns that say more of a row, such as who speaks; none is required.
-        page_field: what the page offers for it; a box for text or JSON where it is None.
-        stream_options: what `stream` may be told of how chunks are cut; its docstring is the help.
+        attributes: optional columns that describe a row further, such as its speaker.
+        page_field: its field on the browser page; None for a box that takes text or JSON.
+        stream_options: options of `stream` on how chunks are cut; its docstring is the help.
     """
 
     attributes: Mapping[str, Column] = {}
@@ -152,7 +153,8 @@ class Input(Component, ABC):
         Args:
             examples: checked rows.
             fraction: share that validation gets, between 0 and 1.
-            stratify: column whose values both sides hold in like proportion, where there is one.
+            stratify: column whose values have the same proportions on both sides, where there is
+                one.
 
         Raises:
             UserError: the rows cannot be divided.
@@ -160,14 +162,14 @@ class Input(Component, ABC):
         return split(examples, fraction, self.seed, stratify=stratify)
 
     def units(self, examples: Examples) -> Examples:
-        """What counts once: the rows themselves, or what is cut from them, such as windows.
+        """The units that metrics count: the rows themselves, or what is cut from them (windows).
 
         Args:
             examples: checked rows of one side.
 
         Returns:
-            One row a unit. Units that share a value of a column `block` are drawn together by the
-            bootstrap.
+            One row per unit. The bootstrap draws units with the same value in a column `block`
+            together.
         """
         return examples
 
@@ -181,7 +183,7 @@ class Input(Component, ABC):
 
     @abstractmethod
     def raw_inputs(self) -> dict[str, keras.KerasTensor]:
-        """Symbolic inputs of what a client sends, by name."""
+        """Symbolic inputs for what a client sends, by name."""
 
     def prepare(self, raw: Tensors) -> dict[str, Any]:
         """The model's inputs from raw ones, inside the graph; the same values as `tensors`."""
@@ -198,7 +200,7 @@ class Input(Component, ABC):
 
     @abstractmethod
     def edge_cases(self) -> dict[str, np.ndarray]:
-        """Raw inputs at the edge of what is answered: empty, odd characters, silence."""
+        """Raw inputs at the edge of what a model answers: empty, odd characters, silence."""
 
     def signatures(self, serving: Signature) -> dict[str, Signature]:
         """Further entry points, such as one that takes files.
@@ -211,22 +213,22 @@ class Input(Component, ABC):
     def chunks(
         self, source: Path | io.RawIOBase, metadata: Mapping[str, Any], options: Any
     ) -> Iterable[Chunk]:
-        """Cut a file, or what comes from standard input, into chunks of a stream.
+        """Cut a file or standard input into chunks of a stream.
 
         Args:
-            source: a file, which is opened at once, or standard input, whose `read` gives what
-                there is.
+            source: a file, which is opened at once, or standard input, whose `read` returns what
+                has arrived so far.
             metadata: what the model says of itself; nothing else may be needed.
             options: `stream_options`.
 
         Raises:
-            UserError: the source cannot be read, or nothing streams.
+            UserError: the source cannot be read, or this input does not stream.
         """
         raise UserError(f"{type(self).__name__} cannot be read as a stream; use `apps predict`")
 
     @abstractmethod
     def shown(self, examples: Examples) -> list[dict[str, Any]]:
-        """What a report shows of each unit: `input`, and more by name; JSON values."""
+        """What a report shows of each unit: `input` and further JSON values, by name."""
 
     def add_evidence(
         self,
@@ -234,24 +236,24 @@ class Input(Component, ABC):
         examples: Examples,
         track: Callable[[Examples], Mapping[str, Any]] | None,
     ) -> None:
-        """Give rows of `predictions.jsonl` what the report shows of a few of them, in place.
+        """Add to a few rows of `predictions.jsonl`, in place, what the report shows of them.
 
         Args:
             rows: finished rows.
             examples: the units, in the same order.
-            track: what the application can show of one unit; None where it can show nothing.
+            track: gives what the application can show of one unit; None where it can show nothing.
         """
 
 
 class Task(Component, ABC):
-    """What is asked of an input.
+    """What the model is asked about an input.
 
     Attributes:
         metrics: what it measures, the most important first.
         objective: name of the metric by which early stopping and tuning choose.
-        stratify: column whose values both sides of a split hold in like proportion.
+        stratify: column whose values have the same proportions on both sides of a split.
         aligned: targets with one entry for each step of the input's main sequence.
-        stream_options: what `stream` may be told of how decisions are made.
+        stream_options: options of `stream` on how decisions are made.
         answers_are_shares: whether `headline` gives a share for each of several names.
     """
 
@@ -289,20 +291,20 @@ class Task(Component, ABC):
         """Named answers from the model's outputs, inside the graph; `apps.answers` reads them."""
 
     def answered(self, outputs: Outputs, answer: Callable[[], Mapping[str, np.ndarray]]) -> Any:
-        """What `statistics` compares with the truth: the outputs, unless a search makes answers.
+        """What `statistics` compares with the truth: the outputs, or what a search makes of them.
 
         Args:
             outputs: of the model, as arrays.
-            answer: gives what `answers` makes of them, as arrays.
+            answer: runs `answers` on them and gives arrays.
         """
         return outputs
 
     def provisional(self, outputs: Outputs) -> Any:
-        """The same after an epoch of training, when no search that takes long is run."""
+        """The same after each epoch of training, when a slow search would cost too much."""
         return outputs
 
     def decoders(self) -> dict[str, Callable[[Outputs], Any]]:
-        """Other ways to make answers of outputs, to be measured beside, by name."""
+        """Further ways to decode outputs, by name, which are measured beside the main one."""
         return {}
 
     @abstractmethod
@@ -314,11 +316,12 @@ class Task(Component, ABC):
             answered: as `answered`, `provisional`, a decoder or a baseline gives it.
 
         Returns:
-            Arrays `(units, …)` that do not grow with the size of an output: only they are kept.
+            Arrays `(units, …)` whose size does not grow with that of an output, since they are kept
+            for all units.
         """
 
     def statistics_of(self, baseline: Baseline, units: Examples) -> dict[str, np.ndarray]:
-        """The statistics of all units for what a baseline answers."""
+        """The statistics of a baseline's answers to all units."""
         targets, truth = self.targets(units), self.truth(units)
         found = []
         for start in range(0, len(units), _ROWS):
@@ -334,7 +337,7 @@ class Task(Component, ABC):
         """The metrics by name, from the statistics of any units; a rate is a fraction."""
 
     def calibrate(self, outputs: Sequence[Outputs], truth: np.ndarray | None) -> None:
-        """Choose by validation units what is chosen when the weights are final; often nothing.
+        """Choose on validation units what is set after the weights are final; often nothing.
 
         Args:
             outputs: of the final model, batch by batch, of at most 300 units.
@@ -342,7 +345,7 @@ class Task(Component, ABC):
         """
 
     def baselines(self) -> dict[str, Baseline]:
-        """What the model must beat, by name, not yet fitted."""
+        """The baselines that the model must beat, by name, not yet fitted."""
         return {}
 
     @abstractmethod
@@ -350,17 +353,17 @@ class Task(Component, ABC):
         """The truth of each unit as a report shows it; JSON values."""
 
     def headline(self, answer: Mapping[str, Any]) -> Any:
-        """What a person wants to see first of an answer: a text, or shares by name."""
+        """What a person wants to see first in an answer: a text, or shares by name."""
         return None
 
     def kept(self, answer: Mapping[str, Any], truth: Any) -> Mapping[str, Any]:
-        """As much of an answer as `predictions.jsonl` holds for a report."""
+        """The part of an answer that `predictions.jsonl` keeps for a report."""
         return answer
 
     def follower(
         self, metadata: Mapping[str, Any], labels: Sequence[str], options: Any
     ) -> Follower:
-        """What draws decisions from the answers to one stream.
+        """The follower that draws decisions from the answers to one stream.
 
         Args:
             metadata: what the model says of itself; nothing else may be needed.
@@ -368,12 +371,12 @@ class Task(Component, ABC):
             options: `stream_options`.
 
         Raises:
-            UserError: options that contradict each other, or nothing follows a stream.
+            UserError: the options contradict each other, or the task does not follow streams.
         """
         raise UserError(f"{type(self).__name__} follows no streams; use `apps predict`")
 
     def named(self, answers: dict[str, Any]) -> dict[str, Any]:
-        """Answers of a step of a stream with the texts that a client reads them by."""
+        """The answers of `step`, with the texts added that a client needs to read them."""
         return answers
 
     @abstractmethod
@@ -381,12 +384,12 @@ class Task(Component, ABC):
         """The task's part of a report, from the rows of `predictions.jsonl`."""
 
     def signatures(self, serving: Signature) -> dict[str, Signature]:
-        """Further entry points; `serving` is that for raw input."""
+        """Further entry points; `serving` is the one for raw input."""
         return {}
 
     @classmethod
     def metric(cls, name: str) -> Metric:
-        """The metric of a name."""
+        """The metric of that name."""
         return next(metric for metric in cls.metrics if metric.name == name)
 
 
@@ -395,11 +398,11 @@ class Adaptation:
     """What `adapt` made.
 
     Attributes:
-        layers: by the names that they are found by again.
-        training: the units to learn from where they are not those given, such as with generated
-            ones among them.
-        columns: arrays by name, one entry a unit to learn from, that only training has;
-            `forward` reads them from the batch.
+        layers: the layers by name.
+        training: the units to train on where they differ from those given, for example with
+            generated ones added.
+        columns: arrays by name, one entry per training unit, that only training has; `forward`
+            reads them from the batch.
     """
 
     layers: Mapping[str, keras.layers.Layer]

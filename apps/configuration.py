@@ -16,17 +16,17 @@ _RANGE, _CHANGES = "range", "changes"
 
 @dataclass(frozen=True)
 class Range:
-    """Which values a hyperparameter takes, and how a search would walk them.
+    """The values that a hyperparameter may take, and how a search samples them.
 
     Attributes:
         low, high: inclusive bounds of a number; None where there is none.
         log: whether a search samples on a logarithmic scale.
         choices: the admissible values, in place of bounds.
         searched: whether tuning varies it unless told otherwise.
-        per: name of the integer hyperparameter that says how many of this one there are: either
-            one value holds for all of them, or a tuple gives each its own.
-        span: the part of the bounds in which a search looks; all of them where it is None.
-        when: name and least value of another hyperparameter without which this one does nothing.
+        per: name of the integer hyperparameter that says how many of this one there are: a single
+            value holds for all of them, a tuple gives each its own.
+        span: the part of the bounds that a search covers; None for all of it.
+        when: name of another hyperparameter and the least value at which this one has an effect.
     """
 
     low: float | None = None
@@ -84,7 +84,7 @@ def fixed(
 
 
 def changed(default: Any, **changes: Any) -> Any:
-    """Dataclass field with another default than the base class's field of that name.
+    """Dataclass field that changes the default of the base class's field of that name.
 
     Args:
         default: the default.
@@ -150,9 +150,9 @@ class Options:
 class ApplicationConfig(Options):
     """Hyperparameters that every application has; subclasses add their own.
 
-    `accumulation_steps` cuts each batch into so many pieces, whose gradients are added up: the same
-    steps with less memory. `objective` names the metric by which the best epoch is chosen; the
-    application's own where it is empty.
+    `accumulation_steps` cuts each batch into that many pieces and adds up their gradients: the same
+    steps with less memory. `objective` names the metric by which the best epoch is chosen; where it
+    is empty, the application's own.
     """
 
     learning_rate: float = searched(1e-3, low=1e-5, high=1e-1, log=True, span=(3e-4, 1e-2))
@@ -187,7 +187,7 @@ class StackConfig(ApplicationConfig):
 
 
 def _range(kind: type[Options], name: str) -> Range:
-    """The range that the class's field of that name has, or changes of one that it inherits."""
+    """The range of a field; that of a `changed` field is the inherited one with its changes."""
     owner = next(one for one in kind.__mro__ if name in vars(one).get("__annotations__", {}))
     metadata = vars(owner)["__dataclass_fields__"][name].metadata
     if _CHANGES not in metadata:

@@ -1,21 +1,21 @@
-"""The process: settings that stand before TensorFlow is imported, and where progress goes."""
+"""The process: settings made before TensorFlow is imported, and where progress is printed."""
 
 import os
 import sys
 
 
 def prepare() -> None:
-    """Set what the user has not set: oneDNN products on every processor, and a quieter log."""
+    """Set what the user has not: oneDNN products on every processor, and a quieter log."""
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 
 def import_tensorflow_quietly() -> None:
-    """Import TensorFlow and open its devices without what its C++ code prints meanwhile.
+    """Import TensorFlow and open its devices while its C++ code is silenced.
 
-    It writes notes on drivers and processors straight to file descriptor 2 before its own log
-    levels apply, where they would bury the one line that a command has to say. Python errors still
-    get through.
+    That code writes notes on drivers and processors straight to file descriptor 2 before its own
+    log levels apply; they would bury the one line that a command prints. Python errors still get
+    through.
     """
     sys.stderr.flush()
     kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
@@ -23,7 +23,7 @@ def import_tensorflow_quietly() -> None:
     try:
         import tensorflow as tf
 
-        # The loader that TensorFlow Serving uses is the one that it calls deprecated.
+        # TensorFlow calls the loader deprecated that TensorFlow Serving itself uses.
         tf.get_logger().setLevel("ERROR")
         tf.config.list_physical_devices("GPU")
         tf.transpose(tf.constant([[0, 1]], tf.int64)).numpy()
@@ -34,5 +34,5 @@ def import_tensorflow_quietly() -> None:
 
 
 def say(line: str) -> None:
-    """Print a line of progress, on standard error: standard output is for answers."""
+    """Print a line of progress to standard error; standard output is for answers."""
     print(line, file=sys.stderr, flush=True)

@@ -1,4 +1,4 @@
-"""What a stream is made of: chunks that an input cuts, decisions that a task draws."""
+"""The parts of a stream: chunks, which an input cuts, and decisions, which a task draws."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ class Chunk(NamedTuple):
     """The next piece of one stream.
 
     Attributes:
-        arrays: what `step` takes beside states, by name, `(1, …)`; chunks of one shape spare the
-            graph a tracing for each.
-        end: where the stream is behind it: seconds, or the time that its last row states.
+        arrays: what `step` takes besides the states, by name, `(1, …)`; chunks of equal shape spare
+            the graph a new trace.
+        end: where the stream stands after it: seconds, or the time stated in its last row.
     """
 
     arrays: Mapping[str, np.ndarray]
@@ -23,11 +23,11 @@ class Chunk(NamedTuple):
 
 
 class Decision(NamedTuple):
-    """What is printed of a stream.
+    """One decision, as it is printed.
 
     Attributes:
         fields: a JSON object.
-        text: the same for a person; empty where only JSON tells it.
+        text: the same for a person; empty where only the JSON output shows it.
     """
 
     fields: dict[str, Any]
@@ -38,8 +38,8 @@ class Follower(ABC):
     """Draws decisions from the answers to one stream.
 
     Attributes:
-        running: whether decisions are words of one running text; each is a line where it is not.
-        undecided: what a terminal may show meanwhile: a line, or the rest of the running text.
+        running: whether decisions are words of one running text; if not, each gets its own line.
+        undecided: what is not decided yet, for a terminal: a line, or the rest of the running text.
     """
 
     running: ClassVar[bool] = False
@@ -51,12 +51,12 @@ class Follower(ABC):
 
         Args:
             answer: what `step` gives, by name, without the axis of the batch and without states.
-            end: where the stream is behind the chunk.
+            end: where the stream stands after the chunk.
 
         Returns:
-            What it decides, in the order of time.
+            The decisions that follow from it, in order of time.
         """
 
     def finish(self) -> list[Decision]:
-        """What the end of the stream decides."""
+        """The decisions that follow from the end of the stream."""
         return []

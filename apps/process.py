@@ -1,4 +1,4 @@
-"""From a parsed command to the exit code of the process: what every command line here shares."""
+"""From a parsed command to the process's exit code, shared by all command lines."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apps.errors import UserError
 
 INTERRUPTED = 130
 _UNUSABLE = {
-    errno.ENOENT: "cannot be made there; name another place",
+    errno.ENOENT: "cannot be created there; name another place",
     errno.ENOSPC: "the disk is full; free some space or name another folder",
     errno.EDQUOT: "the disk quota is used up; free some space or name another folder",
     errno.EROFS: "the file system is read-only; name another folder",
@@ -32,14 +32,14 @@ class Parser(argparse.ArgumentParser):
 
 
 def run_command(options: argparse.Namespace) -> int:
-    """Run the command that `options.run_command` is.
+    """Run the command in `options.run_command`.
 
     Args:
         options: with `run_command`, `needs_tensorflow` and, set by the command while it runs,
             `after_interrupt`: how to go on after Ctrl-C.
 
     Returns:
-        0 done, 2 the user's input is at fault, 130 interrupted with all on disk to resume from.
+        0 done, 2 the user's input is at fault, 130 interrupted with everything to resume on disk.
     """
     try:
         if options.needs_tensorflow:

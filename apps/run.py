@@ -1,4 +1,4 @@
-"""A finished run as the Python API gives it: measured, asked, reported and exported."""
+"""A finished run in the Python API: evaluate, predict, report and export."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class Run(FinishedRun):
         onnx: bool = False,
         log: Callable[[str], None] | None = None,
     ) -> Path:
-        """Write the next version of the SavedModel, put through the gate before it appears.
+        """Write the next version of the SavedModel; it appears once it has passed the gate.
 
         Args:
             base: the folder of all models.
-            onnx: also write `assets.extra/model.onnx`, with what it needs beside it.
+            onnx: also write `assets.extra/model.onnx` and the files that it needs.
             log: takes progress lines; standard error unless given.
 
         Returns:

@@ -1,4 +1,4 @@
-"""The entry points of a SavedModel: what each is called with, and what it answers."""
+"""The entry points of a SavedModel: what each takes and what it answers."""
 
 from __future__ import annotations
 
@@ -23,9 +23,9 @@ class Signature:
         inputs: the tensors that it takes, by name and in order.
         call: takes them in that order, gives answers by name.
         method: the kind of request that TensorFlow Serving sends here.
-        example: makes a request of this entry point, and the answer that it must get, from a
-            request of `serving_default` and its answer; gives None where it cannot hold that
-            request. None where `export` needs no such request.
+        example: turns a request to `serving_default` and its answer into a request to this entry
+            point and the answer expected; returns None for a request that this entry point cannot
+            express. None where `export` needs no such request.
         shell: a shell command that prints the body of a request, for the model card.
     """
 

@@ -139,7 +139,7 @@ def without_server(run: Any, ours: Path, stock: Path, texts: Sequence[str], roun
         ours / "assets.extra" / "model.onnx", providers=["CPUExecutionProvider"]
     )
     raw = [{"text": np.array([text.encode()], object)} for text in texts]
-    words = run.application.words
+    words = run.application.adapted["words"]
     prepared = []
     for text in texts:
         ids, _ = words.flat([text])
@@ -208,13 +208,12 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     about = about_machine("tensorflow", "keras", "onnxruntime", "grpcio", "uvicorn")
     run = apps.load(options.run)
-    kind: Any = run.application
-    examples = read(
-        options.texts, {"text": kind.columns["text"]}, rename={}, sample=kind.sample, seed=0
-    )
+    application: Any = run.application
+    columns = {"text": application.columns()["text"]}
+    examples = read(options.texts, columns, sample=application.sample)
     chosen = np.random.default_rng(0).permutation(len(examples))[: options.count]
     texts = [examples["text"][i] for i in chosen]
-    lengths = [len(kind.words.flat([text])[0]) for text in texts]
+    lengths = [len(application.adapted["words"].flat([text])[0]) for text in texts]
     with tempfile.TemporaryDirectory() as scratch:
         folder = Path(scratch)
         ours = run.export(folder, onnx=True)

@@ -8,8 +8,7 @@ from typing import Any
 import keras
 
 from apps.layers import LSTMStack
-from apps.tasks.classification import ClassAnswers
-from apps.training.run import Run
+from apps.run import Run
 
 
 class StockStack(keras.layers.Layer):
@@ -52,9 +51,9 @@ def export_stock(run: Run, folder: Path) -> Path:
     Returns:
         The folder.
     """
-    application: Any = run.application
-    raw = application.raw_inputs()
-    logits = with_stock_lstm(run.model)(application.words(raw["text"]))
-    served = keras.Model(raw, ClassAnswers(application.labels)(logits), name="stock")
+    application = run.application
+    raw = application.input.raw_inputs()
+    logits = with_stock_lstm(application.model)(application.input.prepare(raw))
+    served = keras.Model(raw, application.task.answers(logits), name="stock")
     served.export(folder, verbose=False)
     return folder

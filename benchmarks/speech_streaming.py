@@ -4,7 +4,7 @@
 
 A long sound is made, with a seed, of recordings placed over noise with gaps between them: of the
 built-in sample's held-out speakers, or of --data. It goes through `step` chunk by chunk, in a
-process pinned to as many cores as --cores says, as `python -m apps listen` would send it. Of
+process pinned to as many cores as --cores says, as `python -m apps stream` would send it. Of
 keywords, misses, false alarms an hour and the delay from a word's end to its decision are counted;
 of transcription, word errors over the whole.
 """

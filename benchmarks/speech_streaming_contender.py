@@ -6,7 +6,7 @@ import json
 import os
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,8 +15,6 @@ import numpy as np
 
 if TYPE_CHECKING:
     from apps.data import Examples
-    from apps.inputs.recordings import Recordings
-    from apps.streams.streaming_model import StreamingModel
 
 _SPEECH_LEVEL = 0.05
 _PINK = -3.0
@@ -36,7 +34,7 @@ class Placed:
 
 
 def stream(
-    application: Recordings, examples: Examples, column: str, task: dict[str, Any]
+    rate: int, examples: Examples, column: str, task: dict[str, Any]
 ) -> Iterator[tuple[np.ndarray, Placed]]:
     """Recordings drawn one by one, noise in front of and under each.
 
@@ -45,7 +43,6 @@ def stream(
     """
     from apps.speech.synthesis import coloured_noise
 
-    rate = application.sample_rate
     draw = np.random.default_rng(task["seed"])
     noise_level = _SPEECH_LEVEL * 10 ** (-task["snr"] / 20)
     position = 0
@@ -75,14 +72,16 @@ def measure(task: dict[str, Any]) -> dict[str, Any]:
     """Feed the stream and measure it."""
     import apps
     from apps.data import parse_rename, read
-    from apps.streams.sound import Sound
-    from apps.streams.streaming_model import StreamingModel
+    from apps.data.recordings.sound import Sound
+    from apps.inputs.sound_chunks import SoundOptions, sound_chunks
+    from apps.streams.model import StreamModel
+    from apps.streams.stream import Stream
 
     run = apps.load(task["run"])
     application: Any = run.application
     keywords = bool(application.labels)
     column = "label" if keywords else "transcript"
-    columns = {name: application.columns[name] for name in ("audio", column)}
+    columns = {name: application.columns()[name] for name in ("audio", column)}
     if task["data"] == "sample":
         examples = application.sample(run.seed + _OTHER_SPEAKERS)
     else:
@@ -94,25 +93,33 @@ def measure(task: dict[str, Any]) -> dict[str, Any]:
 
         labels = examples["label"]
         examples = examples.select([i for i, label in enumerate(labels) if label != SILENCE])
-    model = StreamingModel.load(task["run"], chunk_ms=task["chunk_ms"])
-    follower = _Keywords(model, task) if keywords else _Transcript(model)
+    model = StreamModel.load(task["run"])
+    metadata, options = model.metadata, SoundOptions(chunk_ms=task["chunk_ms"])
+    rate = metadata["sample_rate"]
+    follower: _Keywords | _Transcript
+    if keywords:
+        follower = _Keywords(model.labels, metadata["step_seconds"], task["tolerance"])
+    else:
+        follower = _Transcript(metadata["step_seconds"])
     placed: list[Placed] = []
 
     def blocks() -> Iterator[np.ndarray]:
-        for samples, one in stream(application, examples, column, task):
+        for samples, one in stream(rate, examples, column, task):
             placed.append(one)
             yield samples
 
-    times, heard, memory_start = [], 0, 0.0
-    sound = Sound(blocks(), model.sample_rate)
-    for chunk in sound.chunks(model.sample_rate, model.chunk_samples):
+    following = Stream(model)
+    # The graph is made for the first chunk, which takes seconds once.
+    following.send(next(sound_chunks(Sound([np.zeros(1)], rate), metadata, options)).arrays)
+    following.reset()
+    times, seconds, memory_start = [], 0.0, 0.0
+    for chunk in sound_chunks(Sound(blocks(), rate), metadata, options):
         began = time.perf_counter()
-        follower.hear(model.send(chunk))
+        follower.push(following.send(chunk.arrays))
         times.append(time.perf_counter() - began)
-        heard += len(chunk)
-        if not memory_start and heard >= _SETTLED_SECONDS * model.sample_rate:
+        seconds = chunk.end
+        if not memory_start and seconds >= _SETTLED_SECONDS:
             memory_start = _resident_mib()
-    seconds = heard / model.sample_rate
     return {
         "chunk_ms": task["chunk_ms"],
         "cores": task["cores"],
@@ -129,20 +136,20 @@ def measure(task: dict[str, Any]) -> dict[str, Any]:
 class _Keywords:
     """Decides, and counts what was right."""
 
-    def __init__(self, model: StreamingModel, task: dict[str, Any]) -> None:
+    def __init__(self, labels: Sequence[str], step_seconds: float, tolerance: float) -> None:
         from apps.speech.word_classes import SILENCE, UNKNOWN
-        from apps.streams.detection import Detector
+        from apps.tasks.detection import Detector
 
         self._background = (SILENCE, UNKNOWN)
-        self._detector = Detector(model.labels, model.step_seconds, background=self._background)
+        self._detector = Detector(labels, step_seconds, background=self._background)
         self._found: list[Any] = []
-        self._tolerance = task["tolerance"]
+        self._tolerance = tolerance
 
-    def hear(self, answer: dict[str, np.ndarray]) -> None:
+    def push(self, answer: dict[str, np.ndarray]) -> None:
         self._found += self._detector.push(answer["probabilities"][: int(answer["steps"])])
 
     def accuracy(self, placed: list[Placed], seconds: float) -> dict[str, Any]:
-        from apps.streams.spotting import SpokenWord, spotting
+        from benchmarks.spotting import SpokenWord, spotting
 
         words = [SpokenWord(one.text, one.start, one.end) for one in placed]
         found = spotting(
@@ -163,13 +170,13 @@ class _Keywords:
 class _Transcript:
     """Puts the text together, and counts errors over the whole of it."""
 
-    def __init__(self, model: StreamingModel) -> None:
-        from apps.streams.transcript import LiveTranscript
+    def __init__(self, step_seconds: float) -> None:
+        from apps.tasks.transcription.live import LiveTranscript
 
-        self._transcript = LiveTranscript(model.step_seconds)
+        self._transcript = LiveTranscript(step_seconds)
         self._words: list[str] = []
 
-    def hear(self, answer: dict[str, np.ndarray]) -> None:
+    def push(self, answer: dict[str, np.ndarray]) -> None:
         self._words += [word.text for word in self._transcript.push(answer)]
 
     def accuracy(self, placed: list[Placed], seconds: float) -> dict[str, Any]:
@@ -177,8 +184,10 @@ class _Transcript:
 
         self._words += [word.text for word in self._transcript.finish()]
         reference = " ".join(one.text for one in placed)
-        errors = word_errors(reference, " ".join(self._words))
-        return {"words": errors.reference, "WER": errors.rate}
+        hits, *errors = word_errors(reference, " ".join(self._words))
+        substitutions, deletions, _ = errors
+        words = hits + substitutions + deletions
+        return {"words": words, "WER": sum(errors) / max(words, 1)}
 
 
 def _resident_mib() -> float:

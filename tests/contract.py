@@ -302,7 +302,7 @@ class ApplicationContract:
             lacking = [{k: v for k, v in r.items() if k != missing} for r in records(rows)]
             with pytest.raises(apps.UserError, match=f"'{missing}'"):
                 apps.train(kind.name, lacking, run=tmp_path / "run")
-        with pytest.raises(apps.UserError, match="empty"):
+        with pytest.raises(apps.UserError, match="has no rows"):
             apps.train(kind.name, [], run=tmp_path / "run")
         with pytest.raises(apps.UserError, match="no such file"):
             apps.train(kind.name, tmp_path / "missing.csv", run=tmp_path / "run")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 import signal
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -23,3 +24,28 @@ def kill_before(owner: Any, name: str, calls: int = 1) -> None:
         return original(*arguments, **keywords)
 
     setattr(owner, name, wrapper)
+
+
+def require_killed(moment: str, act: Callable[[], object]) -> None:
+    """Do something in a child of this process, which must be killed meanwhile.
+
+    TensorFlow may be imported here, which takes seconds, but no operation may have run: its threads
+    are not in the child.
+
+    Args:
+        moment: when the child is to be killed, for the message.
+        act: what it does.
+
+    Raises:
+        SystemExit: it ended in another way.
+    """
+    child = os.fork()
+    if child == 0:
+        try:
+            act()
+        except BaseException:
+            traceback.print_exc()
+        os._exit(1)
+    _, status = os.waitpid(child, 0)
+    if not os.WIFSIGNALED(status) or os.WTERMSIG(status) != signal.SIGKILL:
+        raise SystemExit(f"{moment}: the process ended with status {status}")

@@ -1,4 +1,4 @@
-"""Commands that export, verify, serve, and speak to a server."""
+"""Commands that export, verify and serve, and the page that asks a server."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ def add_to(commands: Any) -> None:
     export.add_argument("--onnx", action="store_true", help="also write assets.extra/model.onnx")
     export.set_defaults(run_command=_export)
 
-    verify = commands.add_parser("verify", help="whether TensorFlow Serving could take a version")
+    verify = commands.add_parser("verify", help="check that TensorFlow Serving can load a version")
     verify.add_argument("version", metavar="SAVED_MODEL")
     verify.set_defaults(run_command=_verify)
 
@@ -34,19 +34,19 @@ def add_to(commands: Any) -> None:
         "--no-batching", action="store_true", help="answer each request in a batch of its own"
     )
     serve.add_argument(
-        "--poll-seconds", type=_positive, default=1.0, metavar="S", help="look for new versions"
+        "--poll-seconds", type=_positive, default=1.0, metavar="S", help="look for new versions this often"
     )
     serve.add_argument(
-        "--max-request-mb", type=_positive, default=64.0, metavar="MB", help="refuse larger ones"
+        "--max-request-mb", type=_positive, default=64.0, metavar="MB", help="refuse larger requests"
     )
     serve.add_argument(
-        "--timeout-seconds", type=_positive, default=30.0, metavar="S", help="of a REST request"
+        "--timeout-seconds", type=_positive, default=30.0, metavar="S", help="limit of a REST request"
     )
     serve.set_defaults(run_command=_serve)
 
     page = commands.add_parser("page", help="a page to try a served model in a browser")
     page.add_argument("server", metavar="URL", help="http://HOST:PORT or grpc://HOST:PORT")
-    page.add_argument("--model", metavar="M", help="the first that the server has unless given")
+    page.add_argument("--model", metavar="M", help="the server's first model by default")
     page.add_argument("--host", default="127.0.0.1", help="127.0.0.1 by default")
     page.add_argument("--port", type=_port, default=7860, help="7860 by default")
     page.set_defaults(run_command=_page, needs_tensorflow=False)
@@ -87,7 +87,7 @@ def _page(options: argparse.Namespace) -> None:
 def _port(text: str) -> int:
     number = int(text)
     if not 0 <= number < 65536:
-        raise argparse.ArgumentTypeError(f"{text} is no port; give 0 to 65535")
+        raise argparse.ArgumentTypeError(f"{text} is not a port; give 0 to 65535")
     return number
 
 

@@ -28,7 +28,7 @@ def add_to(commands: Any) -> None:
         "stream",
         help="print decisions as they fall in a file or in standard input",
         add_help=False,
-        # Which options there are, and which of them take a value, is the model's to say.
+        # The model says which options there are and which of them take a value.
         prefix_chars=_NO_OPTIONS,
     )
     stream.add_argument("words", nargs="*")
@@ -38,7 +38,7 @@ def add_to(commands: Any) -> None:
 def _stream(options: argparse.Namespace) -> None:
     words = options.words
     plain = [word for word in words if not word.startswith("-")]
-    # Values of options may stand in front of it, but are hardly ever names of folders.
+    # Values of options may come before it, but they are hardly ever the names of folders.
     folder = next((word for word in plain if os.path.isdir(word)), next(iter(plain), None))
     if folder is None:
         _parser().parse_args(words)
@@ -51,24 +51,24 @@ def _stream(options: argparse.Namespace) -> None:
     model = StreamModel.load(folder)
     given = _parsed(words, model)
     if (first := given.pop("run")) != folder:
-        raise UserError(f"{first}: no run and no SavedModel; name {folder} first")
+        raise UserError(f"{first}: neither a run nor a SavedModel; name {folder} first")
     source, as_json, live = given.pop("source"), given.pop("json"), given.pop("live")
-    heard, decided = (_read(part.stream_options, given) for part in (model.input, model.task))
-    follower = model.task.follower(model.metadata, model.labels, decided)
+    cutting, deciding = (_read(part.stream_options, given) for part in (model.input, model.task))
+    follower = model.task.follower(model.metadata, model.labels, deciding)
     printer = new_printer(follower, sys.stdout, sys.stderr, as_json=as_json, live=live)
     opened: Any = Path(source)
     if source == _STANDARD_INPUT:
         opened = io.FileIO(sys.stdin.fileno(), closefd=False)
-    chunks = model.input.chunks(opened, model.metadata, heard)
+    chunks = model.input.chunks(opened, model.metadata, cutting)
     follow(Stream(model), chunks, printer)
 
 
 def _parser() -> argparse.ArgumentParser:
-    """The parser of what every stream is told."""
+    """The parser of the options that every stream has."""
     parser = Parser(
         prog="python -m apps stream",
         description="Print decisions as they fall in a file or in standard input.",
-        epilog="With a run or a SavedModel, --help also lists what its input and task are told.",
+        epilog="With a run or a SavedModel, --help also lists the options of its input and task.",
         allow_abbrev=False,
     )
     parser.add_argument("run", metavar="RUN|SAVED_MODEL")
@@ -83,7 +83,7 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def _parsed(words: list[str], model: StreamModel) -> dict[str, Any]:
-    """What was given, by name: texts, and truths of flags; what was not is None."""
+    """The given options by name: texts, or booleans for flags; None where not given."""
     parser = _parser()
     parser.epilog = None
     kinds = [part.stream_options for part in (model.input, model.task)]
@@ -104,7 +104,7 @@ def _parsed(words: list[str], model: StreamModel) -> dict[str, Any]:
 
 
 def _add_options(parser: argparse.ArgumentParser, kind: type[Options]) -> None:
-    """Let a parser take the fields of a dataclass as texts, which the dataclass will read."""
+    """Add the fields of a dataclass to a parser as texts, which the dataclass parses later."""
     fields = dataclasses.fields(kind)
     if not fields:
         return
@@ -119,7 +119,7 @@ def _add_options(parser: argparse.ArgumentParser, kind: type[Options]) -> None:
             continue
         choices = kind.ranges()[one.name].choices
         metavar = "|".join(map(str, choices)) if choices else one.name.upper()
-        usual = None if one.default is None else f"{one.default} unless given"
+        usual = None if one.default is None else f"{one.default} by default"
         group.add_argument(_flag(one.name), metavar=metavar, help=usual)
 
 
@@ -127,7 +127,7 @@ def _read(kind: type[Options], given: dict[str, Any]) -> Options:
     """The options of a dataclass from what was given.
 
     Raises:
-        UserError: a value that is none, or out of its range; names the flag.
+        UserError: a value cannot be read or is out of range; names the flag.
     """
     values = {one.name: given[one.name] for one in dataclasses.fields(kind)}
     chosen = {name: value for name, value in values.items() if value is not None}

@@ -1,4 +1,4 @@
-"""Commands that train, measure, ask and examine."""
+"""Commands that train, evaluate, predict and examine."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def add_to(commands: Any) -> None:
         "--data", default="sample", metavar="SRC", help="file, folder, tfds:NAME or sample"
     )
     train.add_argument(
-        "--validation", metavar="SRC", help="a source to choose by; else a part of --data"
+        "--validation", metavar="SRC", help="a source to validate on; a part of --data by default"
     )
     train.add_argument(
         "--columns", metavar="NAME=COLUMN,…", help="names of the columns in the source"
@@ -40,7 +40,7 @@ def add_to(commands: Any) -> None:
     train.add_argument("--epochs", metavar="N", help="the same as --set epochs=N")
     train.add_argument("--minutes", type=float, metavar="M", help="budget of the whole command")
     train.add_argument("--seed", type=int, default=0, metavar="S")
-    train.add_argument("--run", metavar="DIR", help="the run folder; runs/APP-TIME unless given")
+    train.add_argument("--run", metavar="DIR", help="the run folder; runs/APP-TIME by default")
     train.add_argument("--resume", action="store_true", help="go on with the run in --run")
     train.add_argument(
         "--strategy",
@@ -77,7 +77,7 @@ def add_to(commands: Any) -> None:
 
 
 class _Strategy(argparse.Action):
-    """Takes the name, and leaves opening the devices to a strategy that has to come before it."""
+    """Store the name; `multiworker` must be set up before TensorFlow opens the devices."""
 
     def __call__(self, parser: Any, options: Any, value: Any, option: Any = None) -> None:
         options.strategy = value

@@ -147,8 +147,8 @@ class LazyRows:
         if self.lengths is not None:
             return _padded(made, len(rows), length, self)
         batch = np.zeros((len(rows), *self.shape), self.dtype)
-        for target, row in zip(batch, made, strict=True):
-            target[...] = row
+        for place, row in enumerate(made):
+            batch[place] = row
         return batch
 
 

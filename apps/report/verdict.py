@@ -43,7 +43,7 @@ def judge(record: Record) -> Verdict:
         The verdict. The interval is of the model's own figure; a difference counts as shown where
         the baseline's figure lies outside it.
     """
-    values = numbers(section(record.results, "metrics"))
+    values = section(record.results, "metrics")
     key = next((name for name in values if record.metric(name).better != "neither"), "")
     if not key:
         return _unfinished(record)

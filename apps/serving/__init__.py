@@ -8,19 +8,6 @@
 The client imports neither TensorFlow nor Keras.
 """
 
-from __future__ import annotations
-
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from apps.serving.client import CallError, Client
+from apps.serving.client import CallError, Client
 
 __all__ = ["CallError", "Client"]
-
-
-def __getattr__(name: str) -> Any:
-    if name not in __all__:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from apps.serving import client
-
-    return getattr(client, name)

@@ -1,6 +1,8 @@
-"""What a request can fail with: a gRPC status code and a message, as TensorFlow Serving answers."""
+"""How a request fails: with a gRPC status code and a message, as TensorFlow Serving answers."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import grpc
 
@@ -49,41 +51,11 @@ def code_of(number: int) -> grpc.StatusCode:
     return _CODES.get(number, Code.UNKNOWN)
 
 
-def invalid(message: str) -> ServingError:
-    """The request is wrong whatever the server's state."""
-    return ServingError(Code.INVALID_ARGUMENT, message)
-
-
-def not_found(message: str) -> ServingError:
-    """There is no such model or version."""
-    return ServingError(Code.NOT_FOUND, message)
-
-
-def precondition(message: str) -> ServingError:
-    """The model as it is cannot answer such a request."""
-    return ServingError(Code.FAILED_PRECONDITION, message)
-
-
-def unavailable(message: str) -> ServingError:
-    """The server cannot take the request now; the same request may pass later."""
-    return ServingError(Code.UNAVAILABLE, message)
-
-
-def exhausted(message: str) -> ServingError:
-    """The request is over a limit of the server."""
-    return ServingError(Code.RESOURCE_EXHAUSTED, message)
-
-
-def deadline(message: str) -> ServingError:
-    """The request's time was over before its answer was there."""
-    return ServingError(Code.DEADLINE_EXCEEDED, message)
-
-
-def unimplemented(message: str) -> ServingError:
-    """The server does not offer what the request asks for."""
-    return ServingError(Code.UNIMPLEMENTED, message)
-
-
-def internal(message: str) -> ServingError:
-    """The server is at fault."""
-    return ServingError(Code.INTERNAL, message)
+invalid = partial(ServingError, Code.INVALID_ARGUMENT)
+not_found = partial(ServingError, Code.NOT_FOUND)
+precondition = partial(ServingError, Code.FAILED_PRECONDITION)
+unavailable = partial(ServingError, Code.UNAVAILABLE)
+exhausted = partial(ServingError, Code.RESOURCE_EXHAUSTED)
+deadline = partial(ServingError, Code.DEADLINE_EXCEEDED)
+unimplemented = partial(ServingError, Code.UNIMPLEMENTED)
+internal = partial(ServingError, Code.INTERNAL)

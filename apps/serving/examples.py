@@ -115,7 +115,7 @@ def _serialized(examples: Input) -> np.ndarray:
     if not listed:
         raise invalid("Input is empty.")
     rows = np.empty(len(listed), dtype=object)
-    # Messages that are written one after another are read as one message with the fields of both.
+    # Two serialized messages in a row parse as one message with the fields of both.
     rows[:] = [shared + example.SerializeToString() for example in listed]
     return rows
 
@@ -133,5 +133,5 @@ def _check_matrix(name: str, array: np.ndarray, rows: int) -> None:
 
 
 def _text(label: bytes) -> str:
-    # A protobuf string must be UTF-8; a label that is not is shown as far as it can be read.
+    # A protobuf string must be UTF-8; what is not is replaced.
     return label.decode(errors="replace")

@@ -28,7 +28,7 @@ _TF = ":tensorflow:serving:"
 _MICROSECONDS = tuple(float(f"{10 * 1.8**step:.6g}") for step in range(33))  # to 20 minutes
 _QUEUING = tuple(float(f"{100 * 1.2**step:.6g}") for step in range(52))  # to about 1 second
 _ROWS = tuple(2.0**step for step in range(15))
-# The library ends every counter's name in _total; TensorFlow Serving's have no such ending.
+# The library appends _total to every counter's name; TensorFlow Serving does not.
 _COUNTERS = re.compile(rf"^((?:# (?:HELP|TYPE) )?{_TF}[\w:]*_count)_total\b".encode(), re.MULTILINE)
 
 Entrypoint = Literal["GRPC", "REST"]
@@ -107,8 +107,8 @@ class Metrics(Observer):
         """Count a request when its answer is ready to be sent.
 
         Args:
-            name: the model that the client named; what is no served model's name is counted under
-                an empty one, so that clients cannot make the page grow.
+            name: the model that the client named; counted as an empty name where no such model is
+                served, so that clients cannot make the page grow.
             api: the method, as the protocol spells it.
             entrypoint: the protocol.
             code: `OK`, or the error's code.

@@ -12,6 +12,7 @@ import socket
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import grpc
 import uvicorn
@@ -27,7 +28,7 @@ from apps.serving.rpc.servicers import add_services
 KEEP_ALIVE_S = 75  # an idle connection outlives the pools of common HTTP clients
 BACKLOG = 256
 LAST_PORT = 65535
-SPARE_FILES = BACKLOG + 128  # accepted at one go, and for versions, the gate and TensorFlow
+SPARE_FILES = BACKLOG + 128  # one backlog of connections; versions, the gate and TensorFlow
 MOST_FILES = 65536
 
 Log = Callable[[str], None]
@@ -56,40 +57,35 @@ def _print(line: str) -> None:
     print(line, flush=True)  # whoever waits for the line may read it through a pipe
 
 
-def serve(
-    folder: str | Path,
-    *,
-    host: str = "127.0.0.1",
-    port: int = 8500,
-    rest_port: int = 8501,
-    batching: bool = True,
-    poll_s: float = 1.0,
-    max_request_mb: float = 64,
-    timeout_s: float = 30,
-    grace_s: float = 10,
-    gate: Gate = quiet_gate,
-    log: Log = _print,
-) -> None:
+class Options(TypedDict, total=False):
+    """What `running` takes beside the folder."""
+
+    host: str
+    port: int
+    rest_port: int
+    batching: bool
+    poll_s: float
+    max_request_mb: float
+    timeout_s: float
+    grace_s: float
+    gate: Gate
+
+
+def serve(folder: str | Path, *, log: Log = _print, **options: Unpack[Options]) -> None:
     """Serve a folder of models until SIGTERM or SIGINT.
 
     The first signal lets the requests under way finish; a second one ends the server at once.
 
     Args:
         folder: of all models, or of one; watched while the server runs.
-        host: the interface to listen on; there is no authentication.
-        port: of gRPC; 0 takes a free one.
-        rest_port: of REST and metrics; 0 takes a free one.
-        batching: whether a version's `batching_params.pbtxt` is followed.
-        poll_s: seconds between two looks at the folder.
-        max_request_mb: the largest request, in units of 2**20 bytes.
-        timeout_s: seconds for a REST request's body to arrive, and again for its answer.
-        grace_s: seconds that requests under way have after the first signal.
-        gate: says whether a version may be served.
         log: is told in one line of the addresses, and of every version that comes or goes.
+        options: those of `running`; the ports are 8500 and 8501 unless given.
 
     Raises:
         UserError: the folder is missing, or a port or the interface cannot be used.
     """
+
+    chosen: Options = {"port": 8500, "rest_port": 8501, **options}
 
     async def run() -> None:
         loop = asyncio.get_running_loop()
@@ -104,19 +100,7 @@ def serve(
 
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, on_signal)
-        async with running(
-            folder,
-            host=host,
-            port=port,
-            rest_port=rest_port,
-            batching=batching,
-            poll_s=poll_s,
-            max_request_mb=max_request_mb,
-            timeout_s=timeout_s,
-            grace_s=grace_s,
-            gate=gate,
-            log=log,
-        ) as address:
+        async with running(folder, log=log, **chosen) as address:
             serving.set()
             log(f"serving {folder}: {address}")
             await stop.wait()
@@ -141,7 +125,20 @@ async def running(
     gate: Gate = quiet_gate,
     log: Log = _print,
 ) -> AsyncIterator[Address]:
-    """A server inside this event loop, for as long as the block lasts; arguments as of `serve`.
+    """A server inside this event loop, for as long as the block lasts.
+
+    Args:
+        folder: of all models, or of one; watched while the server runs.
+        host: the interface to listen on; there is no authentication.
+        port: of gRPC; 0 takes a free one.
+        rest_port: of REST and metrics; 0 takes a free one.
+        batching: whether a version's `batching_params.pbtxt` is followed.
+        poll_s: seconds between two looks at the folder.
+        max_request_mb: the largest request, in units of 2**20 bytes.
+        timeout_s: seconds for a REST request's body to arrive, and again for its answer.
+        grace_s: seconds that requests under way have once the block has ended.
+        gate: says whether a version may be served.
+        log: is told in one line of every version that comes or goes.
 
     Raises:
         UserError: the folder is missing, or a port or the interface cannot be used.
@@ -203,7 +200,7 @@ async def running(
 def _most_connections() -> int:
     """How many connections each port may hold, once this process may open as many files as it can.
 
-    A process out of files accepts nothing and spends its time on trying.
+    A process that is out of files accepts no connection and spins on trying to.
     """
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     most = MOST_FILES if hard == resource.RLIM_INFINITY else min(hard, MOST_FILES)

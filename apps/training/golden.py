@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
@@ -63,10 +63,7 @@ def golden_answers(application: Application, units: Examples) -> list[Golden]:
     asked.append(("tensors", {name: {**batch, **states}[name] for name in taken}))
     if "step" in signatures:
         asked.append(("step", {n: _silence(spec) for n, spec in signatures["step"].inputs.items()}))
-    return [
-        Golden(name, inputs, _answer(signatures[name].call, inputs.values()))
-        for name, inputs in asked
-    ]
+    return [Golden(name, inputs, _answer(signatures[name], inputs)) for name, inputs in asked]
 
 
 def further_requests(signatures: Mapping[str, Signature], goldens: list[Golden]) -> list[Golden]:
@@ -132,10 +129,8 @@ def _stacked(parts: list[np.ndarray]) -> np.ndarray:
     )
 
 
-def _answer(
-    call: Callable[..., dict[str, tf.Tensor]], inputs: Iterable[np.ndarray]
-) -> dict[str, np.ndarray]:
-    outputs = call(*(tf.constant(value) for value in inputs))
+def _answer(signature: Signature, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    outputs = signature.call(*(tf.constant(inputs[name]) for name in signature.inputs))
     return {name: _text(tensor.numpy()) for name, tensor in outputs.items()}
 
 

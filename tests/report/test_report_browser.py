@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,8 +11,11 @@ import numpy as np
 import pytest
 from browser import contrast, luminance
 
+from apps.report.quantities import Metric
+from apps.report.record import read_record
 from apps.report.report import write_report
 from apps.report.sections import Section, calibration, confusion, examples_table
+from apps.report.verdict import judge
 
 HOSTILE = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
 
@@ -34,19 +38,21 @@ def classifier_sections(classes: int) -> list[Section]:
     ]
     return [
         confusion(labels, [row["truth"] for row in rows], predicted),
-        calibration(probabilities, truth),
+        calibration(probabilities.max(axis=1), probabilities.argmax(axis=1) == truth, classes),
         examples_table(rows),
     ]
 
 
 @pytest.mark.parametrize("classes", [2, 50])
 def test_the_page_shows_its_headline_and_asks_for_nothing(
-    browser: Any, run_folder: Path, classes: int
+    browser: Any, run_folder: Path, metrics: Sequence[Metric], classes: int
 ) -> None:
-    file = write_report(run_folder, classifier_sections(classes))
+    file = write_report(run_folder, classifier_sections(classes), metrics=metrics)
     browser.open(file)
     headline = browser.evaluate("document.querySelector('h1').innerText").replace("\u202f", " ")
-    assert "91.3 % accuracy, 5.2 points above bag of words" in headline
+    assert headline == "Sentiment " + judge(read_record(run_folder, metrics)).title.replace(
+        "\u202f", " "
+    )
     assert browser.evaluate("document.title").startswith("Sentiment: 91.3")
     assert browser.evaluate("document.querySelectorAll('script, img').length") == 0
     assert browser.evaluate("document.querySelectorAll('svg').length") >= 5

@@ -36,8 +36,9 @@ def open_gate(version: Path) -> Any:
 
 @dataclass
 class Server:
-    """Where it listens, and what it has logged."""
+    """What it serves, where it listens, and what it has logged."""
 
+    folder: Path
     address: Address
     lines: list[str]
     channel: grpc.Channel
@@ -83,7 +84,7 @@ def serving(folder: Path, **options: Any) -> Iterator[Server]:
         asked = asyncio.run_coroutine_threadsafe(_first(ready, task), loop)
         address = asked.result(HANG_S)
         channel = grpc.insecure_channel(f"127.0.0.1:{address.port}")
-        yield Server(address, lines, channel)
+        yield Server(folder, address, lines, channel)
     finally:
         loop.call_soon_threadsafe(stop.set)
         thread.join(HANG_S)

@@ -1,13 +1,15 @@
-"""The client and the load generator against the local server, over both of its protocols."""
+"""The client against the local server, over both of its protocols."""
 
 from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -16,7 +18,6 @@ import pytest
 import tensorflow as tf
 
 from apps.serving import CallError, Client
-from apps.serving.load_test import load_test
 
 LABELS = ["long", "short"]
 
@@ -60,6 +61,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[protocol_server
     folder = tmp_path_factory.mktemp("served")
     (folder / "lengths").mkdir()
     publish(folder / "lengths", 1)
+    shutil.copytree(folder / "lengths", folder / "swapped")
     with protocol_server.serving(folder) as server:
         yield server
 
@@ -96,36 +98,43 @@ def test_a_stream_in_chunks_equals_the_whole(url: str) -> None:
         assert last == {"running": samples.sum()}
 
 
-def test_a_process_without_tensorflow_asks_the_server(url: str) -> None:
+def test_a_process_without_tensorflow_asks_the_server(server: protocol_server.Server) -> None:
     code = (
         "import json, sys\n"
         "from apps.serving import Client\n"
-        f"found = Client({url!r}).predict(['a'], 'lengths')\n"
-        "assert 'tensorflow' not in sys.modules\n"
-        "print(json.dumps(found))"
+        "found = [Client(url).predict(['a'], 'lengths')[0]['label'] for url in sys.argv[1:]]\n"
+        "print(json.dumps([found, sorted(sys.modules)]))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)[0]["label"] == "short"
+    urls = [f"grpc://127.0.0.1:{server.address.port}", server.url]
+    done = subprocess.run(
+        [sys.executable, "-c", code, *urls], capture_output=True, text=True, check=True
+    )
+    found, modules = json.loads(done.stdout)
+    assert found == ["short", "short"]
+    loaded = {name.split(".")[0] for name in modules}
+    assert not loaded & {"tensorflow", "keras", "tensorflow_serving", "gradio"}
 
 
 def test_a_new_version_takes_over_under_load_and_ends_streams(
-    server: protocol_server.Server, tmp_path: Path
+    server: protocol_server.Server,
 ) -> None:
-    base = tmp_path / "lengths"
-    base.mkdir()
-    publish(base, 1)
-    with protocol_server.serving(tmp_path) as own:
-        grpc_url = f"grpc://127.0.0.1:{own.address.port}"
-        with Client(grpc_url) as client, client.stream("lengths") as session:
-            assert session.send([1.0]) == {"running": 1.0}
-            publishing = threading.Thread(target=publish, args=(base, 2))
-            publishing.start()
-            found = load_test(own.url, ["a", "bb"], model="lengths", clients=4, seconds=3)
-            publishing.join()
-            assert found.errors == {}
-            assert found.requests > 10
-            assert client.metadata("lengths").version == 2
-            with pytest.raises(CallError, match="version 1, which this stream began with"):
-                session.send([1.0])
-        with Client(own.url) as client, client.stream("lengths") as session:
-            assert session.send([1.0]) == {"running": 2.0}
+    urls = [f"grpc://127.0.0.1:{server.address.port}", server.url]
+    swapped = threading.Event()
+
+    def keep_asking(url: str) -> None:
+        with Client(url, attempts=1) as client:
+            while not swapped.is_set():
+                client.predict(["a", "bb"], "swapped", timeout_s=protocol_server.HANG_S)
+
+    with Client(urls[0]) as client, client.stream("swapped") as session:
+        assert session.send([1.0]) == {"running": 1.0}
+        with ThreadPoolExecutor(4) as threads:
+            asking = [threads.submit(keep_asking, url) for url in urls * 2]
+            publish(server.folder / "swapped", 2)
+            protocol_server.wait_until(lambda: client.metadata("swapped").version == 2)
+            swapped.set()
+            assert [each.exception() for each in asking] == [None] * 4
+        with pytest.raises(CallError, match="version 1, which this stream began with"):
+            session.send([1.0])
+    with Client(server.url) as client, client.stream("swapped") as session:
+        assert session.send([1.0]) == {"running": 2.0}

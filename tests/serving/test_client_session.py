@@ -6,12 +6,10 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from client_servers import SIGNATURES, ScriptedModel, grpc_server, http_server
+from client_servers import SERVERS, SIGNATURES, ScriptedModel
 
 from apps.errors import UserError
 from apps.serving import CallError, Client
-
-SERVERS = {"grpc": grpc_server, "http": http_server}
 
 
 @pytest.fixture

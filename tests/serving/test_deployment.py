@@ -20,6 +20,7 @@ from google.protobuf import descriptor_pb2, descriptor_pool, message_factory, te
 from tensorflow_serving.config import model_server_config_pb2
 
 from apps.__main__ import _parser
+from benchmarks.load_test import command_line
 
 FOLDER = Path(__file__).parents[2] / "apps" / "serving" / "deployment"
 # From `flag_list` in TensorFlow Serving's model_servers/main.cc.
@@ -148,7 +149,7 @@ def test_the_health_check_tells_a_model_from_none(compose: dict[str, Any]) -> No
                 )
                 for part in command
             ]
-            codes[model] = subprocess.run(given, timeout=10, check=False).returncode
+            codes[model] = subprocess.run(given, timeout=120, check=False).returncode
     assert codes["toy"] == 0
     assert codes["boy"] != 0
 
@@ -211,10 +212,12 @@ def test_all_files_take_one_version_of_tensorflow_serving(
 
 def test_the_documentation_names_commands_and_files_that_exist() -> None:
     text = (FOLDER.parents[2] / "docs" / "serving.md").read_text(encoding="utf-8")
-    commands = [line for line in text.splitlines() if line.startswith("python -m apps ")]
-    assert len(commands) >= 6
-    for line in commands:
-        _parser().parse_args(shlex.split(line, comments=True)[3:])
+    parsers = {"python -m apps ": _parser(), "python -m benchmarks.load_test ": command_line()}
+    for start, parser in parsers.items():
+        commands = [line for line in text.splitlines() if line.startswith(start)]
+        assert len(commands) >= 3
+        for line in commands:
+            parser.parse_args(shlex.split(line, comments=True)[3:])
     for name in {file.name for file in FOLDER.iterdir()}:
         assert f"`{name}`" in text
     for code in re.findall(r"```python\n(.*?)```", text, re.DOTALL):

@@ -299,29 +299,6 @@ def test_a_folder_that_is_not_there_is_refused_and_an_empty_one_is_watched(
     run(scenario)
 
 
-def test_unknown_models_and_versions_get_tensorflow_servings_words(base: Path) -> None:
-    async def scenario() -> None:
-        async with serving(base.parent) as models:
-            for choice, words in {
-                Choice("nope"): "Servable not found for request: Latest(nope)",
-                Choice("toy", 7): "Servable not found for request: Specific(toy, 7)",
-            }.items():
-                with pytest.raises(ServingError) as refusal:
-                    await factor(models, choice)
-                assert (refusal.value.code, refusal.value.message) == (Code.NOT_FOUND, words)
-            for choice, words in {
-                Choice("nope"): "Could not find any versions of model nope",
-                Choice("toy", 7): "Could not find version 7 of model toy",
-            }.items():
-                with pytest.raises(ServingError) as refusal:
-                    models.status(choice)
-                assert (refusal.value.code, refusal.value.message) == (Code.NOT_FOUND, words)
-            with pytest.raises(ServingError, match="no name specified"):
-                await factor(models, Choice(""))
-
-    run(scenario)
-
-
 def test_a_deadline_is_kept_while_the_model_computes(base: Path, tmp_path: Path) -> None:
     async def scenario() -> None:
         async with serving(base.parent) as models:

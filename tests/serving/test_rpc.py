@@ -153,6 +153,11 @@ def test_versions_and_labels(server: Server) -> None:
         Code.NOT_FOUND,
         "Servable not found for request: Latest(none)",
     )
+    asked.model_spec.name, asked.model_spec.signature_name = "", "serving_default"
+    assert failure(server.predictions.Predict, asked) == (
+        Code.INVALID_ARGUMENT,
+        "ModelSpec has no name specified.",
+    )
 
 
 def _shaped(*sizes: int, **fields: Any) -> TensorProto:

@@ -339,4 +339,4 @@ def test_prediction_names_what_it_cannot_hear(
     write_tone(tmp_path / "long.wav", seconds=41)
     line = refused("predict", transcription_run.folder, tmp_path / "long.wav")
     assert "41.0 s long" in line
-    assert "apps listen" in line
+    assert "apps stream" in line

@@ -11,9 +11,11 @@ import pytest
 import tensorflow as tf
 
 import apps
-from apps.data import Examples
+from apps.answers import answers as as_python
+from apps.data import Batch, Examples
 from apps.data.recordings.clip import Clip
 from apps.speech.keywords import Keywords, KeywordsConfig
+from apps.speech.word_classes import with_generated_silence
 
 RATE = 8000
 SMALL = {"units": 8, "depth": 2, "channels": 4, "bands": 16, "attention": 8}
@@ -49,10 +51,9 @@ def words() -> Examples:
 
 @pytest.fixture(scope="module")
 def learnt(words: Examples) -> Keywords:
-    """Learnt and built, its weights as they begin."""
+    """Adapted to the words and built, its weights as they begin."""
     model = application()
-    model.learn(model.check(words, learning=True))
-    model.build()
+    model.compose(model.check(words, learning=True))
     return model
 
 
@@ -103,30 +104,33 @@ def test_minutes_of_noise_become_seconds_of_silence_no_more_than_a_word_has() ->
 def test_generated_silence_is_a_class_of_the_training_rows_alone(words: Examples) -> None:
     model = application(silence=0.5)
     rows = model.check(words, learning=True)
-    model.learn(rows)
+    adaptation = model.compose(rows)
     assert model.labels == ("high", "low", "silence")
-    trained, same_rows = model.prepare(rows), model.prepare(words)
+    assert adaptation.training is not None
+    trained = model.view(adaptation.training, training=adaptation)
     assert len(trained) == 9
-    assert trained.values["target"].tolist() == [1, 1, 1, 0, 0, 0, 2, 2, 2]
-    assert len(same_rows) == 6
+    learnt_from = trained.fetch(Batch(np.arange(9), int(trained.lengths.max())))
+    assert learnt_from["target"].tolist() == [1, 1, 1, 0, 0, 0, 2, 2, 2]
+    assert len(model.view(words)) == 6
+    # A batch of like length holds both.
     assert set(trained.lengths[6:]) <= set(trained.lengths[:6])
-    np.testing.assert_array_equal(trained.sequences["audio"].values, again_of(model, rows))
-
-
-def again_of(model: Keywords, rows: Examples) -> np.ndarray:
-    return model.prepare(rows).sequences["audio"].values
+    again = with_generated_silence(rows, 0.5, seed=3)
+    for clip, same in zip(adaptation.training["audio"], again["audio"], strict=True):
+        np.testing.assert_array_equal(clip.samples, same.samples)
 
 
 def test_silence_is_not_generated_where_there_is_some_or_none_is_wanted(words: Examples) -> None:
     closed = application(silence=0)
-    closed.learn(closed.check(words, learning=True))
-    assert closed.labels == ("high", "low")
-    rows = [*zip(words["label"], words["audio"], strict=True), ("_silence_", noise(1.0))]
+    rows = closed.check(words, learning=True)
+    assert not closed.task.generates_silence(rows)
+    assert closed.task.adapt(rows)["answers"].labels == ("high", "low")
     own = application()
-    kept = own.check(examples_of(*rows), learning=True)
-    own.learn(kept)
-    assert own.labels == ("high", "low", "silence")
-    assert len(own.prepare(kept)) == 7
+    silent = ("_silence_", noise(1.0))
+    kept = own.check(
+        examples_of(*zip(words["label"], words["audio"], strict=True), silent), learning=True
+    )
+    assert not own.task.generates_silence(kept)
+    assert own.task.adapt(kept)["answers"].labels == ("high", "low", "silence")
 
 
 # Bad input
@@ -163,18 +167,19 @@ def test_a_single_sample_and_any_rate_are_answered(learnt: Keywords) -> None:
         ("low", tone(400, rate=44_100)),
         ("low", Clip(np.zeros(0, np.int16), RATE)),
     )
-    prepared = learnt.prepare(odd, targets=False)
-    assert prepared.lengths.tolist() == [1, 3200, 1]
-    batch = prepared.fetch(np.arange(3), 3200)
+    view = learnt.view(odd, targets=False)
+    assert view.lengths.tolist() == [1, 3200, 1]
+    batch = view.fetch(Batch(np.arange(3), 3200))
     assert np.isfinite(learnt.model(batch).numpy()).all()
 
 
 def test_sample_rate_is_the_most_frequent_one_up_to_16_khz(learnt: Keywords) -> None:
-    assert learnt.sample_rate == RATE
-    fast = application()
-    fast.learn(examples_of(("low", tone(400)), *[("high", tone(900, rate=44_100))] * 2))
-    assert fast.sample_rate == 16_000
-    assert fast.about()["step_seconds"] == pytest.approx(0.04)
+    assert learnt.metadata()["sample_rate"] == learnt.input.sample_rate == RATE
+    assert learnt.metadata()["step_seconds"] == pytest.approx(0.04)
+    clips = examples_of(("low", tone(400)), *[("high", tone(900, rate=44_100))] * 2)
+    for settings, rate in (({}, 16_000), ({"sample_rate": 11_025}, 11_025)):
+        waveforms = application(**settings).input.adapt(clips)["waveforms"]
+        assert waveforms.sample_rate == rate
 
 
 # Streams
@@ -183,7 +188,7 @@ def test_sample_rate_is_the_most_frequent_one_up_to_16_khz(learnt: Keywords) -> 
 @pytest.fixture(scope="module")
 def step(learnt: Keywords) -> Any:
     """The stream's step as one graph, as it is exported."""
-    specs = learnt.stream_inputs()
+    specs = {**learnt.stream_inputs(), **learnt.stream_states()}
     traced = tf.function(lambda given: learnt.step(**given))
     return traced.get_concrete_function(
         {name: tf.TensorSpec(spec.shape, spec.dtype) for name, spec in specs.items()}
@@ -194,14 +199,13 @@ def begun(model: Keywords, rows: int) -> dict[str, tf.Tensor]:
     """The states of streams of which nothing has come."""
     return {
         name: tf.zeros([rows, *spec.shape[1:]], spec.dtype)
-        for name, spec in model.stream_inputs().items()
-        if name.startswith("state_")
+        for name, spec in model.stream_states().items()
     }
 
 
 def streamed(model: Keywords, step: Any, rows: list[np.ndarray], most: int) -> list[np.ndarray]:
     """Probabilities of all steps of rows with silence behind them, in chunks of random sizes."""
-    silence = np.zeros(model.about()["trailing_silence"], np.float32)
+    silence = np.zeros(model.metadata()["trailing_silence"], np.float32)
     rows = [np.concatenate([row, silence]) for row in rows]
     draw, position = np.random.default_rng(most), np.zeros(len(rows), int)
     states = begun(model, len(rows))
@@ -226,8 +230,7 @@ def streamed(model: Keywords, step: Any, rows: list[np.ndarray], most: int) -> l
 def answered(model: Keywords, rows: list[np.ndarray]) -> np.ndarray:
     """Probabilities of whole recordings."""
     clips = [("low", Clip.of(row, RATE)) for row in rows]
-    prepared = model.prepare(examples_of(*clips), targets=False)
-    batch = prepared.fetch(np.arange(len(rows)), int(prepared.lengths.max()))
+    batch = model.raw(examples_of(*clips))
     return tf.nn.softmax(model.model(batch)).numpy()
 
 
@@ -239,7 +242,7 @@ def test_chunks_of_any_size_give_what_the_whole_gives(
     whole = answered(learnt, rows)
     found = streamed(learnt, step, rows, most)
     for row, samples in enumerate(rows):
-        frames = 1 + (len(samples) + learnt.about()["trailing_silence"] - 200) // 80
+        frames = 1 + (len(samples) + learnt.metadata()["trailing_silence"] - 200) // 80
         assert len(found[row]) == (frames + 3) // 4
         np.testing.assert_allclose(found[row][-1], whole[row], atol=1e-5)
     assert np.abs(whole[0] - whole[2]).max() > 1e-3
@@ -273,9 +276,9 @@ def test_a_served_step_names_its_classes(learnt: Keywords) -> None:
 
 def test_a_model_of_both_directions_reads_no_streams(words: Examples) -> None:
     model = application(bidirectional=True, depth=1)
-    model.learn(model.check(words, learning=True))
-    model.build()
-    assert model.stream_inputs() == {}
+    model.compose(model.check(words, learning=True))
+    assert model.stream_states() == {}
+    assert "bidirectional=false" in model.no_stream()
     signatures = set(model.signatures())
     assert {"serving_default", "tensors"} <= signatures
     # A recording and its length are no features of a `tf.Example`.
@@ -287,8 +290,12 @@ def test_a_model_of_both_directions_reads_no_streams(words: Examples) -> None:
 
 def test_rows_of_the_report_hold_what_its_sections_show(learnt: Keywords, words: Examples) -> None:
     spoken = Examples({**words.columns, "speaker": ["ann", "bob"] * 3}, words.places, "words.csv")
-    outputs = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
-    rows = json.loads(json.dumps(learnt.predictions(spoken, outputs)))
+    logits = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
+    answers = as_python({k: v.numpy() for k, v in learnt.task.answers(logits).items()}, 6)
+    rows = json.loads(json.dumps(learnt.predictions(spoken, answers)))
+    for row, given in zip(rows, logits, strict=True):
+        assert row["label"] == learnt.labels[given.argmax()]
+        assert sum(row["probabilities"].values()) == pytest.approx(1, abs=1e-5)
     assert [row["speaker"] for row in rows] == ["ann", "bob"] * 3
     assert rows[0]["seconds"] == pytest.approx(0.3)
     tracks = [row["track"] for row in rows if "track" in row]
@@ -304,5 +311,5 @@ def test_rows_of_the_report_hold_what_its_sections_show(learnt: Keywords, words:
 def test_default_model_is_small() -> None:
     model = Keywords(KeywordsConfig())
     rows = Keywords.sample(0).select(range(60))
-    model.learn(model.check(rows, learning=True))
-    assert model.build().count_params() < 250_000
+    model.compose(model.check(rows, learning=True))
+    assert model.model.count_params() < 250_000

@@ -89,9 +89,14 @@ def model(run: Path) -> StreamModel:
 
 
 @pytest.fixture(scope="module")
-def load(run: Path, model: StreamModel) -> Iterator[None]:
-    """Loads the run once, and compiles each size of chunk once."""
-    load_another, stream = StreamModel.load, Stream(model)
+def stream(model: StreamModel) -> Stream:
+    return Stream(model)
+
+
+@pytest.fixture(scope="module")
+def load(run: Path, model: StreamModel, stream: Stream) -> Iterator[None]:
+    """Commands load the run once, and compile each size of chunk once."""
+    load_another = StreamModel.load
 
     def of(folder: Any) -> StreamModel:
         return model if Path(folder) == run else load_another(folder)
@@ -243,10 +248,12 @@ def test_a_saved_model_hears_what_its_run_hears(
     assert "--set bidirectional=false, and export" in refused("stream", version, recording)
 
 
-def test_chunks_of_any_size_give_the_same_posteriors(model: StreamModel, recording: Path) -> None:
+def test_chunks_of_any_size_give_the_same_posteriors(
+    model: StreamModel, stream: Stream, recording: Path
+) -> None:
     found, sizes = [], []
     for chunk_ms in (20, 130):
-        stream = Stream(model)
+        stream.reset()
         options = SoundOptions(chunk_ms=chunk_ms)
         chunks = list(model.input.chunks(recording, model.metadata, options))
         answers = [stream.send(chunk.arrays) for chunk in chunks]
@@ -262,7 +269,7 @@ def test_chunks_of_any_size_give_the_same_posteriors(model: StreamModel, recordi
 
 
 def test_refused_options_and_inputs(
-    run: Path, recording: Path, run_of_reviews: Path, tmp_path: Path, refused: Refused
+    run: Path, recording: Path, tmp_path: Path, refused: Refused
 ) -> None:
     stream = ("stream", run, recording)
     assert "did you mean" in refused("stream", run, recording.with_suffix(".wave"))
@@ -275,7 +282,6 @@ def test_refused_options_and_inputs(
     assert "--channels 0" in refused("stream", run, "-", "--channels", 0)
     assert "choose one of s16le" in refused("stream", run, "-", "--format", "mp3")
     assert "one file at a time" in refused(*stream, recording)
-    assert "sentiment reads no streams" in refused("stream", run_of_reviews, recording)
     assert str(tmp_path / "none") in refused("stream", tmp_path / "none", recording)
     assert "RUN|SAVED_MODEL" in refused("stream", "--json")
 

@@ -10,13 +10,15 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.commands.streaming import follow
+from apps.answers import answers as as_python
+from apps.data.recordings.sound import Sound
+from apps.inputs.sound_chunks import SoundOptions, sound_chunks
 from apps.speech.sample_words import sample_sentences
 from apps.speech.transcription import Transcription, TranscriptionConfig
-from apps.streams.printing import TranscriptPrinter
-from apps.streams.sound import Sound
-from apps.streams.streaming_model import StreamingModel
-from apps.streams.transcript import LiveTranscript, Word
+from apps.streams.model import StreamModel
+from apps.streams.printing import new_printer
+from apps.streams.stream import Stream, follow
+from apps.tasks.transcription.live import LiveTranscript, TranscriptFollower, Word
 
 STEP = 0.04
 SMALL = {
@@ -67,9 +69,9 @@ def test_a_word_settles_with_the_space_behind_it() -> None:
 
 def printed(**settings: bool) -> str:
     out = io.StringIO()
-    printer = TranscriptPrinter(LiveTranscript(STEP), out, **settings)
+    printer = new_printer(TranscriptFollower(STEP), out, io.StringIO(), **settings)
     for place, one in enumerate(ANSWERS):
-        printer.hear(one, 0.5 * (place + 1))
+        printer.push(one, 0.5 * (place + 1))
     printer.finish()
     return out.getvalue()
 
@@ -108,54 +110,66 @@ def test_objects_tell_settled_words_from_the_rest() -> None:
 
 @pytest.fixture(scope="module")
 def application() -> Transcription:
-    """Learnt and built, its weights as they begin."""
+    """Adapted and built, its weights as they begin."""
     found = Transcription(TranscriptionConfig.from_values(SMALL), seed=1)
-    found.learn(found.check(sample_sentences(1, rows=8, speakers=2), learning=True))
-    found.build()
+    found.compose(found.check(sample_sentences(1, rows=8, speakers=2), learning=True))
     return found
 
 
 @pytest.fixture(scope="module")
-def model(application: Transcription) -> StreamingModel:
-    return StreamingModel(
+def model(application: Transcription) -> StreamModel:
+    return StreamModel(
         application.name,
-        application.about(),
+        application.input,
+        application.task,
+        application.metadata(),
         application.labels,
         application.step,
-        application.stream_inputs(),
-        chunk_ms=100,
+        application.stream_states(),
     )
 
 
+@pytest.fixture(scope="module")
+def stream(model: StreamModel) -> Stream:
+    return Stream(model)
+
+
+def follow_sound(stream: Stream, model: StreamModel, sound: Sound, *, as_json: bool) -> str:
+    """What is printed of a sound from the beginning of a stream on."""
+    stream.reset()
+    out = io.StringIO()
+    follower = model.task.follower(model.metadata, model.labels, None)
+    printer = new_printer(follower, out, io.StringIO(), as_json=as_json, live=False)
+    follow(stream, sound_chunks(sound, model.metadata, SoundOptions(chunk_ms=100)), printer)
+    return out.getvalue()
+
+
 def test_a_stream_says_what_the_whole_recording_says(
-    application: Transcription, model: StreamingModel
+    application: Transcription, model: StreamModel, stream: Stream
 ) -> None:
     clip = sample_sentences(2, rows=1, speakers=1)["audio"][0]
-    samples = clip.at(application.sample_rate)
-    audio, lengths = samples[None], np.array([len(samples)], np.int32)
-    outputs = application.model({"audio": audio, "lengths": lengths}).numpy()
-    (whole,) = application.answers(application.decode(outputs))
-    out = io.StringIO()
-    model.reset()
-    printer = TranscriptPrinter(LiveTranscript(model.step_seconds), out, as_json=True, live=False)
-    follow(model, Sound([samples], application.sample_rate), printer)
-    words = [one for one in map(json.loads, out.getvalue().splitlines()) if one["settled"]]
+    rate = application.input.sample_rate
+    samples = clip.at(rate)
+    raw = {"audio": samples[None], "lengths": np.array([len(samples)], np.int32)}
+    served = {name: value.numpy() for name, value in application.served(raw).items()}
+    (whole,) = as_python(served, 1)
+    lines = follow_sound(stream, model, Sound([samples], rate), as_json=True).splitlines()
+    words = [one for one in map(json.loads, lines) if one["settled"]]
     assert words
     assert " ".join(one["text"] for one in words) == whole["text"]
     np.testing.assert_allclose([one["start"] for one in words], whole["starts"], atol=2e-3)
     np.testing.assert_allclose([one["end"] for one in words], whole["ends"], atol=2e-3)
 
 
-def test_memory_does_not_grow_with_the_stream(model: StreamingModel) -> None:
-    noise = np.random.default_rng(0).normal(0, 0.1, model.sample_rate).astype(np.float32)
+def test_memory_does_not_grow_with_the_stream(
+    application: Transcription, model: StreamModel, stream: Stream
+) -> None:
+    rate = application.input.sample_rate
+    noise = np.random.default_rng(0).normal(0, 0.1, rate).astype(np.float32)
 
-    def listen(seconds: int) -> int:
-        printer = TranscriptPrinter(
-            LiveTranscript(model.step_seconds), io.StringIO(), as_json=False, live=False
-        )
-        follow(model, Sound([noise] * seconds, model.sample_rate), printer)
+    def memory_after(seconds: int) -> int:
+        follow_sound(stream, model, Sound([noise] * seconds, rate), as_json=False)
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
 
-    model.reset()
-    before = listen(20)
-    assert listen(60) - before < 4096
+    before = memory_after(20)
+    assert memory_after(60) - before < 4096

@@ -15,7 +15,7 @@ from toy import training
 from apps.layers import LSTMStack
 from apps.training.gradients import batch_gradients, share
 
-ROWS = 5
+ROWS = 3
 
 
 @pytest.fixture(scope="module")

@@ -8,42 +8,24 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
-from killed import MOMENTS
 
 import apps
-from apps.training.run import Run
+from apps.__main__ import main
+from apps.training.distribution import Distribution
+from apps.training.run import FinishedRun
 
 ROOT = Path(apps.__file__).parents[1]
-SEED = 11
+SEED = 5  # of the fixture's run
 Rows = list[dict[str, str]]
 
 
-def start(arguments: list[str], **keywords: Any) -> subprocess.Popen[str]:
-    return subprocess.Popen(
-        [sys.executable, *arguments],
-        cwd=ROOT,
-        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
-        text=True,
-        **keywords,
-    )
-
-
-@pytest.fixture(scope="module")
-def uninterrupted(
-    tmp_path_factory: pytest.TempPathFactory, reviews: Rows, small: dict[str, Any]
-) -> Run:
-    folder = tmp_path_factory.mktemp("uninterrupted") / "run"
-    return apps.train("sentiment", reviews, run=folder, seed=SEED, log=lambda line: None, **small)
-
-
-def history(run: Run) -> list[dict[str, str]]:
+def history(run: FinishedRun) -> list[dict[str, str]]:
     with run.files.history.open() as lines:
         return [
             {name: value for name, value in row.items() if name != "seconds"}
@@ -51,13 +33,13 @@ def history(run: Run) -> list[dict[str, str]]:
         ]
 
 
-def predictions(run: Run) -> list[dict[str, Any]]:
+def predictions(run: FinishedRun) -> list[dict[str, Any]]:
     with run.files.predictions.open() as lines:
         rows = [json.loads(line) for line in lines]
     return [{name: value for name, value in row.items() if name != "place"} for row in rows]
 
 
-def assert_same_run(run: Run, reference: Run) -> None:
+def assert_same_run(run: FinishedRun, reference: FinishedRun) -> None:
     """Equal to the last bit: best weights, last state, history, measurements, predictions."""
     for ours, theirs in zip(run.model.weights, reference.model.weights, strict=True):
         np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
@@ -75,71 +57,64 @@ def assert_same_run(run: Run, reference: Run) -> None:
 
 
 def test_killed_at_every_turn_it_ends_where_it_would_have(
-    uninterrupted: Run, reviews: Rows, small: dict[str, Any], tmp_path: Path
+    run_of_reviews: Path, reviews: Rows, small: dict[str, Any], tmp_path: Path
 ) -> None:
-    run = tmp_path / "run"
-    (tmp_path / "rows.json").write_text(json.dumps(reviews))
-    (tmp_path / "settings.json").write_text(json.dumps({"seed": SEED, **small}))
-    for moment in MOMENTS:
-        child = start(
-            [
-                str(Path(__file__).with_name("killed.py")),
-                *(moment, str(run)),
-                *(str(tmp_path / "rows.json"), str(tmp_path / "settings.json")),
-            ],
-            stderr=subprocess.PIPE,
-        )
-        _, said = child.communicate(timeout=200)
-        assert child.returncode == -signal.SIGKILL, (moment, said)
-    said_lines: list[str] = []
-    finished = apps.train(
-        "sentiment", reviews, run=run, resume=True, seed=SEED, log=said_lines.append, **small
+    run, rows, settings = tmp_path / "run", tmp_path / "rows.json", tmp_path / "settings.json"
+    rows.write_text(json.dumps(reviews))
+    settings.write_text(json.dumps({"seed": SEED, **small}))
+    script = Path(__file__).with_name("killed.py")
+    child = subprocess.run(
+        [sys.executable, *map(str, (script, run, rows, settings))],
+        env={**os.environ, "PYTHONPATH": f"{ROOT}:{ROOT / 'tests'}"},
+        capture_output=True,
+        text=True,
     )
-    assert_same_run(finished, uninterrupted)
+    assert child.returncode == 0, child.stderr
+    said: list[str] = []
+    finished = apps.train(
+        "sentiment", reviews, run=run, resume=True, seed=SEED, log=said.append, **small
+    )
+    assert_same_run(finished, FinishedRun(run_of_reviews))
     assert finished.files.report.is_file()
-    assert any("finished already" in line for line in said_lines)
+    assert any("finished already" in line for line in said)
     assert list(run.rglob(".*")) == []
 
 
 def test_interrupted_from_the_keyboard_it_says_how_to_go_on(
-    uninterrupted: Run,
+    run_of_reviews: Path,
     reviews: Rows,
     small: dict[str, Any],
     table: Callable[..., Path],
     tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    run = tmp_path / "run"
+    run, steps = tmp_path / "run", 0
+
+    def agreed(self: Distribution, *said: bool) -> tuple[bool, ...]:
+        nonlocal steps
+        steps += 1
+        if steps == 3:
+            signal.raise_signal(signal.SIGINT)
+        return said
+
     options = [part for key, value in small.items() for part in ("--set", f"{key}={value}")]
     arguments = ["train", "sentiment", "--data", str(table(reviews)), "--run", str(run)]
-    with (tmp_path / "said.txt").open("w+") as said:
-        child = start(["-m", "apps", *arguments, "--seed", str(SEED), *options], stderr=said)
-        while child.poll() is None and "epoch 1/" not in (tmp_path / "said.txt").read_text():
-            time.sleep(0.05)
-        child.send_signal(signal.SIGINT)
-        assert child.wait(timeout=200) == 130
-    lines = (tmp_path / "said.txt").read_text().splitlines()
-    assert lines[-1].endswith(f"--run {run} --resume")
-    assert "Traceback" not in "".join(lines)
+    with monkeypatch.context() as patch:
+        patch.setattr(Distribution, "agreed", agreed)
+        assert main([*arguments, "--seed", str(SEED), *options]) == 130
+    said = capsys.readouterr().err
+    assert said.splitlines()[-1].endswith(f"--run {run} --resume")
+    assert "Traceback" not in said
     assert (run / "checkpoints" / "last.npz").is_file()
     with pytest.raises(apps.UserError, match="has not finished"):
         apps.load(run)
 
-    for change, words in (
-        ({"seed": 12}, "seed 11"),
-        ({"units": 9}, "units=8, not 9"),
-        ({"data": reviews[:-1]}, "other data"),
-    ):
-        given = {"data": table(reviews), "seed": SEED, **small, **change}
-        with pytest.raises(apps.UserError, match=f"started with {words}"):
-            apps.train("sentiment", run=run, resume=True, log=lambda line: None, **given)
+    def go_on(**changes: Any) -> FinishedRun:
+        given = {"data": table(reviews), "seed": SEED, **small, **changes}
+        return apps.train("sentiment", run=run, resume=True, log=lambda line: None, **given)
 
-    finished = apps.train(
-        "sentiment",
-        table(reviews),
-        run=run,
-        resume=True,
-        seed=SEED,
-        log=lambda line: None,
-        **small,
-    )
-    assert_same_run(finished, uninterrupted)
+    for change, words in (({"units": 9}, "units=8, not 9"), ({"data": reviews[:-1]}, "other data")):
+        with pytest.raises(apps.UserError, match=f"started with {words}"):
+            go_on(**change)
+    assert_same_run(go_on(), FinishedRun(run_of_reviews))

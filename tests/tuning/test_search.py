@@ -245,10 +245,6 @@ def test_rows_in_memory_over_the_budget_and_no_way_to_win(tmp_path: Path) -> Non
     [
         (["sentimant"], "did you mean 'sentiment'"),
         (["sentiment", "--objective", "acuracy"], "did you mean 'accuracy'"),
-        (["sentiment", "--budget", "latency=5"], "did you mean 'latency_ms'"),
-        (["sentiment", "--fix", "unit=5"], "did you mean 'units'"),
-        (["sentiment", "--space", "units=5"], "--fix units=5"),
-        (["sentiment", "--trials", "0"], "trials=0: give a whole number from 1"),
         (["sentiment", "--algorithm", "grid"], "give --trials or --minutes"),
         (["sentiment", "--epochs", "2", "--fix", "epochs=3"], "leave one of them out"),
         (["sentiment", "--data", "nowhere.csv"], "nowhere.csv"),

@@ -51,7 +51,8 @@ def test_source_and_target_of_their_own_lengths_and_an_answer_without_a_teacher(
     assert run.metrics["metrics"]["accuracy"] > 0.9
     assert {tensor.name for tensor in run.model.inputs} == {"ids", "lengths"}
     answer = run.predict([{"ids": np.array([2, 4])}, {"ids": np.array([5])}])
-    assert [row["words"][:3] for row in answer] == [[4, 2, 1], [5, 1, answer[1]["words"][2]]]
+    assert answer[0]["words"][:3] == [4, 2, 1]
+    assert answer[1]["words"][:2] == [5, 1]
     assert apps.load(run.folder).evaluate("sample")["accuracy"] > 0.9
 
 

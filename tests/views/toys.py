@@ -145,35 +145,36 @@ class Translator(Application):
         return Examples(columns, [f"row {i}" for i in range(rows)], "words")
 
     def build(self) -> keras.Model:
-        ids = keras.Input((None,), dtype="int32", name="ids")
-        lengths = keras.Input((), dtype="int32", name="lengths")
         said = keras.Input((None,), dtype="int32", name="said")
-        embedding = keras.layers.Embedding(WORDS, 16, name="embedding")
-        encoder = LSTM(32, return_state=True, name="encoder")
+        self._embedding = keras.layers.Embedding(WORDS, 16, name="embedding")
+        self._encoder = LSTM(32, return_state=True, name="encoder")
         self._decoder = LSTM(32, return_sequences=True, return_state=True, name="decoder")
         self._logits = keras.layers.Dense(WORDS, name="logits")
-        mask = LengthMask(name="mask")(ids, lengths)
-        _, *states = encoder(embedding(ids), mask=mask)
-        taught, *_ = self._decoder(embedding(said), initial_state=states)
-        self._encoded = keras.Model({"ids": ids, "lengths": lengths}, states)
-        self._embedding = embedding
-        return keras.Model({"ids": ids, "lengths": lengths, "said": said}, self._logits(taught))
+        inputs, states = self._encoded()
+        taught, *_ = self._decoder(self._embedding(said), initial_state=states)
+        self._answering = self._answers()
+        return keras.Model({**inputs, "said": said}, self._logits(taught))
 
     def inference(self) -> keras.Model:
-        if not hasattr(self, "_logits"):
-            return self.model
-        inputs = self._encoded.input
-        states, words, outputs = self._encoded(inputs), None, []
+        return getattr(self, "_answering", self.model)
+
+    def _encoded(self) -> tuple[dict[str, keras.KerasTensor], list[keras.KerasTensor]]:
+        ids = keras.Input((None,), dtype="int32", name="ids")
+        lengths = keras.Input((), dtype="int32", name="lengths")
+        mask = LengthMask()(ids, lengths)
+        _, *states = self._encoder(self._embedding(ids), mask=mask)
+        return {"ids": ids, "lengths": lengths}, states
+
+    def _answers(self) -> keras.Model:
+        """Each word from the one that was said before it."""
+        inputs, states = self._encoded()
+        words = keras.ops.expand_dims(keras.ops.zeros_like(inputs["lengths"]), 1)
+        outputs = []
         for _ in range(self.config.steps):
-            before = keras.ops.zeros_like(inputs["ids"][:, :1]) if words is None else words
-            x, *states = self._decoder(self._embedding(before), initial_state=states)
+            x, *states = self._decoder(self._embedding(words), initial_state=states)
             outputs.append(self._logits(x))
             words = keras.ops.cast(keras.ops.argmax(outputs[-1], -1), "int32")
-        if self._answering is None:
-            self._answering = keras.Model(inputs, keras.ops.concatenate(outputs, 1))
-        return self._answering
-
-    _answering: keras.Model | None = None
+        return keras.Model(inputs, keras.ops.concatenate(outputs, 1))
 
     def forward(self, batch: Mapping[str, Any]) -> Any:
         said = tf.pad(batch["target"], [[0, 0], [1, 0]], constant_values=START)[:, :-1]
@@ -220,7 +221,7 @@ class TwoHeads(Application):
         x = keras.layers.Embedding(WORDS, 8, name="embedding")(ids)
         x = LSTM(16, name="lstm")(x, mask=LengthMask(name="mask")(ids, lengths))
         logits = keras.layers.Dense(WORDS, name="words")(x)
-        size = keras.layers.Dense(1, name="sizes")(x)[:, 0]
+        size = keras.ops.squeeze(keras.layers.Dense(1, name="sizes")(x), -1)
         return keras.Model({"ids": ids, "lengths": lengths}, {"logits": logits, "size": size})
 
 

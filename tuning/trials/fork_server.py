@@ -70,7 +70,12 @@ def die_with(parent: int) -> None:
 
 def tell(lines: int, message: dict[str, Any]) -> None:
     """Write one message; a pipe takes so short a one in one piece, so none is torn."""
-    os.write(lines, json.dumps(message).encode() + b"\n")
+    try:
+        os.write(lines, json.dumps(message).encode() + b"\n")
+    except BrokenPipeError:
+        # The owner was killed, and the kernel is about to end this process: an exception would
+        # count as the trial's failure.
+        os._exit(1)
 
 
 def tensorflow_has_run() -> bool:

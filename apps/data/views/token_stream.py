@@ -64,6 +64,8 @@ class TokenStream(View):
         Each stream is a row of every batch of the epoch; its state is zero where the stream or a
         file begins.
         """
+        if not len(self):
+            return []
         order = np.random.default_rng([seed, epoch]).permutation(len(self.files))
         units = np.concatenate([self._units_of(file) for file in order])
         steps = self.steps(batch_size)

@@ -155,7 +155,7 @@ class Batcher:
                 break
             while self._idle and queue and self._due(queue, now, patience):
                 self._start(queue.take(self._parameters.batch_limit))
-                # To the end of the line, so that no signature starves another.
+                # It goes to the end of the line, so that no signature starves another.
                 self._queues[key] = self._queues.pop(key)
             if queue:
                 wake = min(wake, queue[0].since + patience)

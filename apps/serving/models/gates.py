@@ -8,6 +8,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
+from apps.export.gate import verify
+
 
 class Passed(Protocol):
     """What a gate says of a version."""
@@ -30,8 +32,6 @@ Gate = Callable[[Path], Passed]
 
 def quiet_gate(version: Path) -> Passed:
     """The export's gate, at low priority beside a server that answers requests."""
-    from apps.export.gate import verify
-
     return verify(version, low_priority=True)
 
 

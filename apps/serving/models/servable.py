@@ -99,7 +99,7 @@ class Servable:
     def check(
         self, signature: str, inputs: Mapping[str, np.ndarray], outputs: Sequence[str] | None = None
     ) -> Request:
-        """Hold a request against its signature, as TensorFlow Serving does.
+        """Check a request against its signature, as TensorFlow Serving does.
 
         Args:
             signature: the signature's name; "" is `serving_default`.
@@ -179,13 +179,13 @@ class Servable:
         return number
 
     def close(self) -> None:
-        """Give the memory back; no request may be running or come afterwards."""
+        """Release the memory; running requests are cancelled, later ones are refused."""
         with self._lock:
             self._callables.clear()
             session, self._session = self._session, None
         if session is not None:
             session.close()
-            # A graph refers to itself, and a garbage collection stops all threads for 0.3 s.
+            # A graph refers to itself; to collect it as garbage would stop all threads for 0.3 s.
             dismantle_graph(session.graph)
 
     def _callable(
@@ -201,7 +201,7 @@ class Servable:
                     feed=[tensors.inputs[name].name for name in sorted(tensors.inputs)],
                     fetch=_fetches(tensors.outputs, outputs),
                 )
-                # A fifth of what Session.run and Session.make_callable cost per request.
+                # Costs a fifth of Session.run or Session.make_callable per request.
                 self._callables[key] = self._session._make_callable_from_options(options)
             return self._callables[key]
 

@@ -125,7 +125,8 @@ class Models:
 
     async def start(self) -> None:
         """Load what the folder holds now, and watch it from then on."""
-        # A version counts from its second look on, and a refused one makes way for the one before.
+        # A version counts once two looks agree on it, and a refused one leaves its place to the one
+        # before it.
         looks_without_news = 0
         while looks_without_news < 2:
             loads = await self._look()
@@ -318,7 +319,7 @@ class Models:
                 await version.load()
         except Exception as error:
             self._watcher.refuse(version.path, transient=transient)
-            # No name for the error made here: its frames hold the version's memory.
+            # The error made here gets no name: its frames would keep the version in memory.
             version.enter(State.END, _refusal(error))
             self._log(f"{title} is refused: {version.status.error_message}")
             return False

@@ -1,4 +1,4 @@
-"""A version of a model from the moment it is seen until its memory is given back."""
+"""A version of a model, from the moment it is seen until its memory is released."""
 
 from __future__ import annotations
 
@@ -118,7 +118,7 @@ class Version:
         await self._drained.wait()
 
     async def close(self) -> None:
-        """Give the version's memory back; a request that is still running is cancelled."""
+        """Release the version's memory; a request that is still running is cancelled."""
         servable, self._servable = self._servable, None
         threads, self._threads = self._threads, None
         batcher, self._batcher = self._batcher, None

@@ -1,4 +1,4 @@
-"""Looking at a folder again and again: which versions are there, whole, and worth loading."""
+"""Watching a folder: which versions are there, completely copied, and worth loading."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class Watcher:
         def usable(name: str, number: int, path: Path) -> bool:
             before = self._seen.get(path)
             if (name, number) in loaded:
-                # What it was when its load began, should it be refused in the end.
+                # Kept as it was when its load began, in case it is refused.
                 seen[path] = before or ()
                 return True
             now = fingerprint(path)
@@ -145,5 +145,5 @@ def _files(folder: Path) -> Iterator[tuple[str, int, int]]:
         if entry.is_dir():
             yield from _files(Path(entry.path))
         else:
-            about = entry.stat()
-            yield entry.path, about.st_size, about.st_mtime_ns
+            found = entry.stat()
+            yield entry.path, found.st_size, found.st_mtime_ns

@@ -101,11 +101,10 @@ class RestApi:
         start = time.perf_counter()
         method = asked["method"].lower()
         name, code = unquote(asked["name"]), Code.CANCELLED
-        answer = {"predict": self._on_tensors, "classify": self._classify, "regress": self._regress}
         try:
             choice = _choice(asked)
             body = await read_body(request, self._most_bytes, self._timeout_s)
-            written = await _unless_gone(request, answer[method](choice, body))
+            written = await _unless_gone(request, self._answer(method, choice, body))
             code = Code.OK
             return Response(written, media_type=JSON)
         except ServingError as error:
@@ -119,30 +118,27 @@ class RestApi:
         finally:
             self._metrics.answered(name, method, "REST", code, time.perf_counter() - start)
 
-    async def _on_tensors(self, choice: Choice, body: bytes) -> bytes:
+    async def _answer(self, method: str, choice: Choice, body: bytes) -> bytes:
         document = await _aside(lambda: parse(body), len(body))
         signature = signature_name(document)
+        if method == "predict":
+            return await self._on_tensors(choice, signature, document, len(body))
+        asked = (self._models, choice, signature, read_examples(document), self._timeout_s)
+        if method == "classify":
+            return write_classifications((await classify(*asked))[1])
+        return write_regressions((await regress(*asked))[1])
+
+    async def _on_tensors(
+        self, choice: Choice, signature: str, document: dict[str, Any], size: int
+    ) -> bytes:
         _, _, signatures = self._models.signatures(choice)
         if signature not in signatures:
             raise invalid(f'Serving signature name: "{signature}" not found in signature def')
         known = signatures[signature].inputs
-        inputs, form = await _aside(lambda: read_inputs(document, known), len(body))
+        inputs, form = await _aside(lambda: read_inputs(document, known), size)
         answer = await self._models.predict(choice, signature, inputs, (), self._timeout_s)
-        outputs = answer.outputs
-        size = sum(array.nbytes for array in outputs.values())
-        return await _aside(lambda: write_outputs(outputs, form), size)
-
-    async def _classify(self, choice: Choice, body: bytes) -> bytes:
-        document = await _aside(lambda: parse(body), len(body))
-        examples, signature = read_examples(document), signature_name(document)
-        _, result = await classify(self._models, choice, signature, examples, self._timeout_s)
-        return write_classifications(result)
-
-    async def _regress(self, choice: Choice, body: bytes) -> bytes:
-        document = await _aside(lambda: parse(body), len(body))
-        examples, signature = read_examples(document), signature_name(document)
-        _, result = await regress(self._models, choice, signature, examples, self._timeout_s)
-        return write_regressions(result)
+        written = sum(array.nbytes for array in answer.outputs.values())
+        return await _aside(lambda: write_outputs(answer.outputs, form), written)
 
     def _describe(self, asked: re.Match[str]) -> Response:
         if not asked["name"]:

@@ -18,6 +18,7 @@ from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
     inference_pb2,
+    input_pb2,
     model_management_pb2,
     model_pb2,
     model_service_pb2_grpc,
@@ -79,7 +80,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
 
     async def _arrays(self, request: predict_pb2.PredictRequest) -> dict[str, np.ndarray]:
         size = request.ByteSize()
-        # One value may stand for a whole tensor; a few bytes shall not cost gigabytes.
+        # One value may stand for a whole tensor; a few bytes must not cost gigabytes.
         most = min(self._most_bytes, max(MOST_REPEATED, WIDEST * size))
 
         def arrays() -> dict[str, np.ndarray]:
@@ -93,13 +94,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         spec = request.model_spec
         async with self._counted("Classify", spec, context):
             _require_spec(request)
-            answer, result = await classify(
-                self._models,
-                choice_of(spec),
-                spec.signature_name or DEFAULT_SIGNATURE,
-                request.input,
-                context.time_remaining(),
-            )
+            answer, result = await classify(*self._asked(spec, request.input, context))
         return classification_pb2.ClassificationResponse(result=result, model_spec=_spec_of(answer))
 
     async def Regress(  # noqa: N802
@@ -108,13 +103,7 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         spec = request.model_spec
         async with self._counted("Regress", spec, context):
             _require_spec(request)
-            answer, result = await regress(
-                self._models,
-                choice_of(spec),
-                spec.signature_name or DEFAULT_SIGNATURE,
-                request.input,
-                context.time_remaining(),
-            )
+            answer, result = await regress(*self._asked(spec, request.input, context))
         return regression_pb2.RegressionResponse(result=result, model_spec=_spec_of(answer))
 
     async def MultiInference(  # noqa: N802
@@ -154,22 +143,25 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
             raise invalid(
                 "All ModelSpecs in a MultiInferenceRequest must access the same model name."
             )
-        signature, left = spec.signature_name or DEFAULT_SIGNATURE, context.time_remaining()
+        asked = self._asked(spec, request.input, context)
         if task.method_name == CLASSIFY:
-            answer, classes = await classify(
-                self._models, choice_of(spec), signature, request.input, left
-            )
+            answer, classes = await classify(*asked)
             return inference_pb2.InferenceResult(
                 model_spec=_spec_of(answer), classification_result=classes
             )
         if task.method_name == REGRESS:
-            answer, values = await regress(
-                self._models, choice_of(spec), signature, request.input, left
-            )
+            answer, values = await regress(*asked)
             return inference_pb2.InferenceResult(
                 model_spec=_spec_of(answer), regression_result=values
             )
         raise unimplemented(f"Unsupported signature method_name: {task.method_name}")
+
+    def _asked(
+        self, spec: model_pb2.ModelSpec, examples: input_pb2.Input, context: Context
+    ) -> tuple[Models, Choice, str, input_pb2.Input, float | None]:
+        """The arguments of `classify` and `regress`."""
+        signature = spec.signature_name or DEFAULT_SIGNATURE
+        return self._models, choice_of(spec), signature, examples, context.time_remaining()
 
     def _counted(
         self, api: str, spec: model_pb2.ModelSpec, context: Context

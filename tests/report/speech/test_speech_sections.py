@@ -5,14 +5,17 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
+from outline import Outline
 
 from apps.report.report import write_report
 from apps.report.sections import Section
+from apps.report.speech import sections
 from apps.report.speech.mistakes import judge
 from apps.report.speech.players import add_evidence, attention_track, ctc_track
 from apps.report.speech.sections import (
@@ -26,14 +29,15 @@ from apps.report.speech.sections import (
 )
 
 Rows = list[dict[str, Any]]
+Values = dict[str, dict[str, Any]]
 RATE = 16000
 HOSTILE = '<script>alert(1)</script> "><img src=x onerror=alert(1)> a\x00\ud800 {{7*7}} مرحبا'
 
 
-def words(section: Section) -> str:
-    """The section's text without markup and charts, white space as one space."""
-    plain = re.sub(r"<[^>]*>", " ", re.sub(r"(?s)<svg.*?</svg>", " ", section.html))
-    return " ".join(plain.replace("\u202f", " ").replace("&nbsp;", " ").split())
+@pytest.fixture
+def seen(given: Callable[[Any], Values]) -> Values:
+    """What the template of each section was last filled with."""
+    return given(sections)
 
 
 def clip(position: int) -> tuple[np.ndarray, int]:
@@ -90,108 +94,170 @@ def pages() -> dict[str, tuple[Rows, list[Section]]]:
     }
 
 
-def test_spectrograms_show_attention_under_the_sound(pages: Any) -> None:
-    section = pages["keywords"][1][0]
-    assert section.html.count("<svg") == section.html.count("data:image/png") == 6
-    assert "attention is highest 0.20 seconds after the start" in section.html
-    assert "✗ unknown 60.0 % · truth word 0" in words(section)
-    assert "0.50 s · speaker speaker 0 · words row 1 · 0.wav" in words(section)
+def test_spectrograms_show_attention_under_the_sound(pages: Any, seen: Values) -> None:
+    rows, (section, *_) = pages["keywords"]
+    outline = Outline(section.html)
+    assert len(outline.find("svg")) == 6
+    assert sum(href.startswith("data:image/png") for href in outline.values({"href"})) == 6
+    # The highest of three weights, 0.2 seconds apart.
+    assert all("0.20 seconds" in svg.attributes["aria-label"] for svg in outline.find("svg"))
+    spectrograms(judge(rows))
+    (wrong, *_) = (one for one in seen["speech/spectrograms.html.j2"]["pictures"] if one["errors"])
+    shown = {name: wrong[name] for name in ("answer", "probability", "truth", "seconds", "place")}
+    assert shown == {
+        "answer": "unknown",
+        "probability": 0.6,
+        "truth": "word 0",
+        "seconds": 0.5,
+        "place": "words row 1",
+    }
+    (caption,) = (
+        one.text for one in outline.find("figcaption") if one.text.endswith("words row 1 · 0.wav")
+    )
+    for figure in ("✗ unknown 60.0 %", "word 0", "0.50 s", "speaker 0"):
+        assert figure in caption
 
 
 def test_spectrograms_show_letters_and_words_at_their_times(pages: Any) -> None:
-    section = pages["transcription"][1][0]
-    assert "recognised: ab at 0.20 s, c at 0.40 s" in section.html
-    for letter in ("a", "b", "ab", "c"):
-        assert f">{letter}</text>" in section.html
-    assert "truth: please call stella now answer: please tell stella" in words(section)
+    outline = Outline(pages["transcription"][1][0].html)
+    assert {"a", "b", "ab", "c"} <= {one.text for one in outline.find("text")}
+    for svg in outline.find("svg"):
+        assert re.findall(r"(\w+) at (\S+) s", svg.attributes["aria-label"]) == [
+            ("ab", "0.20"),
+            ("c", "0.40"),
+        ]
+    captions = [one.text for one in outline.find("figcaption")]
+    assert any(
+        "please call stella now" in text and "please tell stella" in text for text in captions
+    )
 
 
 def test_each_of_the_worst_ten_has_a_player(pages: Any) -> None:
-    for rows, sections in pages.values():
-        sounds = re.findall(r'<audio controls [^>]*src="([^"]*)"', sections[1].html)
-        assert len(sounds) == 10
-        assert set(sounds) == {
+    for rows, (_, section, *_) in pages.values():
+        players = Outline(section.html).find("audio")
+        assert len(players) == 10
+        assert all("controls" in player.attributes for player in players)
+        assert {player.attributes["src"] for player in players} == {
             row["audio"]["sound"] for row in rows if "sound" in row.get("audio", {})
         }
 
 
-def test_alignments_mark_each_error_by_a_letter() -> None:
+def test_alignments_mark_each_error_by_a_letter(seen: Values) -> None:
     rows: Rows = [
         {"place": "1", "truth": "please call stella now", "text": "please tell stella right now"},
         {"place": "2", "truth": "one two", "text": "two", "audio": {"seconds": 1.0, "shown": 1.0}},
         {"place": "3", "truth": "", "text": ""},
         {"place": "4", "truth": " ".join("ab" for _ in range(200)), "text": ""},
     ]
-    text = words(worst_with_players(judge(rows)))
-    assert "please please call tell S stella stella ∗ right I now now" in text
-    assert "✗ 2 errors in 4 words · 1" in text
-    assert "one ∗ D two two" in text
-    assert "✗ 1 error in 2 words" in text
-    assert "Nothing was said, and nothing was recognised." in text
-    assert "… 80 further words" in text
-    assert text.count("No sound is stored.") == 4
-    assert "3 of 4 examples hold a mistake. Those come first" in text
+    outline = Outline(worst_with_players(judge(rows)).html)
+    values = seen["speech/worst.html.j2"]
+    assert (values["mistaken"], values["total"], values["transcripts"]) == (3, 4, True)
+    assert [(row["place"], row["errors"], row["units"], row["more"]) for row in values["rows"]] == [
+        ("4", 200, 200, 80),
+        ("1", 2, 4, 0),
+        ("2", 1, 2, 0),
+        ("3", 0, 0, 0),
+    ]
+    _, first, second, nothing = outline.find(class_="alignment")
+    assert [one.text for one in first.inside if "edit" in one.attributes.get("class", "")] == [
+        "please please",
+        "call tell S",
+        "stella stella",
+        "∗ right I",
+        "now now",
+    ]
+    assert [one.text for one in second.inside if "edit" in one.attributes.get("class", "")] == [
+        "one ∗ D",
+        "two two",
+    ]
+    assert [one.attributes for one in nothing.inside] == [{"class": "none"}]
+    items = outline.find("li")
+    assert [any(one.tag == "audio" for one in item.inside) for item in items] == [False] * 4
+    assert all(any(one.attributes.get("class") == "none" for one in i.inside) for i in items)
 
 
 def test_only_the_start_of_a_long_recording_is_played() -> None:
     audio = {"seconds": 600.0, "shown": 30.0, "sound": "data:audio/mpeg;base64,"}
     row = {"place": "1", "truth": "a", "text": "b", "audio": audio}
-    assert "The first 30 of 10.0 min." in words(worst_with_players(judge([row])))
+    (item,) = Outline(worst_with_players(judge([row])).html).find("li")
+    (_, said, *_) = (one.text for one in item.inside if one.tag in ("audio", "p"))
+    assert re.findall(r"[\d.]*\d", said) == ["30", "10.0"]
 
 
-def test_word_confusions_are_counted() -> None:
+def test_word_confusions_are_counted(seen: Values) -> None:
     rows = [{"truth": "the cat sat", "text": "the bat sat"}] * 3
     rows += [{"truth": "the cat sat", "text": "cat sat on"}]
-    text = words(word_confusions(judge(rows)))
-    assert "5 errors in 12 words, a word error rate of 41.7 %:" in text
-    assert "substitutions 3, deletions 1, insertions 1." in text
-    assert "cat bat 3 75.0 %" in text
-    assert "said times of its uses the 1 25.0 %" in text
-    assert "recognised times on 1" in text
+    outline = Outline(word_confusions(judge(rows)).html)
+    values = seen["speech/words.html.j2"]
+    assert (values["whole"].errors, values["whole"].units) == (5, 12)
+    assert values["kinds"] == {"hit": 8, "substitution": 3, "deletion": 1, "insertion": 1}
+    assert values["substitutions"] == [
+        {"reference": "cat", "hypothesis": "bat", "count": 3, "said": 4}
+    ]
+    assert [table[1:] for table in outline.tables] == [
+        [["cat", "bat", "3", "75.0 %"]],
+        [["the", "1", "25.0 %"]],
+        [["on", "1"]],
+    ]
+    figures = re.findall(r"\d[\d.]*", outline.find("p")[0].text)
+    assert figures[:3] == ["5", "12", "41.7"]
+    assert figures[-3:] == ["3", "1", "1."]
 
 
-def test_the_speakers_with_most_errors_are_shown() -> None:
+def test_the_speakers_with_most_errors_are_shown(seen: Values) -> None:
     rows: Rows = [
         {"truth": "a", "label": "a" if i // 40 > i % 40 / 10 else "b", "speaker": i % 40}
         for i in range(160)
     ]
     rows += [{"truth": "a", "label": "a"}, {"truth": "a", "label": "b", "speaker": " "}]
-    section = error_by_speaker(judge(rows))
-    text = words(section)
-    assert "The 30 speakers with the most errors, of 40; the others together: 25.0 % (10 errors)."
-    assert "2 examples name no speaker." in text
-    assert "39 4 4 100.0 % 51.0 % to 100.0 %" in text
-    assert section.html.count("<svg") == 1
-    assert section.html.count("<tr>") == 31
+    outline = Outline(error_by_speaker(judge(rows)).html)
+    values = seen["speech/speakers.html.j2"]
+    assert (values["speakers"], len(values["groups"]), values["nameless"]) == (40, 30, 2)
+    assert (values["rest"].errors, values["rest"].rows) == (10, 40)
+    (table,) = outline.tables
+    assert len(table) == 31
+    assert ["39", "4", "4", "100.0 %", "51.0 % to 100.0 %"] in table
+    assert len(outline.find("svg")) == 1
+    assert {"30", "40", "25.0", "10", "2"} <= set(
+        re.findall(r"\d+(?:\.\d+)?", outline.find("p")[0].text)
+    )
 
 
-def test_data_without_speakers_gets_one_sentence() -> None:
-    section = error_by_speaker(judge([{"truth": "a", "label": "b"}]))
-    assert "The data names no speakers" in words(section)
-    assert "<table" not in section.html
+def test_data_without_speakers_has_no_table() -> None:
+    outline = Outline(error_by_speaker(judge([{"truth": "a", "label": "b"}])).html)
+    assert outline.find("p", class_="none")
+    assert "speaker" in [one.text for one in outline.find("code")]
+    assert not outline.find("table")
 
 
-def test_lengths_are_parted_into_groups_of_like_size() -> None:
+def test_lengths_are_parted_into_groups_of_like_size(seen: Values) -> None:
     rows: Rows = [
         {"truth": "a b", "text": "a b" if i % 5 else "a", "seconds": 1 + i / 10} for i in range(60)
     ]
-    text = words(error_by_length(judge(rows)))
-    assert "They last 1.00 to 6.90 s." in text
-    assert "below 2.0 s 10 20 2 10.0 %" in text
-    assert "2.0 to 3.0 s 10 20 2 10.0 %" in text
-    assert "5.9 s and more 11 22 2 9.1 %" in text
+    outline = Outline(error_by_length(judge(rows)).html)
+    seconds = seen["speech/lengths.html.j2"]["seconds"]
+    assert (min(seconds), max(seconds)) == (1.0, 6.9)
+    table = [row[:-1] for row in outline.tables[0]]
+    assert table[1:3] == [
+        ["below 2.0 s", "10", "20", "2", "10.0 %"],
+        ["2.0 to 3.0 s", "10", "20", "2", "10.0 %"],
+    ]
+    assert table[6] == ["5.9 s and more", "11", "22", "2", "9.1 %"]
 
 
 def test_equal_lengths_get_one_sentence() -> None:
     rows = [{"truth": "a", "label": "b", "seconds": 1.0}] * 5
-    text = words(error_by_length(judge(rows)))
-    assert text == "All 5 examples are about equally long (1.00 to 1.00 s): error rate 100.0 %."
+    outline = Outline(error_by_length(judge(rows)).html)
+    assert len(outline.find("p")) == 1
+    assert not outline.find("table")
+    assert re.findall(r"\d+(?:\.\d+)?", outline.text) == ["5", "1.00", "1.00", "100.0"]
 
 
 def test_no_rows_give_no_figures() -> None:
     for section in [*keyword_sections([]), *transcription_sections([])]:
-        assert 'class="none"' in section.html
-        assert "<svg" not in section.html
+        outline = Outline(section.html)
+        assert outline.find(class_="none")
+        assert not outline.find("svg")
 
 
 def test_hostile_texts_stay_text() -> None:
@@ -222,7 +288,7 @@ def test_hostile_texts_stay_text() -> None:
 def test_the_page_plays_and_fits_a_phone(
     browser: Any, tmp_path: Path, pages: Any, kind: str
 ) -> None:
-    rows, sections = pages[kind]
+    rows, made = pages[kind]
     browser.call(
         "Emulation.setDeviceMetricsOverride",
         width=360,
@@ -230,7 +296,7 @@ def test_the_page_plays_and_fits_a_phone(
         deviceScaleFactor=2,
         mobile=True,
     )
-    browser.open(write_report(tmp_path, sections))
+    browser.open(write_report(tmp_path, made))
     deadline = time.monotonic() + 10
     players = "[...document.querySelectorAll('audio')]"
     while not browser.evaluate(f"{players}.every(a => a.duration > 0)"):
@@ -256,6 +322,10 @@ def test_the_page_plays_and_fits_a_phone(
 
 
 def test_a_page_without_evidence_is_whole() -> None:
-    rows = [{key: row[key] for key in ("truth", "label")} for row in keyword_rows(8)]
-    assert "No example carries a spectrogram." in words(spectrograms(judge(rows)))
-    assert words(worst_with_players(judge(rows))).count("No sound is stored.") == 8
+    rows = [{"truth": f"word {i}", "label": "unknown"} for i in range(8)]
+    pictures = Outline(spectrograms(judge(rows)).html)
+    assert pictures.find(class_="none")
+    assert not pictures.find("svg")
+    worst = Outline(worst_with_players(judge(rows)).html)
+    assert len(worst.find("li")) == len(worst.find("p", class_="none")) == 8
+    assert not worst.find("audio")

@@ -52,6 +52,16 @@ class Page(html.parser.HTMLParser):
     def text(self) -> str:
         return " ".join("".join(self.pieces).replace("\u202f", " ").split())
 
+    @property
+    def identifiers(self) -> list[str]:
+        return [attributes["id"] or "" for _, attributes in self.tags if "id" in attributes]
+
+    @property
+    def badge(self) -> str:
+        """The outcome that the page shows."""
+        classes = [attributes.get("class") or "" for _, attributes in self.tags]
+        return next(text for text in classes if text.startswith("badge ")).removeprefix("badge ")
+
     def count(self, tag: str) -> int:
         return sum(name == tag for name, _ in self.tags)
 
@@ -65,18 +75,13 @@ def test_a_search_that_is_over(page: Any, tmp_path: Path) -> None:
     record = ended()
     shown = page(record)
     winner, default = record.finals[0], default_of(record)
-    gain = 100 * (winner.mean - default.mean)
+    assert shown.badge == judge(record).outcome == "better"
     for expected in (
-        f"{100 * winner.mean:.2f} % accuracy, {gain:.2f} points above the default",
-        "Beats the default",
-        f"Trial {winner.trial} won: {100 * winner.mean:.2f} % ± 0.10 points over 3 seeds",
-        "83.60 % on the test source (95 % interval 82.0 % to 85.0 %)",
-        "24 trials (22 completed, 2 failed) and 12 retrainings in",
-        "trained again with 3 fresh seeds each",
+        f"{100 * winner.mean:.2f} %",
+        f"{100 * (winner.mean - default.mean):.2f} points",
+        "0.10 points",
+        "83.60 %",
         "Accuracy 83.6 % 82.0 % to 85.0 % 79.0 %",
-        "bag of words",
-        "Importance of each hyperparameter",
-        "The Pareto front",
         f"2: {OUT_OF_MEMORY} at step 7 0007, 0018",
         f"python -m apps predict {tmp_path / 'final'}",
         "python -m tuning sentiment --data 'my reviews.csv' --algorithm bayesian",
@@ -85,11 +90,12 @@ def test_a_search_that_is_over(page: Any, tmp_path: Path) -> None:
         "0.0003:0.01:log",
     ):
         assert expected in shown.text, expected
-    identifiers = [a["id"] for _, a in shown.tags if "id" in a]
-    assert len(set(identifiers)) == len(identifiers)
+    sections = {"leaderboard", "finals", "test", "time", "parallel", "importance", "pareto"}
+    assert sections | {"failures", "use", "search"} < set(shown.identifiers)
+    assert len(set(shown.identifiers)) == len(shown.identifiers)
     for row in record.trials:
-        assert f"trial-{row.id}" in identifiers
-        assert f"line-{row.id}" in identifiers
+        assert f"trial-{row.id}" in shown.identifiers
+        assert f"line-{row.id}" in shown.identifiers
 
 
 def test_the_winners_settings_can_be_typed_in_again(page: Any) -> None:
@@ -108,29 +114,31 @@ def test_a_search_that_goes_on(page: Any) -> None:
     running = dataclasses.replace(record.trials[-1], status="RUNNING", score=None, ended=None)
     shown = page(dataclasses.replace(record, trials=(*record.trials[:-1], running)))
     best = record.best or {}
-    assert f"{100 * best['score']:.2f} % accuracy so far, trial {best['id']}" in shown.text
-    assert "The search goes on" in shown.text
-    assert "1 running" in shown.text
+    assert shown.badge == "unknown"
+    assert f"{100 * best['score']:.2f} %" in shown.text
+    assert f"trial {best['id']}" in shown.text
+    assert "0011 running" in shown.text
     assert "apps predict" not in shown.text
 
 
 def test_before_the_first_trial_has_completed(page: Any) -> None:
     for trials in ([], [dataclasses.replace(rows(1)[0], status="RUNNING", score=None)]):
         shown = page(searching(trials))
-        assert "No trial has completed yet" in shown.text
-        assert "so far there are 0" in shown.text
+        assert shown.badge == "unknown"
+        assert ("leaderboard" in shown.identifiers) is bool(trials)
+        assert "time" not in shown.identifiers
 
 
 def test_one_trial_alone(page: Any) -> None:
     shown = page(searching(rows(1), phase="done"))
-    assert "accuracy, trial 0000" in shown.text
-    assert "so far there are 1" in shown.text
+    assert shown.badge == "unknown"
+    assert "trial-0000" in shown.identifiers
 
 
 def test_every_trial_failed(page: Any) -> None:
     failed = [fail(row, f"loss became NaN at step {n}") for n, row in enumerate(rows(12))]
     shown = page(searching(failed, phase="done"))
-    assert "Every trial failed" in shown.text
+    assert shown.badge == "worse"
     assert "12: loss became NaN at step 0 0000, 0001" in shown.text
     assert "0009…" in shown.text
 
@@ -138,13 +146,8 @@ def test_every_trial_failed(page: Any) -> None:
 def test_no_trial_within_the_budget(page: Any) -> None:
     over = [dataclasses.replace(row, feasible=False) for row in rows(3)]
     shown = page(searching(over, phase="done"))
-    assert "No trial is within the budget" in shown.text
-    assert "over the budget" in shown.text
-
-
-def test_equal_scores(page: Any) -> None:
-    equal = [dataclasses.replace(row, score=0.5) for row in rows(12) if row.score is not None]
-    assert "All trials have the same score" in page(searching(equal)).text
+    assert shown.badge == "worse"
+    assert shown.text.count("over the budget") >= 3
 
 
 def test_two_hundred_trials(page: Any) -> None:
@@ -178,7 +181,6 @@ def test_hyperband_is_explained_and_counts_each_configuration_once(page: Any) ->
     record = searching([*first, promoted])
     shown = page(record)
     assert "goes on with 0000" in shown.text
-    assert "at its first rung" in shown.text
     drawing = parallel_coordinates(record)
     assert drawing is not None
     drawn = [line.trial for line in drawing.lines]
@@ -213,9 +215,7 @@ def two_finals(gain: float, spread: float, seeds: int = 3, maximise: bool = True
 
 def test_the_verdict_weighs_the_gain_against_the_spread_of_seeds() -> None:
     assert judge(two_finals(0.03, 0.01)).outcome == "better"
-    lucky = judge(two_finals(0.005, 0.01))
-    assert lucky.outcome == "undecided"
-    assert "may be chance" in lucky.sentence
+    assert judge(two_finals(0.005, 0.01)).outcome == "undecided"
     assert judge(two_finals(0.03, 0.0, seeds=1)).outcome == "unknown"
 
 
@@ -228,10 +228,10 @@ def test_where_less_is_better_the_winner_lies_below() -> None:
 def test_the_default_may_win() -> None:
     record = two_finals(-0.03, 0.01)
     finals = record.finals[::-1]
-    verdict = judge(dataclasses.replace(record, finals=finals, best=best_of(finals[0])))
     assert finals[0].trial == DEFAULT
-    assert verdict.short == "no better than the default"
-    assert verdict.title.startswith("No better than the default: 80.00")
+    verdict = judge(dataclasses.replace(record, finals=finals, best=best_of(finals[0])))
+    assert verdict.outcome == "undecided"
+    assert "80.00" in verdict.title
 
 
 # Hyperparameters as columns and axes

@@ -209,6 +209,16 @@ def test_with_its_parent_killed_all_end_and_the_trial_goes_on(
     assert_same_training(tmp_path / "b", reference)
 
 
+def test_without_anyone_who_listens_it_ends_and_has_not_failed() -> None:
+    code = (
+        "import os\nfrom tuning.trials.fork_server import tell\n"
+        "reader, writer = os.pipe()\nos.close(reader)\n"
+        "try:\n    tell(writer, {'started': 1})\nfinally:\n    print('a reason to fail')\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, ""), done.stderr
+
+
 def test_only_one_process_trains_in_a_folder(
     executor: Executor, job: Jobs, reference: Path, tmp_path: Path
 ) -> None:

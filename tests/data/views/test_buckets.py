@@ -91,15 +91,15 @@ def test_outputs_return_to_the_order_of_the_rows(lengths):
 
 
 @pytest.mark.parametrize("longest", [0, 1, 8, 16, 17, 100, 399, 400, 5000])
-def test_the_ladder(longest):
+def test_boundaries_are_few_and_hold_the_longest(longest):
     buckets = LengthBuckets.up_to(longest)
-    rungs = np.array(buckets.rungs)
-    assert (rungs % 8 == 0).all()
-    assert (np.diff(rungs) > 0).all()
-    assert longest <= rungs[-1] < longest + 8 or longest == 0
-    assert (rungs[1:] <= 1.25 * rungs[:-1] + 4).all()
+    boundaries = np.array(buckets.boundaries)
+    assert (boundaries % 8 == 0).all()
+    assert (np.diff(boundaries) > 0).all()
+    assert longest <= boundaries[-1] < longest + 8 or longest == 0
+    assert (boundaries[1:] <= 1.25 * boundaries[:-1] + 4).all()
     lengths = np.arange(longest + 1)
     padded = buckets.padded(lengths)
     assert (padded >= lengths).all()
-    assert set(padded) <= set(buckets.rungs)
-    assert np.array_equal(buckets.padded(rungs), rungs)
+    assert set(padded) <= set(buckets.boundaries)
+    assert np.array_equal(buckets.padded(boundaries), boundaries)

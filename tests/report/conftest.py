@@ -4,16 +4,52 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
+from apps.report.quantities import Metric
+
+METRICS = (
+    Metric("accuracy", "accuracy", "higher", rate=True),
+    Metric("f1", "F1", "higher", rate=True),
+    Metric("cross_entropy", "cross-entropy", "lower", unit="nats"),
+    Metric("calibration_error", "calibration error", "lower", rate=True),
+    Metric("perplexity", "perplexity", "lower"),
+)
 HISTORY = [
     (1, 100, 4.0, 1e-3, 0.61, 0.52, 0.78),
     (2, 200, 8.1, 7e-4, 0.43, 0.41, 0.86),
     (3, 300, 12.2, 3e-4, 0.31, 0.39, 0.913),
     (4, 400, 16.4, 1e-4, 0.24, 0.44, 0.88),
 ]
+
+
+@pytest.fixture
+def given(monkeypatch: pytest.MonkeyPatch) -> Callable[[ModuleType], dict[str, dict[str, Any]]]:
+    """A function that watches a module, and gives what each template was last filled with."""
+
+    def watch(module: Any) -> dict[str, dict[str, Any]]:
+        seen: dict[str, dict[str, Any]] = {}
+        original = module.render
+
+        def render(template: str, **values: Any) -> Any:
+            seen[template] = values
+            return original(template, **values)
+
+        monkeypatch.setattr(module, "render", render)
+        return seen
+
+    return watch
+
+
+@pytest.fixture
+def metrics() -> tuple[Metric, ...]:
+    """What the task of the run declares of its metrics, and one that it does not measure."""
+    return METRICS
 
 
 @pytest.fixture
