@@ -21,6 +21,7 @@ from apps.configuration import ApplicationConfig
 from apps.data import Column, Examples, Rows, View
 from apps.data.kinds.group import group
 from apps.errors import UserError, nearest
+from apps.layers.beginning import BeginningState
 from apps.report.quantities import Metric
 from apps.report.sections import Section
 from apps.signatures import STATE, Signature, named_specs
@@ -237,6 +238,8 @@ class Application(ABC):
         self.__dict__.pop("served", None)
         self.model = self.build()
         self.inference().name = _TENSORS
+        # Here, so that a layer that would be lost is named before the training, not after it.
+        _ = self.served
         return adaptation
 
     @cached_property
@@ -247,7 +250,13 @@ class Application(ABC):
             ValueError: an adapted layer is not part of it, or has another name in it.
         """
         raw = self.input.raw_inputs()
-        answers = self.task.answers(self.inference()(self.input.prepare(raw)))
+        model, given = self.inference(), self.input.prepare(raw)
+        first = next(iter(given.values()))
+        for state in model.inputs:
+            if state.name.startswith(STATE):
+                beginning = BeginningState(state.shape[1:], state.dtype, name=state.name)
+                given = {**given, state.name: beginning(first)}
+        answers = self.task.answers(model(given))
         served = keras.Model(raw, answers, name=self.name)
         inside = _layers(served)
         for name, layer in self.adapted.items():

@@ -24,6 +24,7 @@ from apps.data import Column, Examples, split
 from apps.data.sequences import Stored, fetched
 from apps.errors import UserError
 from apps.following import Chunk, Follower
+from apps.page_field import PageField
 from apps.report.quantities import Metric
 from apps.report.sections import Section
 from apps.signatures import Signature
@@ -108,28 +109,6 @@ class Component:
     def metadata(self) -> dict[str, Any]:
         """What a client must know to send raw inputs and to read answers; JSON values by name."""
         return {}
-
-
-class PageField(ABC):
-    """The field that the browser page shows for an input.
-
-    Attributes:
-        signature: the entry point that takes what `read` gives.
-    """
-
-    signature = "serving_default"
-
-    @abstractmethod
-    def make(self, name: str) -> Any:
-        """The Gradio component for an input of that name."""
-
-    @abstractmethod
-    def read(self, name: str, value: Any) -> Any:
-        """The value that a client sends, made from the component's value.
-
-        Raises:
-            UserError: nothing was entered, or it cannot be read.
-        """
 
 
 class Input(Component, ABC):
@@ -274,7 +253,7 @@ class Task(Component, ABC):
         """What the loss compares outputs with, one entry a unit."""
 
     def truth(self, examples: Examples) -> np.ndarray | None:
-        """What is measured against beside the targets, such as texts, `(units,)`; often nothing."""
+        """Truth that metrics need besides the targets, such as texts, `(units,)`; often None."""
         return None
 
     @abstractmethod
@@ -408,14 +387,3 @@ class Adaptation:
     layers: Mapping[str, keras.layers.Layer]
     training: Examples | None = None
     columns: Mapping[str, Stored | np.ndarray] = field(default_factory=dict)
-
-
-__all__ = [
-    "Adaptation",
-    "Baseline",
-    "Component",
-    "Input",
-    "Outputs",
-    "Task",
-    "Tensors",
-]

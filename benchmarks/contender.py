@@ -1,4 +1,4 @@
-"""Contenders of a benchmark: processes of their own that take turns."""
+"""Contenders of a benchmark: separate processes that take turns."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ class Contender:
     """A child process that times cases on demand, one JSON object a line.
 
     Args:
-        name: in the table.
-        module: what it runs, such as `benchmarks.engine_contender`.
-        arguments: of that module.
-        environment: what it has beside this process's environment.
+        name: its name in the table.
+        module: the module to run, such as `benchmarks.engine_contender`.
+        arguments: the module's arguments.
+        environment: variables added to this process's environment.
     """
 
     def __init__(
@@ -38,7 +38,7 @@ class Contender:
         )
 
     def ask(self, task: str, **case: object) -> float:
-        """What the process answers to a task: for `time`, milliseconds of one run of the case."""
+        """The process's answer to a task: for `time`, milliseconds of one run of the case."""
         assert self._process.stdin is not None
         assert self._process.stdout is not None
         self._process.stdin.write(json.dumps({"task": task, **case}) + "\n")

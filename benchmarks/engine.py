@@ -1,11 +1,11 @@
-"""Time and memory of `apps.layers.LSTM` beside `keras.layers.LSTM` and `torch.nn.LSTM`.
+"""Time and memory of `apps.layers.LSTM`, `keras.layers.LSTM` and `torch.nn.LSTM`.
 
     python -m benchmarks.engine [--quick] [--out benchmarks/results]
 
-Every contender runs in a process of its own, with the environment that its users would have.
-The processes stay alive and take turns, round by round, so that whatever else the machine does
-hits all of them; medians over the rounds are compared. Torch's threads wait for one another in
-busy loops: on a machine with other work to do its figures are meaningless.
+Every contender runs in a process of its own, with the environment that its users would have. The
+processes stay alive and take turns, round by round, so that other load on the machine affects all
+of them; medians over the rounds are compared. Torch's threads wait for each other in busy loops, so
+its figures are meaningless on a busy machine.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ WORKER = "benchmarks.engine_contender"
 
 @dataclass(frozen=True)
 class Case:
-    """One measurement: sizes of a batch and a layer, and whether the gradient is taken too."""
+    """One measurement: sizes of a batch and a layer, and whether gradients are computed too."""
 
     batch: int
     time: int
@@ -82,7 +82,7 @@ def measure(case: Case, contenders: Sequence[Contender], rounds: int) -> dict[st
 
 
 def peak_memory(case: Case, name: str) -> float:
-    """MiB by which a few runs of a case raise the peak of a process that does nothing else."""
+    """MiB by which a few runs of a case raise the peak memory of an otherwise idle process."""
     contender = start(name)
     try:
         return contender.ask("memory", **vars(case))
@@ -93,7 +93,7 @@ def peak_memory(case: Case, name: str) -> float:
 def table(results: dict) -> str:
     """The results as Markdown."""
     lines = [
-        "# The engine beside Keras and torch",
+        "# The engine compared with Keras and torch",
         "",
         f"`{results['command']}` on {sentence(results['machine'])}. Medians of interleaved "
         "rounds, one process for each contender.",

@@ -67,12 +67,12 @@ def make_tensorflow(kind: str) -> Callable[..., Run]:
 
 
 def peak() -> float:
-    """The most memory that this process has held, in MiB."""
+    """Peak memory of this process, in MiB."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
 
 def seconds(run: Run) -> float:
-    """Mean time of a run, over as many as fill a fiftieth of a second, after one to wake up."""
+    """Mean seconds of a run, over as many as fill 20 ms, after a warm-up run."""
     run()
     start = time.perf_counter()
     count, elapsed = 0, 0.0

@@ -1,7 +1,7 @@
 """One kept-alive HTTP connection of the load generator.
 
 General HTTP clients in Python need more processor time for a request than a small model needs for
-its answer. Here a request is bytes that were made beforehand, and C code parses the answer.
+its answer. Here requests are encoded beforehand, and C code parses the answers.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ import httptools
 
 
 class HttpConnection(asyncio.Protocol):
-    """Posts one request after the other; connects when it must.
+    """Posts one request after the other; connects when needed.
 
     Args:
         url: `http://host:port` or `https://…`.
@@ -46,7 +46,7 @@ class HttpConnection(asyncio.Protocol):
         try:
             return await self._waiting
         except asyncio.CancelledError:
-            # The late answer would be taken for that of the connection's next request.
+            # The late answer would be taken as the answer to the connection's next request.
             self.close()
             raise
 
@@ -72,11 +72,11 @@ class HttpConnection(asyncio.Protocol):
         self._fail(ConnectionResetError("the server closed the connection before it answered"))
 
     def on_body(self, body: bytes) -> None:
-        """Keep a part of the body; called by the parser."""
+        """Keep a part of the body; the parser calls this."""
         self._parts.append(body)
 
     def on_message_complete(self) -> None:
-        """Hand over the whole answer; called by the parser."""
+        """Hand over the whole answer; the parser calls this."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result((self._parser.get_status_code(), b"".join(self._parts)))
         if not self._parser.should_keep_alive():

@@ -1,10 +1,11 @@
-"""Throughput and latency of a server under load: many clients, each waiting for its answer.
+"""Throughput and latency of a server under load from many clients that wait for answers.
 
     python -m benchmarks.load_test http://127.0.0.1:8501 --clients 32 --file texts.txt
     python -m benchmarks.load_test grpc://127.0.0.1:8500 "not bad at all" --requests 1000 --json
 
 Requests are encoded beforehand and answers are not decoded, so that the server is measured and not
-the client. No request is repeated. One request of each client goes before, unmeasured.
+the client. Failed requests are not repeated. Each client first sends one request that is not
+measured.
 """
 
 from __future__ import annotations
@@ -39,15 +40,15 @@ Ask = Callable[[int], Awaitable[None]]
 
 @dataclass(frozen=True)
 class LoadResult:
-    """What a load test measured.
+    """The results of a load test.
 
     Attributes:
         url: the server.
-        model: the model that was asked.
-        clients: how many asked at the same time.
+        model: the model's name.
+        clients: number of concurrent clients.
         seconds: from the first request to the last answer.
         requests: how many were answered.
-        errors: how many were not, by the name of gRPC's status code.
+        errors: how many failed, by the name of gRPC's status code.
         throughput: answers per second.
         p50_ms: median time of an answer, in milliseconds; None where there was none.
         p95_ms: 95th percentile.
@@ -92,16 +93,16 @@ def load_test(
     requests: int | None = None,
     timeout_s: float = 10.0,
 ) -> LoadResult:
-    """Ask a server as fast as it answers, and measure how fast that is.
+    """Send a server requests as fast as it answers, and measure throughput and latency.
 
     Args:
         url: as `Client` takes it.
         inputs: raw inputs as `Client.predict` takes them; each becomes a request of one row, and
-            they are asked in turn.
+            they are sent in turn.
         model: the name under which the server has the model.
-        clients: how many ask at the same time.
-        seconds: when no new request is begun; what is under way then is waited for.
-        requests: how many are measured at most; as many as fit into the time unless given.
+        clients: number of concurrent clients.
+        seconds: time after which no new request is sent; pending ones are waited for.
+        requests: how many are measured at most; None for as many as fit into the time.
         timeout_s: how long one answer may take, so that the test ends after `seconds + timeout_s`.
 
     Raises:
@@ -160,7 +161,7 @@ async def _run(
                 await ask(number)
             except CallError as error:
                 errors[error.code] += 1
-                # A refused connection fails at once; without a pause the loop would only spin.
+                # A refused connection fails at once; without a pause this loop would spin.
                 await asyncio.sleep(PAUSE_AFTER_ERROR_S)
             else:
                 times.append(time.perf_counter() - started)
@@ -223,7 +224,7 @@ async def _http_sender(
 
 
 def command_line() -> argparse.ArgumentParser:
-    """The parser of the command."""
+    """The command's argument parser."""
     parser = argparse.ArgumentParser(
         prog="python -m benchmarks.load_test", description=(__doc__ or "").splitlines()[0]
     )
@@ -239,7 +240,7 @@ def command_line() -> argparse.ArgumentParser:
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure, and print what was found."""
+    """Run a load test and print its results."""
     parser = command_line()
     options = parser.parse_args(arguments)
     try:

@@ -1,4 +1,4 @@
-"""What the figures of a benchmark depend on."""
+"""The machine and versions that the figures of a benchmark depend on."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def installed(package: str) -> str | None:
 
 
 def about_machine(*packages: str) -> dict[str, Any]:
-    """Processor, cores, load before the start, date, and the versions of some packages."""
+    """Processor, cores, load before the start, date and versions of some packages."""
     model = platform.processor() or platform.machine()
     cpuinfo = Path("/proc/cpuinfo")
     if cpuinfo.exists():

@@ -1,10 +1,10 @@
-"""Time of an exported LSTM in onnxruntime beside the same LSTM in TensorFlow.
+"""Time of an exported LSTM in onnxruntime and of the same LSTM in TensorFlow.
 
     python -m benchmarks.onnx_lstm [--rounds N] [--out benchmarks/results]
 
-One masked layer, a batch of 32 rows of 50 to 200 steps, 128 features, 128 units, two threads for
-everybody. Each contender runs in a process of its own; they take turns, round by round, and medians
-over the rounds are compared. Before that they must agree on the answer.
+One masked layer, a batch of 32 rows of 50 to 200 steps, 128 features, 128 units, two threads each.
+Every contender runs in a process of its own; they take turns, round by round, and medians over the
+rounds are compared. Before that, their answers must agree.
 """
 
 from __future__ import annotations
@@ -41,7 +41,7 @@ WORKER = "benchmarks.onnx_lstm_contender"
 
 @dataclass(frozen=True)
 class Kind:
-    """A contender: its name in the table, and how its process is started."""
+    """A contender: its name in the table, and the arguments and environment of its process."""
 
     name: str
     worker: str
@@ -59,7 +59,7 @@ KINDS = (
 
 
 def measure(case: str, contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
-    """Median milliseconds per contender, once they are seen to compute the same."""
+    """Median milliseconds per contender, after a check that all compute the same."""
     answers = [contender.ask("prepare", case=case) for contender in contenders]
     if max(answers) - min(answers) > 1e-6:
         raise RuntimeError(f"the contenders do not compute the same for {case}: {answers}")
@@ -76,7 +76,7 @@ def table(results: dict) -> str:
         f"{STEPS // 4} to {STEPS} steps, {FEATURES} features, {UNITS} units, masked, {THREADS} "
         "threads. Medians of interleaved rounds, one process for each contender. "
         f"`{STOCK}`, `{OURS}` and `{PLAIN}` run in a `tf.function`, `{PREDICT}` calls "
-        f"`Model.predict`, `{FUSED}` runs this package's export, `{LOOP}` what Keras exports of "
+        f"`Model.predict`, `{FUSED}` runs this package's export, `{LOOP}` Keras's export of "
         "its own layer.",
         "",
         "| layer | " + " | ".join(f"{name}, ms" for name in names) + f" | {FUSED} / {STOCK} |",

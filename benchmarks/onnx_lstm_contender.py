@@ -29,7 +29,7 @@ STOCK, PREDICT, OURS = "keras", "keras predict()", "ours"
 
 
 def batch() -> dict[str, np.ndarray]:
-    """Rows of a quarter to all of the steps, the first of them all."""
+    """Rows with a quarter to all of the steps; the first has all."""
     draw = np.random.default_rng(0)
     lengths = draw.integers(STEPS // 4, STEPS + 1, BATCH)
     lengths[0] = STEPS
@@ -38,7 +38,7 @@ def batch() -> dict[str, np.ndarray]:
 
 
 def make_model(layer: type, case: str) -> keras.Model:
-    """A Keras model of one masked layer, with the same weights whoever makes it."""
+    """A Keras model of one masked layer, with the same weights in every process."""
     import keras
 
     from apps.layers.pooling import LengthMask
@@ -60,7 +60,7 @@ def file_of(folder: Path, kind: str, case: str) -> Path:
 
 
 def export(folder: Path) -> None:
-    """Our export and Keras's own, of every case."""
+    """Write our export and Keras's own of every case."""
     import keras
 
     from apps.export.onnx.conversion import convert

@@ -1,4 +1,4 @@
-"""A served `sentiment` model under load: ours beside stock Keras's export of the same weights.
+"""A served `sentiment` model under load: ours, and stock Keras's export of the same weights.
 
     python -m benchmarks.serving RUN --texts FILE [--soak-minutes 10] [--out benchmarks/results]
 
@@ -48,7 +48,7 @@ READY = re.compile(r"gRPC (\S+), REST (\S+)")
 
 @dataclass(frozen=True)
 class Case:
-    """One way to ask: protocol, clients at once, and whether the server joins their requests."""
+    """One setting: protocol, concurrent clients, and whether the server batches requests."""
 
     protocol: str
     clients: int
@@ -89,7 +89,7 @@ def server(folder: Path, *options: str) -> Iterator[dict[str, str]]:
                 rest = found[2]
                 urls = {"gRPC": f"grpc://{found[1]}", "REST": rest}
             available += "AVAILABLE" in line or "available" in line
-        # What else it says must not fill the pipe.
+        # Further output must not fill the pipe.
         subprocess.Popen(["cat"], stdin=process.stdout, stdout=subprocess.DEVNULL)
         yield urls
     finally:
@@ -219,7 +219,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         ours = run.export(folder, onnx=True)
         stock = export_stock(run, folder / STOCK / "1")
         shutil.copy(ours / BATCHING, stock / BATCHING)
-        # Both are found as folders; the list that the export has written names only one.
+        # Without the list, which names only our model, the server finds both folders.
         (folder / "models.config").unlink()
         single = without_server(run, ours, stock, texts[:50], rounds=options.rounds)
         print(single, flush=True)

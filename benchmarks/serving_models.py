@@ -12,7 +12,7 @@ from apps.run import Run
 
 
 class StockStack(keras.layers.Layer):
-    """What `LSTMStack` computes when nothing is dropped, of `keras.layers.LSTM`."""
+    """`LSTMStack` without dropout, made of `keras.layers.LSTM`."""
 
     def __init__(self, ours: LSTMStack) -> None:
         super().__init__(name=ours.name)
@@ -42,7 +42,7 @@ def with_stock_lstm(model: keras.Model) -> keras.Model:
 
 
 def export_stock(run: Run, folder: Path) -> Path:
-    """Write stock Keras's own `model.export` of a run with the same weights.
+    """Write a run's weights as stock Keras's own `model.export` does.
 
     Args:
         run: a finished sentiment run.

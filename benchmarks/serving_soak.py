@@ -1,4 +1,4 @@
-"""A server under more load than its queue takes while versions are published, one broken."""
+"""A server under more load than its queue takes, while versions are published, one broken."""
 
 from __future__ import annotations
 
@@ -18,26 +18,26 @@ from benchmarks.load_test import load_test
 
 MODEL = "sentiment"
 CLIENTS = {"gRPC": 40, "REST": 24}
-# Few places in the queue, so that it is full nearly all the time.
+# A short queue, so that it is nearly always full.
 QUEUE = """
 max_batch_size { value: 8 }
 batch_timeout_micros { value: 1000 }
 max_enqueued_batches { value: 2 }
 num_batch_threads { value: 1 }
 """
-# What a server says when it cannot take a request now.
+# The codes with which a server declines a request for the moment.
 CLEAR = {"UNAVAILABLE", "RESOURCE_EXHAUSTED"}
 Server = Callable[[Path], AbstractContextManager[dict[str, str]]]
 
 
 def soak(folder: Path, server: Server, texts: Sequence[str], minutes: float) -> dict:
-    """Load a server and publish four versions meanwhile, the third of them truncated.
+    """Load a server while four versions are published, the third of them truncated.
 
     Args:
         folder: holds version 1 of the model.
         server: starts a server on a folder and gives its addresses.
-        texts: what is asked.
-        minutes: how long.
+        texts: the inputs to send.
+        minutes: duration of the load.
 
     Returns:
         Answers by code and protocol, the versions at the end, and a sentence for the table.
@@ -80,7 +80,7 @@ def soak(folder: Path, server: Server, texts: Sequence[str], minutes: float) -> 
 
 
 def publish(model: Path, number: int, *, broken: bool) -> None:
-    """Copy version 1 beside its place, spoil it if asked, and rename it into place."""
+    """Copy version 1 beside its place, truncate it if `broken`, and rename it into place."""
     beside = model / f".copy-{number}"
     shutil.copytree(model / "1", beside)
     if broken:

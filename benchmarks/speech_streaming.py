@@ -1,12 +1,12 @@
-"""What an application of speech is worth on a stream: accuracy, delay, time and memory.
+"""Accuracy, delay, time and memory of a speech application on a stream.
 
     python -m benchmarks.speech_streaming RUN [--data SRC] [--minutes M] [--snr DB] [--chunk-ms 20]
 
-A long sound is made, with a seed, of recordings placed over noise with gaps between them: of the
-built-in sample's held-out speakers, or of --data. It goes through `step` chunk by chunk, in a
-process pinned to as many cores as --cores says, as `python -m apps stream` would send it. Of
-keywords, misses, false alarms an hour and the delay from a word's end to its decision are counted;
-of transcription, word errors over the whole.
+A long sound is made from a seed: recordings over noise with gaps between them, of the built-in
+sample's held-out speakers or of --data. It goes through `step` chunk by chunk, as `python -m apps
+stream` would send it, in a process pinned to --cores cores. For keywords, misses, false alarms an
+hour and the delay from a word's end to its decision are measured; for transcription, word errors
+over the whole.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from benchmarks.contender import ROOT
 from benchmarks.machine import about_machine, sentence
 
 WORKER = "benchmarks.speech_streaming_contender"
-# Seconds of computing for a second of sound, and the cores on which it holds.
+# Largest real-time factor, and the number of cores for it.
 TARGETS = {"keywords": (0.02, 1), "transcription": (0.1, 2)}
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    """Measure one run with every size of chunk, and write figures and table."""
+    """Measure one run with every chunk size, and write figures and table."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.speech_streaming")
     parser.add_argument("run", metavar="RUN")
-    parser.add_argument("--data", default="sample", metavar="SRC", help="what the model never saw")
+    parser.add_argument("--data", default="sample", metavar="SRC", help="not the training data")
     parser.add_argument("--columns", metavar="NAME=COLUMN,…")
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--snr", type=float, default=15.0, metavar="DB", help="words over noise")
@@ -81,7 +81,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _measured(task: dict[str, Any]) -> dict[str, Any]:
-    """One stream, in a process that does nothing else."""
+    """Measure one stream in a process of its own."""
     command = [sys.executable, "-m", WORKER, json.dumps(task)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, cwd=ROOT)
     if done.returncode:

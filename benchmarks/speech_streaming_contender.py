@@ -1,4 +1,4 @@
-"""One stream through one run, measured; the other half of `speech_streaming`."""
+"""One stream through one run, measured; the process that `speech_streaming` starts."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _SPEECH_LEVEL = 0.05
 _PINK = -3.0
-# Speech is where 20 ms have more than this share of the power of the loudest.
+# Frames of 20 ms with at least this share of the loudest one's power count as speech.
 _AUDIBLE = 0.01
 _SETTLED_SECONDS = 20.0
 _OTHER_SPEAKERS = 1000
@@ -26,7 +26,7 @@ _OTHER_SPEAKERS = 1000
 
 @dataclass(frozen=True)
 class Placed:
-    """A recording in the stream: its text or label, and where it is heard, in seconds."""
+    """A recording in the stream: its text or label, its start and its end in seconds."""
 
     text: str
     start: float
@@ -36,7 +36,7 @@ class Placed:
 def stream(
     rate: int, examples: Examples, column: str, task: dict[str, Any]
 ) -> Iterator[tuple[np.ndarray, Placed]]:
-    """Recordings drawn one by one, noise in front of and under each.
+    """Recordings drawn one by one, with noise before and under each.
 
     Yields:
         Samples `(n,)` float32 at the model's rate, and what is said in them.
@@ -60,7 +60,7 @@ def stream(
 
 
 def _heard(speech: np.ndarray, rate: int) -> tuple[int, int]:
-    """First and last sample of what is louder than the silence around it."""
+    """First and last sample of the speech, without the silence around it."""
     size = max(1, rate // 50)
     frames = np.pad(speech, (0, -len(speech) % size)).reshape(-1, size)
     power = np.mean(frames**2, axis=1)

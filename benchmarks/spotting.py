@@ -11,7 +11,7 @@ from apps.tasks.detection import Detection
 
 @dataclass(frozen=True)
 class SpokenWord:
-    """A word that is in a recording: its label, and where it begins and ends in seconds."""
+    """A word in a recording: its label, and where it begins and ends in seconds."""
 
     label: str
     start: float
@@ -20,15 +20,15 @@ class SpokenWord:
 
 @dataclass(frozen=True)
 class Spotting:
-    """Detections held against what was said.
+    """Detections compared with what was said.
 
     Attributes:
         words: how many were said.
-        false_alarms: detections of what was not said then; a word taken for another is one of
-            them, and a miss too.
-        delays: seconds from the end of each word that was found to its detection; negative where
-            it was decided before it ended.
-        seconds: of the recording.
+        false_alarms: detections of what was not said at that time; a word taken for another counts
+            as a false alarm and as a miss.
+        delays: seconds from the end of each detected word to its detection; negative if it was
+            detected before it ended.
+        seconds: length of the recording.
     """
 
     words: int
@@ -38,12 +38,12 @@ class Spotting:
 
     @property
     def misses(self) -> int:
-        """Words that were not found."""
+        """Words that were not detected."""
         return self.words - len(self.delays)
 
     @property
     def miss_rate(self) -> float:
-        """Misses as a share of the words; 0 where there is none."""
+        """Misses as a share of the words; 0 if there are no words."""
         return self.misses / self.words if self.words else 0.0
 
     @property
@@ -53,7 +53,7 @@ class Spotting:
 
     @property
     def median_delay(self) -> float | None:
-        """Median of the delays in seconds; None where no word was found."""
+        """Median of the delays in seconds; None if no word was detected."""
         return statistics.median(self.delays) if self.delays else None
 
 
@@ -64,21 +64,22 @@ def spotting(
     tolerance: float,
     seconds: float,
 ) -> Spotting:
-    """Match detections with words, as many as can be.
+    """Match as many detections with words as possible.
 
-    A detection finds a word of its label if it is decided between the word's beginning and
-    `tolerance` after its end; each finds one word at most, and each word is found once.
+    A detection matches a word of its label if it is made between the word's beginning and
+    `tolerance` after its end. Each detection matches at most one word, and each word at most one
+    detection.
 
     Args:
-        detections: what was decided.
+        detections: what was detected.
         truth: what was said.
-        tolerance: seconds after a word's end within which it may still be decided.
-        seconds: of the recording, more than 0.
+        tolerance: seconds after a word's end within which it may still be detected.
+        seconds: length of the recording, more than 0.
     """
     waiting = sorted(truth, key=lambda word: word.end)
     words, false_alarms, delays = len(waiting), 0, []
     for detection in sorted(detections, key=lambda one: one.end):
-        # Of the words that fit, the one that ends first leaves most to later detections.
+        # Of the words that match, taking the one that ends first leaves most to later detections.
         found = next(
             (
                 word

@@ -1,12 +1,12 @@
-"""What a search is worth: default, random, Hyperband, Bayesian and Optuna for the same minutes.
+"""Searches compared: default, random, Hyperband, Bayesian and Optuna in the same minutes.
 
     python -m benchmarks.tuning APP --train SRC --test SRC [--rows N] [--minutes M] [--seeds 0,1,2]
 
 Every contender gets the same rows and the same wall-clock minutes, in a process of its own pinned
-to one core, two at a time, in turns. The winner of each is measured once on the test rows, after
-its minutes. Optuna (TPE with its median pruner) searches the same space, begins with the default
-configuration too, and trains with the same loop in one process that stays; its best trial is its
-model, as it is for most who use it.
+to one core, as many at a time as there are cores. The winner of each is measured once on the test
+rows, after its minutes. Optuna (TPE with its median pruner) searches the same space, also begins
+with the default configuration, and trains with the same loop in a single process; its best trial is
+its model, as for most of its users.
 """
 
 from __future__ import annotations
@@ -37,8 +37,7 @@ def main() -> None:
     options = _parser().parse_args()
     about = about_machine("tensorflow", "keras", "keras-tuner", "optuna")
     seeds = [int(seed) for seed in options.seeds.split(",")]
-    # Contenders of one seed run side by side and one after the other: what else the machine does
-    # meets all of them.
+    # Contenders of one seed run close together in time, so that other load affects all of them.
     turns = list(itertools.product(seeds, options.contenders.split(",")))
     cores = sorted(os.sched_getaffinity(0))
     began = time.monotonic()
@@ -71,7 +70,7 @@ def main() -> None:
 
 
 def _drawn(source: str, rows: int | None, file: Path) -> str:
-    """So many lines of a `.jsonl` or `.jsonl.gz` file, drawn with seed 0, as a file; else all."""
+    """A file with `rows` lines drawn with seed 0 from `.jsonl[.gz]`; all if it is None."""
     if rows is None:
         return source
     content = Path(source).read_bytes()
@@ -140,7 +139,7 @@ def _table(document: dict[str, Any]) -> str:
 
 
 def _reached(run: dict[str, Any], default: dict[str, Any] | None) -> str:
-    """When the best score so far was the default's final one or better."""
+    """Minutes until the best score so far reached the default's final one."""
     if default is None:
         return "–"
     for seconds, score in run["curve"]:
@@ -155,7 +154,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("application")
     parser.add_argument("--train", required=True)
     parser.add_argument("--test", required=True)
-    parser.add_argument("--rows", type=int, metavar="N", help="so many of the training rows")
+    parser.add_argument("--rows", type=int, metavar="N", help="use N of the training rows")
     parser.add_argument("--test-rows", type=int, metavar="N")
     parser.add_argument("--minutes", type=float, default=8.0)
     parser.add_argument("--seeds", default="0,1,2")

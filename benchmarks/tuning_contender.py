@@ -13,6 +13,7 @@ import optuna
 import apps
 import tuning
 from apps import catalogue
+from apps.training.plan import Plan
 from apps.training.session import Session
 from tuning.space import Space
 
@@ -25,7 +26,7 @@ def main() -> None:
 
 
 def _default(task: dict[str, Any]) -> dict[str, Any]:
-    """The default configuration (inside the space), for the whole time if it takes that long."""
+    """The default configuration within the space, trained for at most the whole time."""
     began = time.monotonic()
     space = Space(catalogue.load(task["application"]).Config, task["fixed"], task["space"])
     default = space.settings(space.hyperparameters().values)
@@ -42,7 +43,7 @@ def _default(task: dict[str, Any]) -> dict[str, Any]:
     return {
         "test": run.evaluate(task["test"])["accuracy"],
         "score": score,
-        "maximise": run.application.maximise,
+        "maximise": run.application.judge.better == "higher",
         "trials": 1,
         "seconds": seconds,
         "curve": [(seconds, score)],
@@ -50,7 +51,7 @@ def _default(task: dict[str, Any]) -> dict[str, Any]:
 
 
 def _tuning(task: dict[str, Any]) -> dict[str, Any]:
-    """A search of ours, retraining included."""
+    """One of our searches, retraining included."""
     began = time.monotonic()
     found = tuning.search(
         task["application"],
@@ -94,7 +95,8 @@ def _optuna(task: dict[str, Any]) -> dict[str, Any]:
     began = time.monotonic()
     kind = catalogue.load(task["application"])
     space = Space(kind.Config, task["fixed"], task["space"])
-    maximise = kind(kind.Config.from_values({"objective": task["objective"]}), 0).maximise
+    judge = kind(kind.Config.from_values({"objective": task["objective"]})).judge
+    maximise = judge.better == "higher"
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     study = optuna.create_study(
         direction="maximize" if maximise else "minimize",
@@ -106,16 +108,12 @@ def _optuna(task: dict[str, Any]) -> dict[str, Any]:
     curve: list[tuple[float, float]] = []
 
     def objective(trial: optuna.Trial) -> float:
-        settings = space.settings(_suggested(trial, space))
         session = Session(
-            task["application"],
-            task["train"],
-            seed=task["seed"],
+            _plan(task, space.settings(_suggested(trial, space))),
             run=f"{task['folder']}-{trial.number}",
-            # As for ours: no trial may take more than a quarter of all, nor more than is left.
+            # As in our searches, a trial may take at most a quarter of the time, and what is left.
             minutes=max(0.1, min(task["minutes"] / 4, (deadline - time.monotonic()) / 60)),
             log=lambda line: None,
-            **{**settings, "objective": task["objective"]},
         )
 
         def report(position: Any) -> None:
@@ -134,24 +132,26 @@ def _optuna(task: dict[str, Any]) -> dict[str, Any]:
     seconds = time.monotonic() - began
     best = study.best_trial
     session = Session(
-        task["application"],
-        task["train"],
-        seed=task["seed"],
+        _plan(task, space.settings(best.params)),
         run=f"{task['folder']}-{best.number}",
         minutes=task["minutes"] / 4,
         resume=True,
         log=lambda line: None,
-        **{**space.settings(best.params), "objective": task["objective"]},
     )
     session.fit()
     return {
-        "test": session.finish().evaluate(task["test"])["accuracy"],
+        "test": apps.load(session.finish()).evaluate(task["test"])["accuracy"],
         "score": best.value,
         "maximise": maximise,
         "trials": len(study.trials),
         "seconds": seconds,
         "curve": curve,
     }
+
+
+def _plan(task: dict[str, Any], settings: dict[str, Any]) -> Plan:
+    settings = {**settings, "objective": task["objective"]}
+    return Plan(task["application"], task["train"], seed=task["seed"], settings=settings)
 
 
 def _suggested(trial: optuna.Trial, space: Space) -> dict[str, Any]:

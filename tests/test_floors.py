@@ -15,7 +15,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("apps.process",),
     ("apps.catalogue",),
     ("apps.layers", "apps.data"),
-    ("apps.report", "apps.signatures", "apps.following"),
+    ("apps.report", "apps.signatures", "apps.following", "apps.page_field"),
     ("apps.components",),
     ("apps.application",),
     ("apps.inputs", "apps.tasks"),

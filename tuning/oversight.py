@@ -9,7 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
-from tuning.clock import Clock
 from tuning.folder import SearchFolder
 from tuning.record import SearchRecord, record_of
 from tuning.report import Leaderboard, write_page, write_trial
@@ -27,7 +26,6 @@ class Oversight:
     Args:
         folder: of the search.
         scheduler: of the search.
-        clock: counts its seconds.
         log: takes a line for each trial that ends; the leaderboard on standard error unless given.
     """
 
@@ -35,10 +33,9 @@ class Oversight:
         self,
         folder: SearchFolder,
         scheduler: LocalScheduler,
-        clock: Clock,
         log: Callable[[str], None] | None,
     ) -> None:
-        self._folder, self._scheduler, self._clock = folder, scheduler, clock
+        self._folder, self._scheduler = folder, scheduler
         self._board = Leaderboard(scheduler.settings, log=log)
         self._seen: set[str] = set()
         self._page_at = self._saved_at = 0.0
@@ -70,7 +67,7 @@ class Oversight:
                 self._scheduler.settings,
                 dict(oracle.rows),
                 list(oracle.finals.chosen),
-                elapsed=self._clock.elapsed(),
+                elapsed=oracle.clock.elapsed(),
                 phase="finals" if oracle.finals.chosen else "searching",
             )
 

@@ -5,11 +5,9 @@ from __future__ import annotations
 import threading
 import time
 from dataclasses import dataclass
-from pathlib import Path
 from typing import TYPE_CHECKING, Protocol
 
 from tuning.finals import chain_seconds
-from tuning.settings import SearchSettings
 from tuning.trials.job import Job, Outcome, Progress
 
 # A worker needs only the protocol, without the 700 MB of KerasTuner and TensorFlow.
@@ -17,7 +15,6 @@ if TYPE_CHECKING:
     from keras_tuner.engine.trial import Trial
 
     from tuning.oracles import DurableOracle
-    from tuning.space import Space
 
 
 @dataclass(frozen=True)
@@ -48,16 +45,10 @@ class LocalScheduler:
 
     Args:
         oracle: of the search.
-        folder: of the search.
-        settings: what the search was asked for.
-        space: what it varies.
     """
 
-    def __init__(
-        self, oracle: DurableOracle, folder: Path, settings: SearchSettings, space: Space
-    ) -> None:
-        self.oracle, self.settings = oracle, settings
-        self._folder, self._space = folder, space
+    def __init__(self, oracle: DurableOracle) -> None:
+        self.oracle, self.settings = oracle, oracle.settings
         self._lock = threading.RLock()
         self._heard: dict[str, float] = {}
         self._running: dict[str, tuple[str, Progress]] = {}
@@ -140,7 +131,7 @@ class LocalScheduler:
 
     def job_of(self, trial: Trial) -> Job:
         """The job of a trial."""
-        settings, oracle = self.settings, self.oracle
+        settings, oracle, folder = self.settings, self.oracle, self.oracle.folder
         name, values = trial.trial_id, trial.hyperparameters.values
         earlier = values.get("tuner/trial_id")
         number = int(name.rpartition("-")[2]) if name.startswith("final-") else 0
@@ -151,14 +142,14 @@ class LocalScheduler:
             data=settings.data,
             validation=settings.validation,
             columns=dict(settings.columns),
-            settings={**self._space.settings(values), "objective": settings.objective},
+            settings={**oracle.space.settings(values), "objective": settings.objective},
             seed=settings.seed + number,
-            folder=str(self._folder / f"trial_{name}"),
+            folder=str(folder / f"trial_{name}"),
             epochs=values.get("tuner/epochs"),
             minutes=seconds / 60.0,
             anneals=settings.minutes is not None,
             objective=settings.objective,
             budget=dict(settings.budget),
-            continues=None if earlier is None else str(self._folder / f"trial_{earlier}"),
+            continues=None if earlier is None else str(folder / f"trial_{earlier}"),
             strategy=settings.strategy,
         )

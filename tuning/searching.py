@@ -144,8 +144,8 @@ def _run(
     several = asked.workers > 1 or asked.listen is not None
     if folder.state.is_file():
         oracle.reload(keep_ongoing=several)
-    scheduler = LocalScheduler(oracle, folder.path, settings, points)
-    with Oversight(folder, scheduler, clock, asked.log) as oversight:
+    scheduler = LocalScheduler(oracle)
+    with Oversight(folder, scheduler, asked.log) as oversight:
         if several:
             _run_as_chief(scheduler, folder, asked, oversight)
         else:

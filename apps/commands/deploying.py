@@ -34,13 +34,13 @@ def add_to(commands: Any) -> None:
         "--no-batching", action="store_true", help="answer each request in a batch of its own"
     )
     serve.add_argument(
-        "--poll-seconds", type=_positive, default=1.0, metavar="S", help="look for new versions this often"
+        "--poll-seconds", type=_positive, default=1.0, metavar="S", help="look for new versions"
     )
     serve.add_argument(
-        "--max-request-mb", type=_positive, default=64.0, metavar="MB", help="refuse larger requests"
+        "--max-request-mb", type=_positive, default=64.0, metavar="MB", help="refuse a larger one"
     )
     serve.add_argument(
-        "--timeout-seconds", type=_positive, default=30.0, metavar="S", help="limit of a REST request"
+        "--timeout-seconds", type=_positive, default=30.0, metavar="S", help="for one REST request"
     )
     serve.set_defaults(run_command=_serve)
 
@@ -49,7 +49,7 @@ def add_to(commands: Any) -> None:
     page.add_argument("--model", metavar="M", help="the server's first model by default")
     page.add_argument("--host", default="127.0.0.1", help="127.0.0.1 by default")
     page.add_argument("--port", type=_port, default=7860, help="7860 by default")
-    page.set_defaults(run_command=_page, needs_tensorflow=False)
+    page.set_defaults(run_command=_page)
 
 
 def _export(options: argparse.Namespace) -> None:

@@ -20,8 +20,6 @@ from apps.data.views import (
     View,
     dataset,
     epoch_batches,
-    in_order,
-    padding_share,
     sorted_batches,
 )
 from apps.data.windows import Windows, split_by_time
@@ -42,10 +40,8 @@ __all__ = [
     "dataset",
     "epoch_batches",
     "group",
-    "in_order",
     "label",
     "number",
-    "padding_share",
     "parse_rename",
     "read",
     "sorted_batches",

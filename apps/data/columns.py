@@ -17,8 +17,8 @@ class Column:
     Attributes:
         kind: what the values are.
         required: whether a source without this column is refused.
-        aliases: names that sources give to such a column, tried in this order after its own and
-            before those of its kind.
+        aliases: names that sources use for such a column, tried in this order after its own name
+            and before the aliases of its kind.
         limit_bytes: longest admissible value, in bytes of UTF-8; that of its kind if None.
     """
 
@@ -70,7 +70,7 @@ def _check_rename(rename: Mapping[str, str], columns: Mapping[str, Column]) -> N
                 f"--columns: there is no column '{column}' to rename{nearest(column, columns)}"
             )
     for column, name in rename.items():
-        # What keeps rows together may be something that is wanted for itself too: the speaker.
+        # A column that keeps rows together, such as the speaker, may be wanted for itself as well.
         others = [
             other
             for other in columns
@@ -79,18 +79,18 @@ def _check_rename(rename: Mapping[str, str], columns: Mapping[str, Column]) -> N
         if len(others) > 1 and column in others:
             raise UserError(
                 f"--columns {column}={name}: {quoted(others)} would both be read from '{name}'; "
-                "name another for one of them"
+                "name another column for one"
             )
 
 
 @dataclass(frozen=True)
 class Schema:
-    """The columns of one reading: what is wanted, under which names, and what may be missing.
+    """The columns to read from a source: which, under which names, and which may be missing.
 
     Attributes:
         columns: the application's column names and what each holds, in the order of tuples.
         rename: column name to its name in the source, where they differ.
-        optional: columns that this reading can do without although the application needs them.
+        optional: columns that may be missing this time although the application needs them.
         in_python: whether the source is a Python object, so that remedies speak of arguments.
     """
 
@@ -113,12 +113,12 @@ class Schema:
         return [name for name in self.columns if self.requires(name)]
 
     def first(self, asked: Callable[[Kind], bool]) -> str | None:
-        """The first required column whose kind answers with yes, else the first of all, or None."""
+        """The first required column whose kind passes, else the first that passes, or None."""
         found = [name for name, column in self.columns.items() if asked(column.kind)]
         return next((name for name in found if self.requires(name)), next(iter(found), None))
 
     def beside(self, fields: Iterable[str], taken: Collection[str]) -> list[str]:
-        """The fields that are no column, `taken` being those that are, and that a kind sees."""
+        """The fields that are not `taken` by a column but that some kind sees."""
         kinds = [column.kind for column in self.columns.values()]
         return [f for f in fields if f not in taken and any(kind.sees(f) for kind in kinds)]
 
@@ -152,7 +152,7 @@ class Schema:
         return None
 
     def _names(self, column: str) -> list[str]:
-        """What a source may call a column; an alias gives way to a column of that name."""
+        """The names a source may use for a column; an alias gives way to a column of that name."""
         if column in self.rename:
             return [self.rename[column]]
         taken = {*self.columns, *self.rename.values()}
@@ -185,7 +185,7 @@ class Schema:
         return found
 
     def missing(self, column: str, fields: Iterable[str], source: str) -> UserError:
-        """The error that tells which fields there are and how to name the right one."""
+        """The error that lists the fields there are and says how to name the right one."""
         return UserError(
             f"{source} has no column '{self.rename.get(column, column)}'; "
             f"its columns are {quoted(fields) or 'none'}; "
@@ -193,7 +193,7 @@ class Schema:
         )
 
     def naming(self, column: str, name: str = "NAME") -> str:
-        """How a user says under which name a source has a column."""
+        """What a user writes to say which field of a source holds a column."""
         return (
             f"columns={{'{column}': '{name}'}}" if self.in_python else f"--columns {column}={name}"
         )

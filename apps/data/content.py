@@ -1,4 +1,4 @@
-"""What is in a value, as bytes for a hash."""
+"""The content of a value, as bytes for a hash."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def feed(value: Any, update: Update) -> None:
     """Feed the content of a plain value, an array, or a list or mapping of such into a hash.
 
     Raises:
-        TypeError: the value is of another type; its kind has to say what is in it.
+        TypeError: the value is of another type; its kind must define a digest.
     """
     if isinstance(value, str):
         update(b"text")
@@ -28,7 +28,7 @@ def feed(value: Any, update: Update) -> None:
         update(repr(value).encode())
     elif isinstance(value, float):
         update(b"float")
-        # All NaN are one.
+        # All NaNs count as equal.
         update(struct.pack("<d", math.nan if math.isnan(value) else value))
     elif isinstance(value, np.ndarray | np.generic) and value.dtype != object:
         array = np.asarray(value)

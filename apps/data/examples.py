@@ -15,7 +15,7 @@ class Examples:
 
     Attributes:
         columns: column name to its values, all of one length.
-        places: for each row where it stands, ready for a message: `"reviews.csv row 17"`.
+        places: where each row stands, ready for a message: `"reviews.csv row 17"`.
         source: what the rows were read from, ready for a message.
     """
 

@@ -1,4 +1,4 @@
-"""Opening the user's files: gzip by its magic number, UTF-8, and what can go wrong in words."""
+"""Opening the user's files: gzip by its magic number, UTF-8, and errors in plain words."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
 def missing_file(path: Path) -> UserError:
-    """The error of a path that does not exist, with the nearest name beside it."""
+    """The error for a path that does not exist; suggests the nearest name in its folder."""
     folder = path.parent
     if not folder.is_dir():
         return UserError(f"{path}: no such file, nor is there a folder {folder}; check the path")
@@ -33,7 +33,7 @@ def missing_file(path: Path) -> UserError:
 
 @contextlib.contextmanager
 def explained(path: Path) -> Iterator[None]:
-    """Turn what the operating system and gzip raise into one line with the remedy."""
+    """Turn errors of the operating system and of gzip into one line with the remedy."""
     try:
         yield
     except FileNotFoundError:
@@ -60,7 +60,7 @@ def open_text(path: Path) -> Iterator[TextIO]:
     surrogate, so that the reader, which knows the row, can report it with `check_decoded`.
 
     Args:
-        path: a file; gzip is told by its first bytes, whatever it is called.
+        path: a file; gzip is recognised by its first bytes, whatever the name.
 
     Yields:
         The text stream.

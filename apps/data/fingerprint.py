@@ -1,4 +1,4 @@
-"""By what a run knows its data again: a digest of their content."""
+"""A digest of the content of data, by which a run recognises them."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ def fingerprint(*parts: Examples, columns: Mapping[str, Column]) -> str:
     """Digest of all values of some rows.
 
     Args:
-        parts: rows, training and validation say. Where they were read from makes no difference,
-            nor does the order of their columns.
-        columns: the application's columns; their kinds know what is in a value. A column that is
-            not among them holds plain values or arrays.
+        parts: rows, such as those for training and for validation. Neither their source nor the
+            order of their columns makes a difference.
+        columns: the application's columns, whose kinds feed their values into the digest. A column
+            that is not among them holds plain values or arrays.
 
     Returns:
-        16 hexadecimal digits; other names, values, orders of rows, or a part's end elsewhere give
-        others.
+        16 hexadecimal digits, which depend on the names, the values, the order of rows and where
+        each part ends.
     """
     digest = hashlib.sha256()
 
     def update(content: bytes) -> None:
-        # With each length before its bytes, and an end behind each value, no two sequences of
+        # With each length before its bytes and an end mark after each value, no two sequences of
         # values give the same bytes.
         digest.update(len(content).to_bytes(8, "little"))
         digest.update(content)

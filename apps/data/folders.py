@@ -18,20 +18,20 @@ _SPLITS = frozenset(
 
 
 def read_folder(folder: Path, schema: Schema) -> Raw:
-    """Read one value a file, labelled by the folder it lies in where labels are wanted.
+    """Read one value per file, labelled by the folder of the file where labels are wanted.
 
     Args:
-        folder: holds one folder per class, whose files lie in it or, where the kind has it so, in
-            folders of it, one for each speaker say; where no label is required, files at any depth
-            will do. Names that begin with a dot are passed over.
-        schema: the wanted columns; the files fill the first required one whose kind has files, the
-            classes the first whose kind names classes.
+        folder: holds one folder per class. Its files lie in it or, where the kind allows, in
+            folders of it, such as one per speaker. Where no label is required, files may lie at any
+            depth. Names that begin with a dot are skipped.
+        schema: the wanted columns. The files fill the first required one whose kind has files, the
+            names of the classes the first whose kind names classes.
 
     Returns:
         Unchecked values in the order of the sorted paths; a place is the file's path.
 
     Raises:
-        UserError: no column is kept in files, there are no classes, a class has no files, or one
+        UserError: no column is kept in files, there are no classes, a class has no files, or a file
             cannot be read.
     """
     content = schema.first(lambda kind: kind.files is not None)
@@ -82,8 +82,8 @@ def _raw(
     schema: Schema,
     layout: str,
 ) -> Raw:
-    """Give fields to columns: those of `holders` whatever they are called, others by their names,
-    since the names of a manifest do not concern a layout."""
+    """Assign fields to columns: those of `holders` directly, since a layout does not use the names
+    of a manifest, and the others by name."""
     columns: dict[str, Sequence[Any]] = {}
     for name in schema.columns:
         field = holders.get(name) or schema.find(name, fields, source)
@@ -116,7 +116,7 @@ def _classes(folder: Path, kept: Files) -> dict[str, list[Path]]:
 
 
 def _below(folder: Path, kept: Files, depth: int | None) -> Iterator[Path]:
-    """Files of values in a folder and in folders of it down to a depth, sorted by path."""
+    """Value files in a folder and its folders down to a depth (None: any), sorted by path."""
     for path in _visible(folder):
         if path.suffix.lower() in kept.suffixes:
             yield path

@@ -15,7 +15,7 @@ _END = object()
 
 
 def read_iterable(source: Any, schema: Schema) -> Raw:
-    """Read rows or columns that are in memory already, or that an iterator makes.
+    """Read rows or columns that are in memory, or that an iterator makes.
 
     Args:
         source: an iterable of dictionaries, or of tuples in the order of the schema's columns
@@ -26,7 +26,8 @@ def read_iterable(source: Any, schema: Schema) -> Raw:
         schema: the wanted columns.
 
     Returns:
-        Unchecked values; row 1 is the first. The place of a row that is a path alone is the path.
+        Unchecked values; row 1 is the first. A row that is nothing but a path has that path as its
+        place.
 
     Raises:
         UserError: the source is none of these, is batched, or lacks a wanted column.
@@ -77,7 +78,7 @@ def _from_columns(
     beside = {}
     for field in schema.beside(fields, found.values()):
         cells = columns[fields.index(field)]
-        # What nobody asked for may be anything.
+        # A column that nobody asked for may hold anything.
         if _is_column(cells) and len(listed := list(cells)) == count:
             beside[field] = listed
     return Raw(taken, [f"{source} row {i + 1}" for i in range(count)], source, beside)
@@ -108,7 +109,7 @@ def _from_rows(rows: Iterable[Any], schema: Schema, source: str) -> Raw:
 
 
 def _wrapped(row: Any, schema: Schema) -> Any:
-    """A row that is one value by itself, as the dictionary it stands for."""
+    """The row; if it is a single value, the dictionary that it stands for."""
     alone = schema.required or list(schema.columns)
     if len(alone) > 1 and schema.required:
         return row
@@ -118,7 +119,7 @@ def _wrapped(row: Any, schema: Schema) -> Any:
 
 
 def _placed(raw: Raw, schema: Schema) -> Raw:
-    """Rows that are one value alone, named as their kind names them."""
+    """The rows; if each is a single value, its kind names the places."""
     if len(raw.columns) != 1:
         return raw
     (column, cells), *_ = raw.columns.items()

@@ -1,4 +1,4 @@
-"""What the values of a column are: all that readers ask of it stands in one class a kind."""
+"""Kinds of column values: one class per kind holds all that readers need to know."""
 
 from __future__ import annotations
 
@@ -30,15 +30,15 @@ class Files:
 
 @dataclass(frozen=True)
 class Corpus:
-    """What a corpus holds whose layout a kind knows.
+    """The content of a corpus whose layout a kind knows.
 
     Attributes:
         fields: names of fields to their unchecked values, one for each row.
         places: where each row stands.
         source: the folder or file.
-        layout: what to call it in a message.
-        holders: the fields that a column of the right kind gets whatever it is called, each with
-            what tells that kind.
+        layout: what messages call its layout.
+        holders: fields that go to a column of the right kind, whatever the column is called; each
+            with a test for that kind.
     """
 
     fields: Mapping[str, Sequence[Any]]
@@ -52,7 +52,7 @@ class Collector:
     """Values of a feature of TensorFlow Datasets, taken one row after the other.
 
     Args:
-        convert: makes the raw value, as `Kind.parse` takes it, of what TFDS hands over.
+        convert: makes the raw value that `Kind.parse` takes from the value that TFDS gives.
     """
 
     def __init__(self, convert: Callable[[Any], Any] | None = None) -> None:
@@ -69,16 +69,16 @@ class Collector:
 
 
 class Kind(ABC):
-    """What the values of a column are. A new kind is a class in a file of its own.
+    """What a column's values are. A new kind is a class in a file of its own.
 
     Attributes:
         aliases: names that sources give to such columns.
         limit_bytes: longest admissible value, in bytes of UTF-8; None where there is no limit.
-        files: the files of a folder per class that hold its values; None where none does.
-        names_classes: whether the folders of a folder per class are named by its values.
-        keeps_rows_together: whether rows of one value stay on one side of a split.
+        files: the files in a folder per class that hold its values; None where it has none.
+        names_classes: whether its values name the folders of a folder per class.
+        keeps_rows_together: whether rows of equal value stay on the same side of a split.
         by_path: whether a user may name a file, as a `str`, where a value is asked for.
-        slow: whether parsing takes long, so that the other columns are checked before.
+        slow: whether parsing takes long, so that the other columns are checked first.
     """
 
     aliases: ClassVar[tuple[str, ...]] = ()
@@ -91,7 +91,7 @@ class Kind(ABC):
 
     @abstractmethod
     def parse(self, column: RawColumn) -> Sequence[Any]:
-        """Check the values of a column and bring them to their form.
+        """Check the values of a column and convert them.
 
         Args:
             column: the values as the reader found them.
@@ -100,19 +100,19 @@ class Kind(ABC):
             A value for each row, None where it is missing.
 
         Raises:
-            UserError: a value is none of this kind; names row and remedy.
+            UserError: a value is not of this kind; names row and remedy.
         """
 
     def sees(self, field: str) -> bool:
-        """Whether `parse` wants a field of the source that no column is read from."""
+        """Whether `parse` uses a field of the source that is not read as a column."""
         return False
 
     def is_value(self, value: Any) -> bool:
-        """Whether a row that is passed in from Python is one value by itself, not several."""
+        """Whether a row passed in from Python is a single value, not several."""
         return not isinstance(value, Mapping | tuple | list)
 
     def place(self, value: Any) -> str | None:
-        """What to call a row that is one raw value by itself; None for its number."""
+        """What to call a row that is a single raw value; None for its number."""
         return None
 
     def read_file(self, path: Path) -> Any:
@@ -127,22 +127,22 @@ class Kind(ABC):
         return content
 
     def corpus(self, path: Path, is_header: Callable[[Sequence[str]], bool]) -> Corpus | None:
-        """Read a corpus that is laid out in a way that this kind knows.
+        """Read a corpus whose layout this kind knows.
 
         Args:
             path: a folder, or a file with the suffix of a table.
-            is_header: whether some fields name a column of this kind, as those of a header do.
+            is_header: whether some fields are those of a header, which name a column of this kind.
 
         Returns:
-            What it holds, or None where it is no such corpus.
+            What it holds, or None where it is not such a corpus.
 
         Raises:
-            UserError: it is one, and something in it is malformed.
+            UserError: it is such a corpus, but something in it is malformed.
         """
         return None
 
     def tfds(self, feature: Any) -> Collector:
-        """What takes the values of a feature of TensorFlow Datasets."""
+        """A collector for the values of a feature of TensorFlow Datasets."""
         return Collector()
 
     def digest(self, value: Any, update: Update) -> None:
@@ -150,6 +150,7 @@ class Kind(ABC):
 
         Args:
             value: what `parse` made.
-            update: takes bytes; it tells each call from the next, so that none need hold its size.
+            update: takes bytes and separates calls from each other, so that content needs no size
+                before it.
         """
         feed(value, update)

@@ -19,9 +19,9 @@ class Raw:
 
     Attributes:
         columns: the application's column names to unchecked values, all of one length.
-        places: for each row where it stands, ready for a message: `"reviews.csv row 17"`.
+        places: where each row stands, ready for a message: `"reviews.csv row 17"`.
         source: what the rows were read from, ready for a message.
-        beside: fields that a kind sees though no column is read from them; see `Kind.sees`.
+        beside: fields that a kind sees although they are not read as columns; see `Kind.sees`.
     """
 
     columns: Mapping[str, Sequence[Any]]
@@ -31,7 +31,7 @@ class Raw:
 
 
 def plain(value: Any) -> Any:
-    """The Python value of a numpy or TensorFlow scalar; None for NaN and what pandas misses.
+    """The Python value of a numpy or TensorFlow scalar; None for NaN and missing values of pandas.
 
     Raises:
         ValueError: the value is an array, or bytes that are not UTF-8.
@@ -53,7 +53,7 @@ def plain(value: Any) -> Any:
         return value.decode()
     if isinstance(value, str):
         return str(value)
-    # Known by name so that pandas need not be imported.
+    # Compared by name so that pandas need not be imported.
     absent = type(value).__name__ in ("NAType", "NaTType")
     return None if absent or (isinstance(value, float) and math.isnan(value)) else value
 
@@ -69,7 +69,7 @@ class RawColumn:
         source: what the rows were read from, ready for a message.
         folder: where relative paths start; the process's own folder if None.
         limit_bytes: longest admissible value, in bytes of UTF-8; None where there is no limit.
-        naming: how a user says which field of the source is the column, for a remedy.
+        naming: what a user writes to say which field of the source is the column, for a remedy.
         beside: fields of the same rows for which `Kind.sees` is true, by their names in the source.
     """
 
@@ -86,9 +86,9 @@ class RawColumn:
         """Apply a form to every value that is not missing.
 
         Args:
-            form: takes what `plain` gives and returns the checked value, None where it means a
-                missing one. Its `ValueError` goes on from "the NAME" and ends with the remedy:
-                "is of type int, not a text; make it a string".
+            form: takes what `plain` gives and returns the checked value, or None for a missing one.
+                The message of its `ValueError` continues "the NAME" and ends with the remedy: "is
+                of type int, not a text; make it a string".
 
         Returns:
             The checked values, None where one is missing.

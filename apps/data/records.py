@@ -15,7 +15,7 @@ from apps.errors import UserError
 
 
 def read_jsonl(path: Path, schema: Schema) -> Raw:
-    """Read one JSON object a line; blank lines are skipped and not counted.
+    """Read one JSON object per line; blank lines are skipped and not counted.
 
     Args:
         path: the file.
@@ -56,7 +56,7 @@ def _objects(lines: Iterable[str], path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 class _Object(dict[str, Any]):
-    """A JSON object that knows which key, if any, it was given twice."""
+    """A JSON object that remembers a key that was given twice."""
 
     def __init__(self, pairs: list[tuple[str, Any]]) -> None:
         super().__init__(pairs)
@@ -70,13 +70,13 @@ def from_records(records: Iterable[Mapping[str, Any]], schema: Schema, source: s
     """Take the wanted columns from records.
 
     Args:
-        records: field name to value, one mapping a row.
+        records: field name to value, one mapping per row.
         schema: the wanted columns.
         source: what is being read, for messages.
 
     Returns:
-        Unchecked values; a column that no record has is left out, and where only some lack
-        an optional one its value is None there.
+        Unchecked values. A column that no record has is left out; an optional column that only some
+        records lack is None there.
 
     Raises:
         UserError: a record lacks a wanted column.
@@ -85,7 +85,7 @@ def from_records(records: Iterable[Mapping[str, Any]], schema: Schema, source: s
     present = dict.fromkeys(schema.columns, False)
     places: list[str] = []
     beside: dict[str, list[Any]] = {}
-    # Records share most of their keys, so each key is asked for once.
+    # Records share most of their keys, so the answer for each key is kept.
     seen: dict[str, bool] = {}
     for record in records:
         place = f"{source} row {len(places) + 1}"

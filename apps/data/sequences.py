@@ -1,4 +1,4 @@
-"""Columns of tensors, one entry a row: sequences of unequal length, arrays, rows fetched lazily."""
+"""Columns of tensors, one entry per row: sequences of unequal length, arrays, lazy rows."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Stored(Protocol):
 
     @property
     def dtype(self) -> np.dtype:
-        """Of the elements."""
+        """Type of the elements."""
         ...
 
     @property
@@ -37,7 +37,7 @@ class Stored(Protocol):
 
         Args:
             rows: `(batch,)` row numbers.
-            length: steps; of no meaning where every row has the same shape.
+            length: steps; ignored where every row has the same shape.
 
         Returns:
             `(batch, length, …)` or `(batch, …)`.
@@ -49,8 +49,8 @@ class Stored(Protocol):
 class Sequences:
     """Rows of steps, end to end in one array; row `i` is `values[offsets[i]:offsets[i + 1]]`.
 
-    25,000 reviews of 270 tokens take 27 MB. An hour of samples at 16 kHz takes 230 MB, and what
-    is much more than that lies in a temporary file.
+    25,000 reviews of 270 tokens take 27 MB. An hour of samples at 16 kHz takes 230 MB; much more
+    than that is kept in a temporary file.
 
     Attributes:
         values: `(total, …)`; 64-bit integers and floats are kept in 32 bits.
@@ -83,7 +83,7 @@ class Sequences:
             dtype: of the elements.
 
         Raises:
-            UserError: there is more than memory should hold, and the temporary folder is full.
+            UserError: the rows need more memory than allowed, and the temporary folder is full.
         """
         spool = Spool(dtype)
         for row in rows:
@@ -134,7 +134,7 @@ class LazyRows:
 
     @classmethod
     def of(cls, rows: Sequence[np.ndarray], dtype: np.typing.DTypeLike = np.float32) -> Self:
-        """Rows of one shape, which a sequence makes when it is indexed."""
+        """Rows of one shape, which a sequence makes when indexed."""
         first = np.asarray(rows[0]) if len(rows) else np.zeros(0)
         return cls(rows.__getitem__, len(rows), np.dtype(dtype), first.shape)
 
@@ -180,7 +180,7 @@ class Values:
 
 
 def stored(column: Stored | np.ndarray) -> Stored:
-    """The column itself, an array wrapped."""
+    """The column itself; an array is wrapped."""
     return Values(column) if isinstance(column, np.ndarray) else column
 
 

@@ -1,4 +1,4 @@
-"""One way in for every source of data."""
+"""The one entry point for every source of data."""
 
 from __future__ import annotations
 
@@ -38,22 +38,22 @@ def read(
     """Read and check the examples of a source.
 
     Args:
-        source: `"sample"`; a `.csv`, `.tsv` or `.jsonl` file, gzip-compressed or not; a folder
-            per class, whose files hold a text, a recording or what else a kind keeps in files; a
-            corpus whose layout a kind knows, LJSpeech's and LibriSpeech's say;
+        source: `"sample"`; a `.csv`, `.tsv` or `.jsonl` file, gzip-compressed or not; a folder per
+            class, whose files hold a text, a recording or whatever else a kind keeps in files; a
+            corpus whose layout a kind knows, such as LJSpeech's or LibriSpeech's;
             `tfds:NAME[/config][:split]`; or what `iterables.read_iterable` takes. Paths in a file
             are relative to it.
         columns: the application's column names and what each holds.
-        rename: column name to its name in the source; a difference in case needs none. Folders
-            and the sample have no column names, so it does not concern them.
+        rename: column name to its name in the source, unless they differ in case only. Folders and
+            the sample have no column names and ignore it.
         sample: makes the application's built-in sample from a seed.
         seed: seed of the sample.
         optional: required columns that may be missing this time, as a label may in prediction;
             they are left out where any of their values is missing.
 
     Returns:
-        For each column what its kind makes of it, and for each row its place
-        (`"reviews.csv row 17"`; row 1 is the first row of data).
+        Each column as its kind parses it, and the place of each row (`"reviews.csv row 17"`; row 1
+        is the first row of data).
 
     Raises:
         UserError: one line that names file, row and remedy.
@@ -96,7 +96,7 @@ def _read_path(path: Path, schema: Schema) -> Raw:
 
 
 def _read_corpus(path: Path, schema: Schema) -> Raw | None:
-    """Read a corpus in a layout that the kind of a column knows; None where it is none."""
+    """Read a corpus whose layout the kind of a column knows; None where it is not one."""
     for name, column in schema.columns.items():
 
         def is_header(fields: Sequence[str], name: str = name) -> bool:

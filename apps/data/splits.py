@@ -18,16 +18,16 @@ def split(
 ) -> tuple[Examples, Examples]:
     """Set a fraction of the rows aside for validation.
 
-    scikit-learn's stratified splits refuse classes of one row and validation sides smaller than
-    the number of classes, and its grouped ones may leave a class out of training; small data
-    sets of users are like that.
+    scikit-learn's stratified splits refuse classes of one row and validation sides smaller than the
+    number of classes, and its grouped ones may leave a class out of training. Users' small data
+    sets run into both.
 
     Args:
         examples: the rows.
         fraction: share of the rows that validation gets, between 0 and 1.
         seed: decides which rows; equal seeds give equal sides.
-        stratify: column whose values both sides hold in like proportion; ignored where the
-            examples have no such column, as is `group`.
+        stratify: column whose values have the same proportions on both sides. Like `group`, it is
+            ignored where the examples have no such column.
         group: column whose values are never on both sides.
 
     Returns:
@@ -89,8 +89,8 @@ def _stratified(classes: np.ndarray, fraction: float, random: np.random.Generato
 def _grouped(
     classes: np.ndarray, groups: np.ndarray, fraction: float, random: np.random.Generator
 ) -> np.ndarray:
-    """Which rows validate, `(rows,)` bool: groups in random order, each if it brings the shares of
-    the classes nearer to the fraction."""
+    """Which rows validate, `(rows,)` bool: groups in random order, each taken if it brings the
+    shares of the classes nearer to the fraction."""
     counts = np.zeros((groups.max() + 1, classes.max() + 1), np.int64)
     np.add.at(counts, (groups, classes), 1)
     totals = counts.sum(axis=0)
@@ -108,7 +108,7 @@ def _grouped(
             taken = more
             chosen.append(group)
     if not chosen:
-        # Every group is larger than the fraction: the one that misses it least will do.
+        # Every group is larger than the fraction: take the one that misses it least.
         possible = order[(counts[order] < totals).all(axis=1)]
         chosen = list(possible[np.argsort(distance(counts[possible]), kind="stable")][:1])
     return np.isin(groups, chosen)

@@ -1,4 +1,4 @@
-"""Arrays put end to end while their number is not yet known, beyond memory if need be."""
+"""Arrays put end to end before their number is known, on disk if memory does not suffice."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ _MOST_BYTES_IN_MEMORY = 256 << 20
 class Spool:
     """Appends arrays; past a limit they go to an unlinked temporary file, read back as a map.
 
-    The file lies where `TMPDIR` says. It has no name and is gone with the last array that looks
-    into it, however the process ends.
+    The file lies where `TMPDIR` says. It has no name, so it is gone with the last array that maps
+    it, however the process ends.
 
     Args:
         dtype: of the elements.
@@ -51,7 +51,7 @@ class Spool:
             self._write()
 
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
-        """All that was appended; nothing may be appended after it.
+        """Everything that was appended; nothing may be appended afterwards.
 
         Returns:
             `values` `(total, …)`, read-only where it maps a file, and `offsets` `(arrays + 1,)`

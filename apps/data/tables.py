@@ -1,4 +1,4 @@
-"""Readers of tables under a header: `.csv` and `.tsv`."""
+"""Readers of tables with a header: `.csv` and `.tsv`."""
 
 from __future__ import annotations
 
@@ -51,8 +51,8 @@ def read_csv(path: Path, schema: Schema) -> Raw:
 def read_tsv(path: Path, schema: Schema) -> Raw:
     """Read rows separated by tabs.
 
-    Quotes are read as in CSV; where they do not pair up, as in corpora that never quote, the
-    whole file is read with quotes as plain characters.
+    Quotes are read as in CSV. Where they do not pair up, as in corpora that never quote, the whole
+    file is read with quotes as plain characters.
 
     Args:
         path: the file.
@@ -135,7 +135,7 @@ def _rows(
 
 @contextlib.contextmanager
 def _any_field_size() -> Iterator[None]:
-    """Lift the csv module's own limit of 128 KiB: a column's limit names the row and remedy."""
+    """Lift the csv module's limit of 128 KiB, since a column's own limit names row and remedy."""
     before = csv.field_size_limit(2**31 - 1)
     try:
         yield

@@ -17,7 +17,7 @@ from apps.errors import UserError
 
 PREFIX = "tfds:"
 _DEFAULT_SPLIT = "train"
-# Retries back off: without a network 2 take less than a second, the 10 of TFDS take 204 s.
+# TFDS waits longer after each retry: without a network, 2 take less than 1 s, its 10 take 204 s.
 _RETRIES = 2
 
 
@@ -28,7 +28,7 @@ def read_tfds(source: str, schema: Schema) -> Raw:
         source: `tfds:NAME[/config][:split]`, the split in TFDS's own notation
             (`test`, `train[:10%]`), by default `train`. Prepared data sets are looked for in
             `TFDS_DATA_DIR`, else in TFDS's default folder.
-        schema: the wanted columns; features are its fields.
+        schema: the wanted columns; the features are the source's fields.
 
     Returns:
         Unchecked values, as the kind of each column takes them from its feature.
@@ -134,7 +134,7 @@ def _prepare(builder: Any, name: str, source: str) -> None:
         # Standard output belongs to the answers of the command line.
         with contextlib.redirect_stdout(io.StringIO()):
             builder.download_and_prepare()
-    # Whatever a builder's own code raises, the remedy is the same.
+    # A builder's own code may raise anything; the remedy is the same.
     except Exception as error:
         raise UserError(
             f"{source} is not prepared in {_data_dir()} and preparing it failed "

@@ -13,12 +13,11 @@ from apps.errors import UserError
 
 
 def validate(raw: Raw, schema: Schema, folder: Path | None = None) -> Examples:
-    """Check the values of every column and bring them to the form of its kind.
+    """Check the values of every column and convert them as its kind does.
 
     Args:
         raw: values as a reader found them, under the application's column names.
-        schema: the columns that are wanted; one that is optional for this reading is
-            dropped when any of its values is missing.
+        schema: the wanted columns; an optional one is dropped when any of its values is missing.
         folder: where relative paths in the rows start; the process's own folder if None.
 
     Returns:

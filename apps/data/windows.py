@@ -1,4 +1,4 @@
-"""Windows over many series: which steps each one covers, and how training is kept from the rest."""
+"""Windows over many series, and a split by time that keeps training and validation apart."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 
 @dataclass(frozen=True, eq=False)
 class Windows:
-    """Every window of so many steps in some series, made when it is indexed.
+    """All windows of a given length in some series, each made when it is indexed.
 
     Attributes:
         series: each `(time, channels)`.
         context: steps of a window that a model sees.
-        horizon: steps behind them that it is to say something of.
+        horizon: steps after them that the model is to predict.
         stride: steps from the start of one window to the start of the next.
     """
 
@@ -45,7 +45,7 @@ class Windows:
 
     @cached_property
     def blocks(self) -> np.ndarray:
-        """`(windows,)` int64: windows of one number overlap or nearly so.
+        """`(windows,)` int64: windows with the same number overlap, or nearly do.
 
         They are not independent, so a bootstrap draws them together (Künsch 1989, "The jackknife
         and the bootstrap for general stationary observations").
@@ -63,20 +63,20 @@ class Windows:
         return self.series[number][start : start + self.context]
 
     def future(self, window: int) -> np.ndarray:
-        """The steps behind it, `(horizon, channels)`."""
+        """The steps after it, `(horizon, channels)`."""
         number, start = self.places[window]
         start += self.context
         return self.series[number][start : start + self.horizon]
 
 
 def split_by_time(length: int, fraction: float, gap: int) -> tuple[slice, slice]:
-    """The steps of a series to learn from and, behind a gap, those to validate on.
+    """The steps of a series to train on and, after a gap, those to validate on.
 
     Args:
         length: steps of the series.
         fraction: share of the steps that validation gets, between 0 and 1.
-        gap: steps between the sides that neither gets, so that no window of one side shares a step
-            with a window of the other, or stands right beside it.
+        gap: steps between the sides that belong to neither, so that windows of different sides
+            neither share a step nor adjoin.
 
     Returns:
         Both sides; either may be empty where the series is short.

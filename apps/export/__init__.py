@@ -1,1 +1,1 @@
-"""From a run to what a server loads."""
+"""From a run to the SavedModel that a server loads."""

@@ -1,7 +1,7 @@
-"""Golden requests: what a model answered when its training ended, as TensorFlow Serving's records.
+"""Golden requests: a model's answers at the end of its training, in TensorFlow Serving's records.
 
-The file is what TensorFlow Serving reads to warm a version up, `PredictionLog` messages in a
-TFRecord; each also holds the answer, which the gate compares with what an exported version gives.
+TensorFlow Serving reads the file to warm up a version: `PredictionLog` messages in a TFRecord. Each
+also holds the answer, which the gate compares with that of the exported version.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def read_records(file: str | os.PathLike[str]) -> Iterator[prediction_log_pb2.Pr
     if not place.is_file():
         raise UserError(f"{place}: no such file; export the model again")
     try:
-        # A data set would start threads, and ends up to a minute after its last record.
+        # A tf.data data set starts threads and may end up to a minute after its last record.
         with deprecation.silence():
             records = tf.compat.v1.io.tf_record_iterator(os.fspath(place))
         for raw in records:

@@ -1,4 +1,4 @@
-"""`models.config`: which models a TensorFlow Serving server reads, and from where."""
+"""`models.config`: the models that a TensorFlow Serving server reads, and their folders."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def read(folder: Path) -> model_server_config_pb2.ModelServerConfig:
     """The configuration in a folder of models, empty where there is none.
 
     Raises:
-        UserError: the file is not one; the message names the line.
+        UserError: the file is not a ModelServerConfig; the message names the line.
     """
     config = model_server_config_pb2.ModelServerConfig()
     file = folder / FILE
@@ -36,9 +36,9 @@ def read(folder: Path) -> model_server_config_pb2.ModelServerConfig:
 
 
 def add(folder: Path, model: str) -> None:
-    """List a model, under the path at which TensorFlow Serving's container mounts the folder.
+    """Add a model, with its path in the folder that TensorFlow Serving's container mounts.
 
-    What stands there already is kept, so that version policies and labels are edited by hand.
+    Existing entries are kept, so that version policies and labels can be edited by hand.
 
     Args:
         folder: the folder of all models.

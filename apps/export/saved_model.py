@@ -35,10 +35,10 @@ def export_version(
     onnx: bool = False,
     log: Callable[[str], None] = lambda line: None,
 ) -> Path:
-    """Write the next version of a run's SavedModel, put it through the gate, and publish it.
+    """Write the next version of a run's SavedModel, verify it with the gate, and publish it.
 
-    The version is written and verified beside its place and renamed into it, so that a server
-    polling the folder sees a whole version or none, whenever this process is killed.
+    The version is written and verified beside its place and then renamed into it, so that a server
+    polling the folder sees a whole version or none, even if this process is killed.
 
     Args:
         run: a finished run.
@@ -57,7 +57,7 @@ def export_version(
     try:
         models.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
-        raise UserError(f"{base}: is a file; name a folder for SavedModels") from None
+        raise UserError(f"{base} is a file; name a folder for SavedModels") from None
     models_config.read(Path(base))
     answers = from_arrays(run.files.read_arrays(run.files.golden))
     with _alone_in(models):
@@ -110,7 +110,7 @@ def _next_version(models: Path) -> int:
 
 def _write_graph(run: FinishedRun, signatures: dict[str, Signature], folder: Path) -> None:
     archive = keras.export.ExportArchive()
-    # Everything that a signature reads hangs on the served model.
+    # Every variable that a signature reads belongs to the served model.
     archive.track(run.application.served)
     for name, signature in signatures.items():
         archive.add_endpoint(name, signature.call, list(signature.inputs.values()))

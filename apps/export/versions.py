@@ -1,4 +1,4 @@
-"""Versions of SavedModels as they lie on disk, and what each says of itself."""
+"""Versions of SavedModels on disk, and the metadata of each."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def version_folder(folder: str | os.PathLike[str]) -> Path:
 
 
 def about_version(folder: Path) -> dict[str, Any]:
-    """What a version of this package says of itself: application, config, seed, metadata, …
+    """The metadata of a version exported by this package: application, config, seed, labels, …
 
     Raises:
         UserError: it was not exported by this package.
@@ -44,8 +44,8 @@ def about_version(folder: Path) -> dict[str, Any]:
         about["application"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
-            f"{folder}: not exported by this package (no {ABOUT}), so that its columns are not "
-            "known; only `apps predict` with inputs as arguments takes it"
+            f"{folder}: not exported by this package (no {ABOUT}), so its columns are not "
+            "known; use `apps predict` with inputs as arguments"
         ) from None
     return about
 

@@ -6,8 +6,8 @@ import io
 from pathlib import Path
 from typing import Any
 
-from apps.components import PageField
 from apps.errors import UserError
+from apps.page_field import PageField
 
 
 class RecordingField(PageField):

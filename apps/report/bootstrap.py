@@ -19,11 +19,11 @@ def bootstrap_interval(
     """Percentile bootstrap over units (Efron & Tibshirani 1993, chapter 13).
 
     Args:
-        measure: gives the metrics of the statistics of any units.
+        measure: computes metrics from the statistics of any units.
         statistics: arrays by name, `(units, …)`.
-        seed: of the resampling.
-        blocks: `(units,)`, units of one value are drawn together, such as those of a stretch of
-            time; each unit by itself where it is None.
+        seed: seeds the resampling.
+        blocks: `(units,)`; units with the same value, such as those of a stretch of time, are drawn
+            together. None draws each unit by itself.
         resamples: how many.
         level: share of resamples inside the interval.
 

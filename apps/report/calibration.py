@@ -1,4 +1,4 @@
-"""How far a classifier's confidence may be believed: bins of reliability, calibration error."""
+"""How reliable a classifier's confidence is: reliability bins and calibration error."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ class Reliability:
     Attributes:
         edges: float64 `(bins + 1,)`, from 0 to 1; a bin holds its upper edge and not its lower one.
         counts: int64 `(bins,)`, rows whose confidence lies in the bin.
-        right: int64 `(bins,)`, those of them that are classified right.
+        right: int64 `(bins,)`, those of them that are classified correctly.
         confidence: float64 `(bins,)`, mean confidence of the bin; NaN where it is empty.
     """
 
@@ -28,7 +28,7 @@ class Reliability:
 
     @property
     def accuracy(self) -> NDArray[np.float64]:
-        """Share of right rows in each bin, float64 `(bins,)`; NaN where the bin is empty."""
+        """Share of correct rows in each bin, float64 `(bins,)`; NaN where the bin is empty."""
         return _ratio(self.right, self.counts)
 
     @property
@@ -71,7 +71,7 @@ def reliability(confidence: ArrayLike, hit: ArrayLike, bins: int = BINS) -> Reli
         bins: number of bins of equal width between 0 and 1.
 
     Returns:
-        Counts, right answers and mean confidence of each bin.
+        Counts, correct answers and mean confidence of each bin.
 
     Raises:
         ValueError: the shapes do not belong together, or `bins` is below 1.

@@ -60,7 +60,7 @@ def learning_curve(
     """Curves over epochs, the best epoch marked.
 
     Args:
-        name: what is drawn, for the description that a screen reader speaks.
+        name: what is drawn, for the description that a screen reader reads out.
         epochs: numbers of the epochs.
         curves: at least one line over them.
         best: the epoch whose weights were kept, or None.
@@ -173,7 +173,7 @@ def reliability_diagram(bins: Reliability, lowest: float, alt: str) -> Markup:
 
     Args:
         bins: counts, confidence and accuracy of each bin.
-        lowest: left end of the confidence axis: no confidence lies below one over the classes.
+        lowest: left end of the confidence axis, 1 / classes: no confidence is lower.
         alt: what a screen reader says of it.
 
     Returns:
@@ -229,7 +229,7 @@ def reliability_diagram(bins: Reliability, lowest: float, alt: str) -> Markup:
 
 
 def heat_map(labels: Sequence[str], shares: NDArray[np.float64], alt: str) -> Markup:
-    """A square table of shares as shades: blue on the diagonal, orange beside it.
+    """A square table of shares as shades: blue on the diagonal, orange off it.
 
     Args:
         labels: names of the classes, one for each row and column.

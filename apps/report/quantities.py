@@ -1,4 +1,4 @@
-"""How figures are named and written for people: metrics with direction and unit, sizes, times."""
+"""How figures are named and written: metrics with direction and unit, sizes, times."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ MISSING = "–"
 
 @dataclass(frozen=True)
 class Metric:
-    """A figure that a task measures, declared where the task is.
+    """A figure that a task measures, declared with the task.
 
     Attributes:
         name: its key in `metrics.json` and in what `evaluate` prints.
         title: its name in words, as it stands inside a sentence.
-        better: which way is better; `"neither"` where a target is to be met.
+        better: which direction is better; `"neither"` where a target value is to be met.
         rate: whether it is a fraction, written in per cent.
         unit: unit of measure, written after the figure.
     """
@@ -33,12 +33,12 @@ class Metric:
 
     @classmethod
     def unknown(cls, name: str) -> Self:
-        """A metric of which only the name is known, which has no direction."""
+        """A metric without a direction, of which only the name is known."""
         return cls(name, words(name), "neither")
 
     @classmethod
     def from_dict(cls, fields: Mapping[str, Any]) -> Self:
-        """The metric that `to_dict` described."""
+        """The metric that `to_dict` wrote."""
         return cls(**fields)
 
     def to_dict(self) -> dict[str, Any]:
@@ -46,11 +46,13 @@ class Metric:
         return asdict(self)
 
     def beats(self, value: float, than: float | None) -> bool:
-        """Whether one value is better than another; any value is better than None."""
-        return than is None or (value > than if self.better == "higher" else value < than)
+        """Whether one value is better than another; any is than None, and any number than NaN."""
+        if than is None or math.isnan(than):
+            return than is None or not math.isnan(value)
+        return value > than if self.better == "higher" else value < than
 
     def written(self, value: Any) -> str:
-        """The value with its unit, `"91.3 %"`; a dash where it is no finite number."""
+        """The value with its unit, `"91.3 %"`; a dash if it is not a finite number."""
         if not finite(value):
             return MISSING
         if self.rate:
@@ -73,7 +75,7 @@ def finite(value: Any) -> bool:
 
 
 def percent(value: float, digits: int = 1) -> str:
-    """A fraction in per cent: 0.913 is `"91.3 %"`; a dash where it is no finite number."""
+    """A fraction in per cent: 0.913 is `"91.3 %"`; a dash if it is not a finite number."""
     return f"{100 * value:.{digits}f}{THIN_SPACE}%" if finite(value) else MISSING
 
 
@@ -119,7 +121,7 @@ def excerpt(text: Any, limit: int) -> str:
         The text with runs of white space as one space, characters that neither HTML nor XML may
         hold replaced by U+FFFD, and cut near the end of a word where it is too long.
     """
-    # Bounding the work first: a text may be a megabyte, and only its start is shown.
+    # Bounds the work: a text may be a megabyte long, and only its start is shown.
     start = str(text)[: 8 * limit]
     line = " ".join("".join(map(_representable, start)).split())
     if len(line) <= limit:
@@ -132,7 +134,7 @@ def excerpt(text: Any, limit: int) -> str:
 def _representable(character: str) -> str:
     if character.isspace():
         return " "
-    # Cc: controls, Cs: lone surrogates; code points ending in FFFE or FFFF are no characters.
+    # Cc: controls, Cs: lone surrogates; code points ending in FFFE or FFFF are not characters.
     if unicodedata.category(character) in ("Cc", "Cs") or ord(character) & 0xFFFE == 0xFFFE:
         return "\ufffd"
     return character

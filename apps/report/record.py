@@ -1,4 +1,4 @@
-"""What a run folder tells about a run; whatever is missing or damaged is named, never fatal."""
+"""What a run folder says about a run; a missing or damaged file is named, never fatal."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from apps.report.quantities import LOSS, Metric, finite
 
 @dataclass(frozen=True)
 class Record:
-    """Everything that is written about a run, as far as it is there.
+    """Everything that the run folder says about a run, as far as it exists.
 
     Attributes:
         settings: `config.json`: application, config, data, seed.
@@ -24,7 +24,7 @@ class Record:
         history: column name to its values, one per epoch; NaN where a cell is empty.
         results: `metrics.json`: examples, metrics, interval, baselines, cost, seconds, best.
         problems: one sentence for each file that is missing or cannot be read.
-        metrics: what the task declares of its metrics, by name.
+        metrics: the task's declarations of its metrics, by name.
     """
 
     settings: Mapping[str, Any]
@@ -35,7 +35,7 @@ class Record:
     metrics: Mapping[str, Metric] = field(default_factory=dict)
 
     def metric(self, name: str) -> Metric:
-        """What is known of a metric; one without a direction where the name is not known."""
+        """The declaration of a metric; one without a direction if the name is not known."""
         return self.metrics.get(name) or Metric.unknown(name)
 
     @property
@@ -56,7 +56,7 @@ class Record:
 
 
 def section(table: Mapping[str, Any], key: str) -> Mapping[str, Any]:
-    """The object under a key, empty where there is none or something else stands there."""
+    """The object under a key; empty where there is none, or something else."""
     value = table.get(key)
     return value if isinstance(value, Mapping) else {}
 
@@ -78,7 +78,7 @@ def read_record(folder: Path, metrics: Iterable[Metric] = ()) -> Record:
         metrics: what the run's task declares.
 
     Returns:
-        What there is, with a sentence for each file that is missing or damaged.
+        The record, with a sentence for each file that is missing or damaged.
 
     Raises:
         UserError: the folder does not exist.
@@ -103,13 +103,13 @@ def read_record(folder: Path, metrics: Iterable[Metric] = ()) -> Record:
 
 
 def read_predictions(folder: Path) -> list[dict[str, Any]]:
-    """Rows of `predictions.jsonl`: what the finished model says of each validation example.
+    """Rows of `predictions.jsonl`: the finished model's answer to each validation example.
 
     Args:
         folder: a run folder.
 
     Returns:
-        One mapping a row, as written; empty where the file is missing. A last line that was cut
+        One mapping per row, as written; empty where the file is missing. A last line that was cut
         off by an interruption is left out.
     """
     return list(_prediction_rows(folder / "predictions.jsonl"))

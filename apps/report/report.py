@@ -1,4 +1,4 @@
-"""`report.html`: one page on what a run reached, against what, at what cost, and made how."""
+"""`report.html`: one page on a run's results, its baselines, its cost and how it was made."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ from apps.report.verdict import Verdict, baseline_metrics, interval, judge
 
 FILE_NAME = "report.html"
 _STOPPED = {
-    "epochs": "Training ended after the epochs that it was given.",
+    "epochs": "Training ended after the given number of epochs.",
     "minutes": "Training ended when its minutes were used up.",
     "patience": "Training ended early: the validation metric had stopped improving.",
 }
@@ -46,8 +46,8 @@ def write_report(
 
     Args:
         folder: a run folder, of a run that is finished, in progress or interrupted.
-        sections: the application's own parts, in the order in which they are shown.
-        metrics: what the task declares of its metrics.
+        sections: the application's own parts, in the order of the page.
+        metrics: the task's declarations of its metrics.
         purpose: one sentence on what the application answers.
 
     Returns:
@@ -80,7 +80,7 @@ def write_report(
         sections=[(s.title, Markup(s.html)) for s in sections],
     )
     file = folder / FILE_NAME
-    # A text read from JSON may hold half a surrogate pair, which UTF-8 cannot carry.
+    # A text read from JSON may hold half a surrogate pair, which UTF-8 cannot encode.
     content = page.encode("utf-8", errors="replace")
     try:
         write_atomically(file, lambda stream: stream.write(content))
@@ -122,7 +122,7 @@ def _comparison(record: Record, verdict: Verdict) -> Markup | None:
 
 
 def _rivals(record: Record) -> dict[str, Mapping[str, float]]:
-    """What stands beside the model: its outputs decoded in other ways, and the baselines."""
+    """What the model is compared with: its outputs decoded in other ways, and the baselines."""
     decoders = section(record.results, "decoders")
     found = {f"{words(name)} decoding": numbers(section(decoders, name)) for name in decoders}
     return {**found, **{words(name): v for name, v in baseline_metrics(record).items()}}
@@ -205,7 +205,7 @@ def _history_table(record: Record) -> dict[str, Any]:
 
 
 def _cost(record: Record) -> list[tuple[str, str]]:
-    """What the model costs to hold, to run and to make: name and value with unit."""
+    """What the model costs in memory, time and training: name and value with unit."""
     cost = section(record.results, "cost")
     known = {
         "parameters": ("Parameters", ""),

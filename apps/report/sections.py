@@ -1,4 +1,4 @@
-"""Sections that applications contribute to a report; those of classifiers stand here."""
+"""Sections that applications contribute to a report, and those of classifiers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apps.report.quantities import finite, percent
 from apps.report.svg import HEAT_BOUNDS
 from apps.report.templates import render
 
-# Beyond this many classes a table of counts no longer fits a page, and a map of shades replaces it.
+# Beyond this many classes a table of counts does not fit a page; a map of shades replaces it.
 _TABLE_CLASSES = 12
 _MAP_CLASSES = 60
 _CONFUSIONS = 15
@@ -29,7 +29,7 @@ class Section:
 
     Attributes:
         title: plain text; it is escaped.
-        html: markup that refers to nothing outside itself, its user text already escaped.
+        html: markup that refers to nothing outside itself, with the user's text escaped.
     """
 
     title: str
@@ -37,7 +37,7 @@ class Section:
 
 
 def confusion(labels: Sequence[str], truth: Sequence[str], predicted: Sequence[str]) -> Section:
-    """Which classes are taken for which, as counts and as shares of the true class.
+    """Which classes are confused with which, as counts and as shares of the true class.
 
     Args:
         labels: names of the classes, any number of them.
@@ -128,13 +128,13 @@ def calibration(confidence: ArrayLike, hit: ArrayLike, classes: int) -> Section:
 
 
 def examples_table(rows: Iterable[Mapping[str, Any]]) -> Section:
-    """The rows that teach most: confidently right, confidently wrong, and undecided.
+    """The most instructive rows: confidently right, confidently wrong, and undecided.
 
     Args:
         rows: as in `predictions.jsonl`: `place`, `input`, `truth`, `label`, `probabilities`.
 
     Returns:
-        A few rows of each kind with their texts, cut where they are long.
+        A few rows of each kind with their texts; long texts are cut.
     """
     judged = [_judge(row) for row in rows]
     certain = sorted(judged, key=lambda row: -row["confidence"])
@@ -171,7 +171,7 @@ def _rows_normalised(counts: NDArray[np.int64]) -> NDArray[np.float64]:
 
 
 def _most_confused(counts: NDArray[np.int64], limit: int) -> list[int]:
-    """The classes with most mistakes to or from them, in the order of the labels."""
+    """The classes involved in the most mistakes, in the order of the labels."""
     hits = counts.diagonal()
     mistakes = counts.sum(axis=0) + counts.sum(axis=1) - 2 * hits
     return sorted(np.argsort(-mistakes, kind="stable")[:limit].tolist())

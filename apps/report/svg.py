@@ -1,4 +1,4 @@
-"""Figures as inline SVG that takes its colours from the page: light, dark and print agree."""
+"""Figures as inline SVG that takes its colours from the page, for light, dark and print."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-# Matplotlib wants fixed colours and the page wants its own: each role is drawn in a colour that
-# nothing else has, and replaced by a variable of the style sheet afterwards.
+# Matplotlib needs fixed colours, but the page sets its own: each role is drawn in a colour that
+# nothing else has, which a variable of the style sheet replaces afterwards.
 INK, MUTED, GRID, MODEL, OTHER, SURFACE = (f"#0000{i:02x}" for i in range(1, 7))
 _ROLES = {
     INK: "ink",
@@ -85,14 +85,14 @@ def add_axes(figure: Figure, margins: tuple[float, float, float, float]) -> Axes
 def figure(
     width: float, height: float, name: str
 ) -> Iterator[tuple[Figure, Callable[[str], Markup]]]:
-    """A figure of so many pixels, and what turns it into an `svg` element with a description."""
+    """A figure of that many pixels, and a function that makes a described `svg` element of it."""
     import matplotlib
     from matplotlib.figure import Figure
 
     # The salt makes identifiers equal from run to run and different from chart to chart.
     settings = {**_SETTINGS, "svg.hashsalt": name}
     with matplotlib.rc_context(settings), warnings.catch_warnings():
-        # The browser draws the glyphs, with its own fonts; matplotlib only places them.
+        # The browser draws the glyphs with its own fonts; matplotlib only places them.
         warnings.filterwarnings("ignore", message="Glyph")
         drawing = Figure(figsize=(width / 72, height / 72), dpi=72)
 
@@ -127,11 +127,11 @@ def _inline(drawing: Figure, width: float, height: float, name: str, alt: str) -
         "viewBox": f"0 0 {width:g} {height:g}",
         "style": f"--width:{width:g}px",
     }
-    # Every text comes out of a serialiser that escapes it.
+    # The serialiser has escaped every text.
     return Markup(ElementTree.tostring(root, encoding="unicode"))
 
 
 def _recolor(value: str, prefix: str) -> str:
-    """An attribute with the roles' colours as variables and references to this chart's elements."""
+    """An attribute with roles' colours as variables and references prefixed for this chart."""
     value = re.sub(r"^#(?!0000)|(?<=url\()#", f"#{prefix}-", value)
     return _COLOR.sub(lambda match: f"var(--{_ROLES.get(match[0], 'ink')})", value)

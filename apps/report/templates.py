@@ -1,4 +1,4 @@
-"""The templates of the report: text is escaped unless it was made to be markup."""
+"""The templates of the report: text is escaped unless it is `Markup`."""
 
 from __future__ import annotations
 

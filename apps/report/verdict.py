@@ -1,4 +1,4 @@
-"""Whether a run beats its baselines, in words that hold whichever way it went."""
+"""Whether a run beats its baselines, in words that are right for every outcome."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ class Verdict:
     """The result of a run against its best baseline.
 
     Attributes:
-        outcome: `"better"` or `"worse"` only where the whole interval of the model says so.
+        outcome: `"better"` or `"worse"` only if all of the model's interval is.
         title: the result in one line.
         short: the outcome in a few words.
-        sentence: the figures behind it, and how far they carry.
-        key: name of the metric it is about, empty where there is none.
+        sentence: the figures behind it, and how much they show.
+        key: name of the metric compared, empty where there is none.
         baseline: name of the best baseline by that metric, empty where there is none.
     """
 
@@ -40,7 +40,7 @@ def judge(record: Record) -> Verdict:
         record: a run, finished or not.
 
     Returns:
-        The verdict. The interval is of the model's own figure; a difference counts as shown where
+        The verdict. The interval is that of the model's own figure; a difference counts as shown if
         the baseline's figure lies outside it.
     """
     values = section(record.results, "metrics")
@@ -67,7 +67,7 @@ def judge(record: Record) -> Verdict:
     measured = f"{name} is {kind.written(value)}{_of_examples(record)}{_in_words(kind, span)}."
     if not rivals:
         return Verdict(
-            "unknown", result, "no baseline", f"{measured} No baseline was measured beside it.", key
+            "unknown", result, "no baseline", f"{measured} No baseline was measured.", key
         )
     best = min(rivals, key=lambda rival: _cost(kind, rivals[rival]))
     outcome = _outcome(kind, value, rivals[best], span)
@@ -108,7 +108,7 @@ def _unfinished(record: Record) -> Verdict:
     planned = section(record.settings, "config").get("epochs")
     if record.results:
         return Verdict(
-            "unknown", "No metric was measured", "not measured", "metrics.json names none."
+            "unknown", "No metric was measured", "not measured", "metrics.json has none."
         )
     if not epochs:
         return Verdict(
@@ -125,7 +125,7 @@ def _unfinished(record: Record) -> Verdict:
 
 
 def _cost(kind: Metric, value: float) -> float:
-    """The value with its sign turned such that lower is better."""
+    """The value, its sign changed if needed so that lower is better."""
     return value if kind.better == "lower" else -value
 
 

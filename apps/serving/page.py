@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from apps import catalogue
-from apps.components import PageField
 from apps.errors import UserError
+from apps.page_field import PageField
 from apps.serving.client import CallError, Client, ModelMetadata, TensorSpec
 
 if TYPE_CHECKING:

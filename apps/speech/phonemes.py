@@ -1,4 +1,4 @@
-"""Sounds of English as targets of a formant synthesiser, and how the sample's words are said."""
+"""Sounds of English as targets of a formant synthesiser, and the pronunciations of words."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ _SONORANTS = frozenset("W Y R L".split())
 
 @dataclass(frozen=True)
 class Segment:
-    """A stretch of speech whose targets do not move; a sound is one or several of them.
+    """A stretch of speech with constant targets; a sound consists of one or more.
 
     Attributes:
-        milliseconds: how long it lasts at the ordinary rate of speech.
+        milliseconds: its duration at the ordinary rate of speech.
         formants: the first three, in Hz, of a man's vocal tract.
         voicing: amplitude of the glottal pulses, 1 in a vowel.
         aspiration: amplitude of the noise made at the glottis.
         frication: amplitude of the noise made at a constriction.
         band: centre and width of that noise, in Hz.
-        damping: factor on the bandwidths of the formants; a nasal's are wide.
-        vowel: whether it is part of a vowel, which stress and the end of a phrase lengthen.
+        damping: factor on the bandwidths of the formants; those of a nasal are wide.
+        vowel: whether it is part of a vowel, which the end of a phrase lengthens.
     """
 
     milliseconds: float
@@ -147,7 +147,7 @@ PRONUNCIATIONS: dict[str, tuple[str, ...]] = {
 
 
 def segments_of(word: str) -> list[Segment]:
-    """The segments of a word, with the changes that neighbouring sounds work on each other.
+    """The segments of a word, with the changes that neighbouring sounds cause in each other.
 
     A stop after /s/ and one at the end of a word lose their aspiration, a plosive before a liquid
     keeps it short, and /h/ takes the formants of the vowel after it.

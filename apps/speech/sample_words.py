@@ -1,4 +1,4 @@
-"""The built-in samples of speech: synthetic words and sentences of speakers that never recur."""
+"""The built-in samples of speech: synthetic words and sentences by synthetic speakers."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _GRAMMAR = {
 
 @lru_cache(maxsize=2)
 def sample_words(seed: int, rows: int = 600, speakers: int = 16) -> Examples:
-    """Single words, with the classes that keyword spotting has beside its keywords.
+    """Single words, with the classes that keyword spotting has besides its keywords.
 
     Ten keywords, `unknown` (any of some twenty other words) and `silence` (noise of several colours
     and levels, now and then with a hum or a click) are equally frequent in every stretch of rows.
@@ -88,7 +88,7 @@ def sample_sentences(seed: int, rows: int = 400, speakers: int = 20) -> Examples
 def _examples(columns: dict[str, list], speakers: list[str]) -> Examples:
     places = [f"sample row {row}" for row in range(1, len(speakers) + 1)]
     columns = {**columns, "speaker": speakers, "group": speakers}
-    # Whoever asks again is given the same object, so nobody may change it.
+    # The cache gives every caller the same object, so nobody may change it.
     return Examples({name: tuple(rows) for name, rows in columns.items()}, places, "sample")
 
 
@@ -108,7 +108,7 @@ def _expanded(symbol: str, draw: np.random.Generator) -> list[str]:
 
 
 class _Voices:
-    """The speakers of one sample, each in surroundings of its own; rows go round among them."""
+    """The speakers of one sample, each in their own surroundings, who take turns row by row."""
 
     def __init__(self, seed: int, speakers: int) -> None:
         self._seed = seed
@@ -132,7 +132,7 @@ class _Voices:
         return _recorded(wave, 10 ** draw.uniform(-1.9, -1.0))
 
     def silence(self, row: int) -> Clip:
-        """Noise in which nobody speaks."""
+        """Noise without speech."""
         speaker = self._speakers[row % len(self._speakers)]
         draw = np.random.default_rng([self._seed, 3, row])
         samples = int(RATE * draw.uniform(0.7, 1.3))
@@ -147,6 +147,6 @@ class _Voices:
 
 
 def _recorded(wave: np.ndarray, level: float) -> Clip:
-    """A clip at an amplitude of so much of full scale, less where peaks would be cut off."""
+    """A clip scaled to a share of full scale, or less where its peaks would clip."""
     scaled = wave * min(level, 0.9 / np.abs(wave).max())
     return Clip.of(scaled, RATE)

@@ -1,8 +1,8 @@
-"""Speech made from a table of sounds: a glottal source and noise through moving formants.
+"""Speech from a table of sounds: a glottal source and noise, filtered by moving formants.
 
 The model is that of Klatt 1980, "Software for a cascade/parallel formant synthesizer": pulses and
 aspiration pass a cascade of resonators, frication passes a band of its own. The filters are applied
-frame by frame in the frequency domain and the frames overlap and add, which takes a few
+frame by frame in the frequency domain, and the frames are overlapped and added, which takes a few
 milliseconds a word.
 """
 
@@ -30,18 +30,18 @@ _FRAME_MS = 1000 * _HOP / RATE
 
 @dataclass(frozen=True)
 class Speaker:
-    """What all utterances of one invented person have in common.
+    """The properties that all utterances of one invented person share.
 
     Attributes:
         pitch: mean fundamental frequency, in Hz.
         tract: factor on all formants; above 1 for a vocal tract shorter than a man's.
-        accent: factors by which this person's vowels are off, for the first three formants.
+        accent: factors on this person's first three formants.
         rate: factor on durations; above 1 for slow speech.
         melody: range of the pitch within an utterance, as a fraction of it.
         jitter: deviation from cycle to cycle, as a fraction of the pitch.
-        breath: amplitude of the noise that comes with voicing.
+        breath: amplitude of the noise that accompanies voicing.
         tilt: change of the voice's spectrum, in dB an octave above 500 Hz.
-        noise: level of the noise around, in dB below the speech.
+        noise: level of the background noise, in dB below the speech.
         colour: slope of the noise's spectrum, in dB an octave.
     """
 
@@ -77,13 +77,13 @@ class Speaker:
 def spoken(words: Sequence[str], speaker: Speaker, draw: np.random.Generator) -> np.ndarray:
     """An utterance without noise around it.
 
-    Words run into each other: formants glide through the boundary, and only some boundaries carry
-    a pause.
+    Words run into each other: formants glide across the boundary, and only some boundaries have a
+    pause.
 
     Args:
         words: at least one, of `apps.speech.phonemes.PRONUNCIATIONS`.
         speaker: who says them.
-        draw: decides everything that differs from one utterance to the next.
+        draw: random numbers for everything that differs between utterances.
 
     Returns:
         `(samples,)` float64 at `RATE` Hz, with a root mean square of 1 where it is voiced.
@@ -102,7 +102,7 @@ def coloured_noise(samples: int, slope: float, draw: np.random.Generator) -> np.
     Args:
         samples: how many.
         slope: in dB an octave: 0 is white, -3 pink, -6 brown.
-        draw: where the noise comes from.
+        draw: random numbers for the noise.
 
     Returns:
         `(samples,)` float64 with a root mean square of 1.
@@ -135,7 +135,7 @@ def _voice(segments: Sequence[Segment], speaker: Speaker, draw: np.random.Genera
 
 
 class _Tracks:
-    """Targets of an utterance frame by frame, smoothed as a tongue of some mass would."""
+    """Targets of an utterance frame by frame, smoothed as by the inertia of a tongue."""
 
     def __init__(
         self, segments: Sequence[Segment], speaker: Speaker, draw: np.random.Generator
@@ -151,7 +151,7 @@ class _Tracks:
 
         voiced = np.array([s.voicing for s in segments])
         formants = np.array([s.formants for s in segments])
-        # An articulator that is not needed is already on its way to the next target.
+        # An articulator that is not needed already moves towards the next target.
         for row in range(len(segments) - 1, 0, -1):
             if voiced[row - 1] == 0 and segments[row - 1].aspiration > 0:
                 formants[row - 1] = (formants[row - 1] + formants[row]) / 2
@@ -190,7 +190,7 @@ class _Tracks:
         return numerator / fft.rfft(denominator, _FFT, axis=-1).astype(np.complex64)
 
     def bands(self) -> np.ndarray:
-        """Response of the constriction: a hump about its centre, `(frames, frequencies)`."""
+        """Response of the constriction: a Gaussian about its centre, `(frames, frequencies)`."""
         hertz = fft.rfftfreq(_FFT, 1 / RATE).astype(np.float32)
         centre, width = self.band[:, :1].astype(np.float32), self.band[:, 1:].astype(np.float32)
         return np.exp(-0.5 * ((hertz - centre) / width) ** 2)
@@ -202,7 +202,7 @@ def _by_sample(track: np.ndarray) -> np.ndarray:
 
 
 def _smooth(track: np.ndarray, frames: int) -> np.ndarray:
-    """Weighted mean over some frames to each side, weights those of a Hann window."""
+    """Weighted mean over some frames to each side, with the weights of a Hann window."""
     window = np.hanning(2 * frames + 1)[1:-1] if frames > 1 else np.ones(1)
     padded = np.concatenate([track[:1]] * (len(window) // 2) + [track])
     padded = np.concatenate([padded] + [track[-1:]] * (len(window) // 2))
@@ -210,7 +210,7 @@ def _smooth(track: np.ndarray, frames: int) -> np.ndarray:
 
 
 def _pitch(frames: int, speaker: Speaker, draw: np.random.Generator) -> np.ndarray:
-    """Fundamental frequency in Hz, frame by frame: it declines, with bends and a rise or a fall."""
+    """Fundamental frequency in Hz per frame: it declines, with bends and a final rise or fall."""
     places = np.linspace(0, 1, frames)
     bends = np.interp(places, np.linspace(0, 1, 4), draw.normal(0, 0.4, 4))
     turn = draw.normal(-0.3, 0.5) * np.maximum(places - 0.7, 0) / 0.3
@@ -219,10 +219,10 @@ def _pitch(frames: int, speaker: Speaker, draw: np.random.Generator) -> np.ndarr
 
 
 def _pulses(pitch: np.ndarray, speaker: Speaker, draw: np.random.Generator) -> np.ndarray:
-    """Derivative of the glottal flow, `(frames · hop,)`: that of KLGLOTT88.
+    """Derivative of the glottal flow of KLGLOTT88, `(frames · hop,)`.
 
-    The flow of an open phase is q²(1 - q) (Klatt & Klatt 1990). The difference of the
-    flow, not its derivative at the samples, keeps the closure from aliasing.
+    The flow of an open phase is q²(1 - q) (Klatt & Klatt 1990). Taking differences of the flow,
+    instead of its derivative at the samples, keeps the closure from aliasing.
     """
     knots = draw.standard_normal(2 * len(pitch) + 1)
     wander = np.interp(np.arange(len(pitch) * _HOP), np.arange(len(knots)) * _HOP / 2, knots)

@@ -1,4 +1,4 @@
-"""What a keyword model must beat: nearest templates, and a linear model of the mean spectrum."""
+"""The baselines of keyword models: nearest templates, and a linear model of mean spectra."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class _Clips(Baseline):
     Args:
         labels: the classes, in the order of the model's logits.
         sample_rate: in Hz; clips are resampled to it.
-        seed: of whatever is drawn at random.
+        seed: seeds random choices.
     """
 
     def __init__(self, labels: Sequence[str], sample_rate: int, seed: int) -> None:
@@ -49,10 +49,10 @@ class _Clips(Baseline):
 class TemplateBaseline(_Clips):
     """The nearest of a few templates per class by dynamic time warping over cepstra.
 
-    Every clip is cut to its loud part and stretched to one length before it is warped (Myers,
-    Rabiner & Rosenberg 1980), in a band about the diagonal (Sakoe & Chiba 1978). A class answers
-    with the distance to its nearest template, scaled so that the templates themselves, each left
-    out in turn, get the best cross-entropy.
+    Every clip is cut to its loud part and stretched to a common length before it is warped (Myers,
+    Rabiner & Rosenberg 1980), in a band about the diagonal (Sakoe & Chiba 1978). The logit of a
+    class is the negative distance to its nearest template, scaled so that the templates themselves,
+    each left out in turn, get the best cross-entropy.
 
     Args:
         labels: the classes, in the order of the model's logits.
@@ -116,7 +116,7 @@ class TemplateBaseline(_Clips):
 
 
 class SpectrumBaseline(_Clips):
-    """Mean and deviation of the log-mel spectrum over time, logistic regression (scikit-learn)."""
+    """Logistic regression on mean and deviation of log-mel spectra over time (scikit-learn)."""
 
     def fit(self, examples: Examples) -> None:
         truth = self._truth(examples)
@@ -160,7 +160,7 @@ def log_spectra(samples: np.ndarray, rate: int) -> np.ndarray:
     """Log-mel spectra of windows of 32 ms, one every 16 ms.
 
     Args:
-        samples: `(samples,)` float32 in [-1, 1]; none at all counts as one of silence.
+        samples: `(samples,)` float32 in [-1, 1]; an empty array counts as silence.
         rate: in Hz.
 
     Returns:
@@ -176,8 +176,8 @@ def log_spectra(samples: np.ndarray, rate: int) -> np.ndarray:
 def warped_distances(clips: np.ndarray, templates: np.ndarray) -> np.ndarray:
     """Distance of every clip from every template along the cheapest path of time warping.
 
-    Steps are (1, 0), (0, 1) and (1, 1); a step along the diagonal counts twice, so that all paths
-    have one length (Sakoe & Chiba 1978, table I, symmetric, P = 0).
+    Steps are (1, 0), (0, 1) and (1, 1); a diagonal step counts twice, so that all paths have the
+    same length (Sakoe & Chiba 1978, table I, symmetric, P = 0).
 
     Args:
         clips: `(rows, frames, features)` float32.
@@ -199,7 +199,7 @@ def _warped(clips: np.ndarray, templates: np.ndarray) -> np.ndarray:
     product = np.einsum("ntf,msf->tsnm", clips, templates, optimize=True)
     squares = (clips**2).sum(-1).T[:, None, :, None] + (templates**2).sum(-1).T[None, :, None, :]
     local = np.sqrt(np.maximum(squares - 2 * product, 0))
-    # Costs of three anti-diagonals, indexed by the frame of the clip; outside the band infinite.
+    # Costs of three anti-diagonals, indexed by the frame of the clip; infinite outside the band.
     shape = (frames + 1, len(clips), len(templates))
     before, last = np.full(shape, np.inf, np.float32), np.full(shape, np.inf, np.float32)
     last[1] = local[0, 0] * 2
@@ -215,7 +215,7 @@ def _warped(clips: np.ndarray, templates: np.ndarray) -> np.ndarray:
 
 
 def _cepstra(spectra: np.ndarray) -> np.ndarray:
-    """Cepstra of the frames that are not much quieter than the loudest, zero mean over them."""
+    """Cepstra of the frames between the first and the last loud one, with zero mean."""
     loudness = spectra.max(1)
     floor = max(np.quantile(loudness, 0.1), loudness.max() - 9.0)
     loud = np.flatnonzero(loudness > floor + 0.25 * (loudness.max() - floor))

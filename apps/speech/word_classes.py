@@ -1,4 +1,4 @@
-"""The classes of a keyword model beside its keywords: other words, and no word at all."""
+"""The classes of a keyword model besides its keywords: other words, and no word at all."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from apps.tasks.classification import ClassAnswers, Classification
 
 UNKNOWN, SILENCE = "unknown", "silence"
 
-# Speech Commands (Warden 2018) writes them so; its folder of noise holds minutes of it.
+# Names in Speech Commands (Warden 2018), whose folder of noise holds minutes of it.
 _CLASSES = {
     "_unknown_": UNKNOWN,
     UNKNOWN: UNKNOWN,
@@ -31,7 +31,7 @@ _MOST_GENERATED = 1000
 
 
 class WordClasses(Classification):
-    """Words as classes, beside them `unknown` for other words and `silence` for none.
+    """Words as classes, with `unknown` for other words and `silence` for none.
 
     Args:
         column: holds the labels.
@@ -43,7 +43,7 @@ class WordClasses(Classification):
         super().__init__(column, background=(SILENCE, UNKNOWN))
 
     def check(self, examples: Examples, *, learning: bool) -> Examples:
-        """Labels as classes, and rows labelled as a word but without a sound left out."""
+        """Turn labels into classes, and leave out soundless rows that are labelled as a word."""
         keywords = chosen_keywords(self.config.keywords)
         if learning:
             require_keywords(examples, keywords)
@@ -56,7 +56,7 @@ class WordClasses(Classification):
         ]
         if not heard:
             raise UserError(
-                f"{examples.source}: every recording is digital silence; give words to hear"
+                f"{examples.source}: every recording is digital silence; give recordings with sound"
             )
         return super().check(classed.select(heard), learning=learning)
 
@@ -68,12 +68,12 @@ class WordClasses(Classification):
         return found
 
     def generates_silence(self, examples: Examples) -> bool:
-        """Whether silence is a class although no training row holds it."""
+        """Whether silence becomes a class although no training row is silent."""
         return self.config.silence > 0 and SILENCE not in examples[self.column]
 
 
 def chosen_keywords(text: str) -> tuple[str, ...]:
-    """Keywords from a list with commas between, `yes,no,stop`; none from an empty text."""
+    """Keywords from a list separated by commas, `yes,no,stop`; none from an empty text."""
     return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
 
 
@@ -82,45 +82,45 @@ def with_classes(examples: Examples, keywords: Sequence[str]) -> Examples:
 
     Args:
         examples: with the columns `audio` and `label`.
-        keywords: the labels that keep their names; all do where there are none.
+        keywords: the labels that keep their names; if empty, all do.
 
     Returns:
-        The examples with `_unknown_` and any word that is no keyword as `unknown`, `_silence_` and
-        `_background_noise_` as `silence`. Recordings of silence that last two seconds or more are
-        cut into pieces of one second, no more of them than the most frequent other class has rows.
+        The examples with `_unknown_` and any word that is not a keyword as `unknown`, `_silence_`
+        and `_background_noise_` as `silence`. Recordings of silence of two seconds or more are cut
+        into pieces of one second, at most as many as the most frequent other class has rows.
     """
     labels = [_class(label, keywords) for label in examples["label"]]
     return _with_noise_in_pieces(_replaced(examples, label=labels))
 
 
 def require_keywords(examples: Examples, keywords: Sequence[str]) -> None:
-    """Refuse keywords that nobody says.
+    """Refuse keywords that are not labels of the data.
 
     Args:
         examples: training rows with the labels of the source.
         keywords: the labels that were asked for.
 
     Raises:
-        UserError: names the keyword, and the label that it may have been meant to be.
+        UserError: names the keyword and the most similar label.
     """
     found = set(examples["label"])
     for name in keywords:
         if name not in found:
             raise UserError(
                 f"keywords: no recording of {examples.source} has the label '{name}'"
-                f"{nearest(name, found)}; give labels of the data with commas between"
+                f"{nearest(name, found)}; give labels of the data, separated by commas"
             )
 
 
 def with_generated_silence(examples: Examples, share: float, seed: int) -> Examples:
-    """Examples and, behind them, rows of generated noise labelled `silence`.
+    """The examples, followed by rows of generated noise labelled `silence`.
 
     Args:
         examples: with the columns `audio` and `label`.
-        share: rows to generate, as a share of the rows there are; a thousand suffice for any.
-        seed: of the noise, whose colour is between white and brown, and whose level is between
-            that of a noisy room and digital silence. Each row is as long as some row there is, so
-            that batches of like length hold both.
+        share: rows to generate, as a share of the given rows; at most a thousand.
+        seed: seeds the noise, whose colour is between white and brown and whose level is between a
+            noisy room and digital silence. Each row is as long as one of the given rows, so that
+            batches of similar length hold both.
     """
     draw = np.random.default_rng(seed)
     count = min(max(1, round(share * len(examples))), _MOST_GENERATED)
@@ -133,7 +133,7 @@ def with_generated_silence(examples: Examples, share: float, seed: int) -> Examp
 
 
 def soundless(clip: Clip) -> bool:
-    """Whether every sample is the same."""
+    """Whether all samples are equal."""
     return len(clip.samples) == 0 or int(clip.samples.min()) == int(clip.samples.max())
 
 
@@ -183,7 +183,7 @@ def _noise(like: Clip, draw: np.random.Generator) -> Clip:
     if draw.random() < _DIGITAL_SILENCE:
         return Clip(np.zeros(samples, np.int16), rate)
     hertz = np.maximum(np.fft.rfftfreq(samples, 1 / rate), 50.0)
-    # Amplitudes that fall with this power of frequency: 0 is white noise, 1 brown.
+    # Amplitudes fall with this power of the frequency: 0 is white noise, 1 is brown.
     colour = hertz ** -draw.uniform(0.0, 1.0)
     noise = np.fft.irfft(np.fft.rfft(draw.standard_normal(samples)) * colour, samples)
     level = np.exp(draw.uniform(*np.log(_LEVELS)))

@@ -1,4 +1,4 @@
-"""Bag of words with logistic regression: the linear model that a text classifier must beat."""
+"""Bag of words with logistic regression: the linear baseline of text classifiers."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ if TYPE_CHECKING:
 
 
 class BagOfWords(Baseline):
-    """Tf-idf of words and word pairs, logistic regression on top (scikit-learn).
+    """Logistic regression on tf-idf of words and word pairs (scikit-learn).
 
     Args:
         labels: the classes, in the order of the model's logits.
-        seed: of the solver.
-        most_terms: how many words and pairs are kept, the most frequent first.
+        seed: seeds the solver.
+        most_terms: how many of the most frequent words and pairs are kept.
     """
 
     def __init__(self, labels: Sequence[str], seed: int, most_terms: int = 500_000) -> None:

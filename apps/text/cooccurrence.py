@@ -1,4 +1,4 @@
-"""Word vectors from the training texts themselves, for an embedding to start from."""
+"""Word vectors from the training texts themselves, to initialise an embedding."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ def cooccurrence_vectors(
     seed: int,
     window: int = 5,
 ) -> np.ndarray:
-    """Vectors of words that occur near the same words, by a truncated SVD.
+    """Word vectors from co-occurrence counts, by a truncated SVD.
 
-    Factorises the positive pointwise mutual information of words within a window, contexts
-    smoothed by the power 0.75, neighbours at distance `k` counted `1 / k` (Levy, Goldberg & Dagan
-    2015, "Improving distributional similarity with lessons learned from word embeddings",
-    sections 2.1 and 3).
+    Factorises the positive pointwise mutual information of words within a window. Context counts
+    are smoothed by the power 0.75; neighbours at distance `k` count `1 / k` (Levy, Goldberg & Dagan
+    2015, "Improving distributional similarity with lessons learned from word embeddings", sections
+    2.1 and 3).
 
     Args:
         ids: `(words,)` int32, word ids of all texts end to end.
@@ -30,11 +30,11 @@ def cooccurrence_vectors(
         size: number of distinct ids.
         dimension: width of a vector.
         first_id: ids below it (padding, unknown words) get no vector.
-        seed: of the SVD's random start.
-        window: farthest distance of two words, in words.
+        seed: seeds the SVD's random start.
+        window: largest distance of two words, in words.
 
     Returns:
-        `(size, dimension)` float32; rows are of length 1, or 0 where a word has no neighbours.
+        `(size, dimension)` float32; rows have length 1, or 0 where a word has no neighbours.
     """
     counts = _counts(ids.astype(np.int64), offsets, size, first_id, window)
     totals = np.asarray(counts.sum(1)).ravel()

@@ -1,4 +1,4 @@
-"""Generated reviews whose label hangs on negation and contrast, not on which words occur."""
+"""Generated reviews whose label depends on negation and contrast, not on single words."""
 
 from __future__ import annotations
 
@@ -98,10 +98,10 @@ _NEUTRAL = (
 def sample_reviews(seed: int, reviews: int = 6000) -> Examples:
     """Reviews labelled `positive` or `negative`.
 
-    Every statement draws a word of praise or blame and a form that keeps or turns its meaning with
-    equal chance, so that single words carry next to nothing; contrast decides between two
-    statements. A share of `LABEL_NOISE` of the labels is flipped: no model can be right more often
-    than the rest.
+    Every statement draws a word of praise or blame and a form that keeps or negates its meaning
+    with equal probability, so that single words say next to nothing; contrast decides between two
+    statements. A share of `LABEL_NOISE` of the labels is flipped, so accuracy cannot exceed 1 -
+    `LABEL_NOISE`.
 
     Args:
         seed: the same seed gives the same reviews.

@@ -1,4 +1,4 @@
-"""Word vectors from text files as GloVe, word2vec and fastText write them."""
+"""Word vectors from text files written by GloVe, word2vec and fastText."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apps.layers.text import WordIds
 
 
 def read_word_vectors(file: str, words: WordIds, initial: np.ndarray) -> np.ndarray:
-    """Rows of an embedding table, taken from a file where it has the word.
+    """The rows of an embedding table, taken from a file where it has the word.
 
     Args:
         file: GloVe, word2vec or fastText text format, `.gz` too; a first line of two counts is
@@ -41,7 +41,7 @@ def read_word_vectors(file: str, words: WordIds, initial: np.ndarray) -> np.ndar
                 if len(parts) <= dimension or (len(parts) > dimension + 1 and number <= 2):
                     raise UserError(
                         f"{file} line {number}: {len(parts) - 1} numbers; embedding={dimension} "
-                        f"asks for {dimension}; train with --set embedding={len(parts) - 1}"
+                        f"needs {dimension}; train with --set embedding={len(parts) - 1}"
                     )
                 row = rows.get(" ".join(parts[:-dimension]).lower())
                 if row is not None:
@@ -61,7 +61,7 @@ def read_word_vectors(file: str, words: WordIds, initial: np.ndarray) -> np.ndar
         raise UserError(f"{file} line {number}: {error}; give numbers after the word") from None
     if not found:
         raise UserError(
-            f"{file}: no word of the training texts is in it; is it of another language?"
+            f"{file}: holds no word of the training texts; give vectors of their language"
         )
     if not np.isfinite(table).all():
         raise UserError(f"{file}: holds numbers that are not finite; repair the file")

@@ -125,7 +125,7 @@ def test_samples_that_are_no_numbers(written, bad):
     ("content", "part"),
     [
         (b"", "recording.raw is empty (0 bytes); record or copy it again, or remove it"),
-        (b"not audio at all" * 9, "is no audio that can be read (Format not recognised)"),
+        (b"not audio at all" * 9, "is not audio that can be read (Format not recognised)"),
         (b"\0\0\0\x20ftypM4A " + bytes(99), "convert it: ffmpeg -i "),
         (b"version https://git-lfs.github.com/spec/v1\noid", "run: git lfs pull"),
         (b"RIFF\x24\0\0\0WAVEfmt ", "recording.raw is "),
@@ -150,4 +150,4 @@ def test_a_rate_that_no_recording_has(written):
     content = bytearray(path.read_bytes())
     content[24:28] = struct.pack("<I", 3)
     path.write_bytes(content)
-    assert refused(path).startswith("recording.raw: a sample rate of 3 Hz is none")
+    assert refused(path).startswith("recording.raw: a sample rate of 3 Hz is not possible")

@@ -174,7 +174,7 @@ def test_files_that_cannot_be_decoded_are_counted(folder):
     table = folder / "train.csv"
     table.write_text("audio,label\na b/3.wav,x\na b/1.wav,x\na b/2.wav,x\n")
     message = refused(table)
-    assert message.startswith(f"{table} row 2: {folder}/a b/1.wav is no audio that can be read")
+    assert message.startswith(f"{table} row 2: {folder}/a b/1.wav is not audio that can be read")
     assert message.endswith(f"; 1 more of 3 cannot be read: {table} row 3")
 
 
@@ -267,10 +267,10 @@ def test_tf_data(folder):
 @pytest.mark.parametrize(
     ("one", "part"),
     [
-        (np.zeros(9), "the audio is an array that does not tell its sample rate; give (array"),
-        ([0.0] * 9, "the audio is an array that does not tell its sample rate; give (array"),
+        (np.zeros(9), "the audio is an array that has no sample rate; give (array"),
+        ([0.0] * 9, "the audio is an array that has no sample rate; give (array"),
         (5, "the audio is of type int, not a recording; give a path, or (array, rate in Hz)"),
-        ((np.zeros(9), "fast"), "a sample rate of fast Hz is none"),
+        ((np.zeros(9), "fast"), "a sample rate of fast Hz is not possible"),
         ((np.full(9, np.nan), 8000), "9 of 9 samples are NaN"),
         ((np.zeros(0), 8000), "the audio has no samples"),
         (Clip.of([], 8000), "the audio has no samples"),
@@ -458,7 +458,7 @@ def test_tfds(prepared, monkeypatch):
     message = refused("tfds:tiny_speech", WORDS, rename={"audio": "empty"})
     assert message.startswith("tfds:tiny_speech row 1: the audio has no samples")
     message = refused("tfds:tiny_speech", WORDS, rename={"audio": "speaker_id"})
-    assert message.startswith("tfds:tiny_speech row 1: an array of shape () is no recording")
+    assert message.startswith("tfds:tiny_speech row 1: an array of shape () is not a recording")
 
 
 def test_clips_survive_selection():

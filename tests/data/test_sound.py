@@ -148,7 +148,7 @@ def test_refused_files(tmp_path: Path) -> None:
         from_file(tmp_path / "emty.wav")
     with pytest.raises(UserError, match="is empty"):
         from_file(tmp_path / "empty.wav")
-    with pytest.raises(UserError, match="no audio that can be read"):
+    with pytest.raises(UserError, match="not audio that can be read"):
         from_file(tmp_path / "text.wav")
     with pytest.raises(UserError, match="NaN"):
         heard(from_file(tmp_path / "nan.wav"))

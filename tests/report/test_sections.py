@@ -97,7 +97,7 @@ def test_confusion_refuses_a_label_that_it_does_not_know() -> None:
     ("confidence", "hit", "error", "direction"),
     [
         ([0.95] * 10, [True, False] * 5, 0.45, "overconfident"),
-        ([0.6] * 10, [True] * 10, -0.4, "too modest"),
+        ([0.6] * 10, [True] * 10, -0.4, "underconfident"),
         ([0.75] * 4, [True, True, True, False], 0.0, "agree"),
     ],
 )
@@ -108,7 +108,7 @@ def test_calibration_has_a_direction(
     values = seen["calibration.html.j2"]
     assert values["error"] == pytest.approx(abs(error))
     assert values["overconfidence"] == pytest.approx(error)
-    words = ("overconfident", "too modest", "agree")
+    words = ("overconfident", "underconfident", "agree")
     said = Outline(section.html).find("p")[0].text
     assert [word for word in words if word in said] == [direction]
 

@@ -238,21 +238,23 @@ def test_a_body_that_says_it_is_too_large_is_not_read(server: Server) -> None:
 def test_an_endless_body_is_cut_off_and_not_held(
     server: Server, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(request_body, "DRAIN_S", 0.2)
     chunk = b"100000\r\n" + b"x" * MEGABYTE + b"\r\n"
 
     def keep_sending(connection: socket.socket) -> None:
+        connection.sendall(head("POST", PREDICT, Transfer_Encoding="chunked"))
         while True:
             connection.sendall(chunk)
 
+    monkeypatch.setattr(request_body, "DRAIN_S", HANG_S)
     before = _resident_megabytes()
     with server.socket() as connection:
         connection.sendall(head("POST", PREDICT, Transfer_Encoding="chunked"))
         for _ in range(100):
             connection.sendall(chunk)
         assert read_answer(connection)[0] == 413
-        with pytest.raises(OSError, match=r"reset|Broken pipe"):
-            keep_sending(connection)
+    monkeypatch.setattr(request_body, "DRAIN_S", 0.1)
+    with server.socket() as connection, pytest.raises(OSError, match=r"reset|Broken pipe"):
+        keep_sending(connection)
     assert _resident_megabytes() - before < 40
 
 

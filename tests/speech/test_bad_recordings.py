@@ -62,7 +62,7 @@ BROKEN: dict[str, tuple[Write, list[str]]] = {
     "truncated": (write_truncated, ["cut off", "0.25 of the 1.00 s", "copy it again"]),
     "zero length": (Path.touch, ["empty (0 bytes)", "record or copy it again"]),
     "no samples": (write_header_alone, ["no samples", "record or copy it again"]),
-    "a text": (lambda file: file.write_text("not a sound\n" * 99), ["no audio", "ffmpeg -i"]),
+    "a text": (lambda file: file.write_text("not a sound\n" * 99), ["not audio", "ffmpeg -i"]),
     "NaN": (write_nan, ["1 of 2,400 samples", "sample 77", "write the recording again"]),
     "a folder": (Path.mkdir, ["folder"]),
     "1 Hz": (write_impossible_rate, ["sample rate of 1 Hz"]),

@@ -14,13 +14,19 @@ import pytest
 import tensorflow as tf
 
 import apps
+from apps import environment
+from apps.answers import answers as as_python
+from apps.components import Adaptation
 from apps.data import Examples
 from apps.data.recordings.clip import Clip
+from apps.layers.ctc import BeamDecoder
 from apps.layers.ctc.posteriors import real_steps
-from apps.layers.ctc.tokens import Tokens
+from apps.layers.ctc.tokens import IMPOSSIBLE, Tokens
 from apps.layers.language.ngram import NgramModel
+from apps.run import Run
 from apps.speech.transcription import Transcription, TranscriptionConfig
-from apps.training.run import Run
+from apps.tasks.transcription import CtcTranscription
+from apps.tasks.transcription.decoders import new_decoder
 
 DOUBT = 1e-6
 
@@ -30,10 +36,9 @@ def application(tiny: Mapping[str, Any], **settings: Any) -> Transcription:
 
 
 def built(tiny: Mapping[str, Any], rows: Examples, **settings: Any) -> Transcription:
-    """An application that has seen its rows, its weights as they begin."""
+    """An application adapted to its rows, its weights as they begin."""
     model = application(tiny, **settings)
-    model.learn(model.check(rows, learning=True))
-    model.build()
+    model.compose(model.check(rows, learning=True))
     return model
 
 
@@ -58,9 +63,11 @@ def heard(tokens: Tokens, *steps: Mapping[str, float]) -> np.ndarray:
 
 
 def outputs_of(*rows: np.ndarray) -> np.ndarray:
-    """Rows of different lengths as a predictor gives them."""
-    outputs = np.empty(len(rows), object)
-    outputs[:] = rows
+    """Rows of different lengths as the model gives them: padding is certain to be blank."""
+    outputs = np.full((len(rows), max(map(len, rows)), rows[0].shape[1]), IMPOSSIBLE, np.float32)
+    outputs[..., 0] = 0.0
+    for padded, row in zip(outputs, rows, strict=True):
+        padded[: len(row)] = row
     return outputs
 
 
@@ -69,8 +76,18 @@ def go_or_no(tokens: Tokens, go: float) -> np.ndarray:
     return outputs_of(heard(tokens, {"g": go, "n": 1 - go}, {"": 1.0}, {"o": 1.0}))
 
 
-def texts(found: np.ndarray) -> list[str]:
-    return [one.text for one in found]
+def answered(task: CtcTranscription, outputs: np.ndarray) -> list[dict[str, Any]]:
+    """What is answered of outputs, as a client reads it."""
+    answers = task.answers(tf.constant(outputs))
+    return as_python({name: value.numpy() for name, value in answers.items()}, len(outputs))
+
+
+def texts(task: CtcTranscription, outputs: np.ndarray) -> list[str]:
+    return [answer["text"] for answer in answered(task, outputs)]
+
+
+def truth(*said: str) -> np.ndarray:
+    return np.array(said, object)
 
 
 # Learning
@@ -92,14 +109,14 @@ def test_every_decoder_is_measured(transcription_run: Run) -> None:
     measured = transcription_run.metrics["decoders"]
     assert set(measured) == {"greedy", "beam"}
     for metrics in measured.values():
-        assert set(metrics) == set(Transcription.metrics)
+        assert set(metrics) == {metric.name for metric in CtcTranscription.metrics}
         assert metrics["cer"] < 0.3
 
 
 def test_rows_that_nothing_can_be_learnt_from_leave_the_loss_as_it_is(
     learnt: Transcription,
 ) -> None:
-    tokens = len(learnt.tokens)
+    tokens = len(learnt.task.tokens)
     logits = np.random.default_rng(0).normal(size=(3, 9, tokens)).astype(np.float32)
     outputs = tf.Variable(tf.nn.log_softmax(logits))
     labels = np.full((3, 12), 2, np.int32)
@@ -135,9 +152,39 @@ def test_steps_that_count_are_those_that_the_model_gives(
     inputs = {"audio": tf.constant(audio), "lengths": tf.constant(lengths, tf.int32)}
     for model in (learnt, both_ways):
         steps = real_steps(model.model(inputs)).numpy()
-        np.testing.assert_array_equal(steps, model.output_steps(lengths))
+        np.testing.assert_array_equal(steps, model._steps(lengths))
         assert steps[0] == 1
         assert steps[-1] == pytest.approx(1.0 / model.step_seconds, abs=1)
+
+
+# Measuring
+
+
+@pytest.mark.parametrize(
+    ("pairs", "rates"),
+    [
+        ([("", "one two")], {"wer": 2.0, "insertions": 2.0, "deletions": 0.0}),
+        ([("", "")], {"wer": 0.0, "cer": 0.0}),
+        ([("", "one"), ("a b", "a b")], {"wer": 0.5, "cer": 1.0}),
+        (
+            [("a b c d", "a x c d e e"), ("a b c", "c")],
+            {"wer": 5 / 7, "substitutions": 1 / 7, "deletions": 2 / 7, "insertions": 2 / 7},
+        ),
+        ([], {"wer": 0.0, "cer": 0.0}),
+    ],
+)
+def test_rates_are_all_errors_over_all_that_was_said(
+    pairs: list[tuple[str, str]], rates: dict[str, float]
+) -> None:
+    task = Transcription.task
+    said, heard = ([pair[i] for pair in pairs] for i in (0, 1))
+    statistics = task.statistics({"truth": truth(*said)}, np.array([t.encode() for t in heard]))
+    if not pairs:
+        statistics = {name: np.zeros((0, 4), np.int64) for name in statistics}
+    assert all(len(values) == len(pairs) for values in statistics.values())
+    measured = task.measure(statistics)
+    assert {name: measured[name] for name in rates} == pytest.approx(rates)
+    assert set(measured) == {metric.name for metric in task.metrics}
 
 
 # Checking rows
@@ -165,6 +212,23 @@ def test_letters_that_were_never_seen_count_as_errors(
     assert measured["cer"] == pytest.approx(2 / 11)
 
 
+def test_transcripts_longer_than_their_recordings_are_told_of(
+    learnt: Transcription, sentences: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    said: list[str] = []
+    monkeypatch.setattr(environment, "say", said.append)
+    training = Adaptation(learnt.adapted)
+    learnt.view(sentences, training=training)
+    assert said == []
+    long = ["go left" * 40, *sentences["transcript"][1:]]
+    rows = Examples({**sentences.columns, "transcript": long}, sentences.places, "said.csv")
+    learnt.view(rows)
+    assert said == [], "only what is learnt from is told of"
+    learnt.view(rows, training=training)
+    (line,) = said
+    assert line.startswith(f"1 of {len(sentences)} transcripts")
+
+
 # Words and their times
 
 
@@ -188,7 +252,7 @@ def test_times_of_words_rise_within_the_recording(
 
 def test_recordings_with_next_to_nothing_in_them_are_answered(transcription_run: Run) -> None:
     model = transcription_run.application
-    served = model.serve(audio=tf.zeros((2, 0)), lengths=tf.zeros(2, tf.int32))
+    served = model.served({"audio": tf.zeros((2, 0)), "lengths": tf.zeros(2, tf.int32)})
     assert served["text"].shape == (2,)
     assert served["words"].shape[0] == 2
     one, silence = transcription_run.predict(
@@ -202,12 +266,12 @@ def test_recordings_with_next_to_nothing_in_them_are_answered(transcription_run:
 def test_what_is_said_and_when_comes_from_the_steps_that_it_is_heard_in(
     learnt: Transcription,
 ) -> None:
-    sure, unsure = {"": 1.0}, {"n": 0.75, "": 0.25}
+    tokens, sure, unsure = learnt.task.tokens, {"": 1.0}, {"n": 0.75, "": 0.25}
     outputs = outputs_of(
-        heard(learnt.tokens, sure, {"g": 1}, {"o": 1}, {"o": 1}, {" ": 1}, unsure, {"o": 1}, sure),
-        heard(learnt.tokens, sure),
+        heard(tokens, sure, {"g": 1}, {"o": 1}, {"o": 1}, {" ": 1}, unsure, {"o": 1}, sure),
+        heard(tokens, sure),
     )
-    said, nothing = learnt.answers(learnt.decode(outputs))
+    said, nothing = answered(learnt.task, outputs)
     step = learnt.step_seconds
     assert said["text"] == "go no"
     np.testing.assert_allclose(said["starts"], [step, 5 * step], rtol=1e-6)
@@ -228,15 +292,14 @@ def test_transcripts_survive_their_way_through_tokens(
     kind: str, request: pytest.FixtureRequest, sentences: Examples
 ) -> None:
     model: Transcription = request.getfixturevalue(kind)
-    tokens = model.tokens
+    tokens = model.task.tokens
     assert tokens.kind == ("pieces" if kind == "both_ways" else "characters")
-    prepared = model.prepare(sentences)
-    batch = prepared.fetch(np.arange(len(sentences)), int(prepared.lengths.max()))
+    batch = model.view(sentences).select(np.arange(len(sentences)))
     rows = []
     for labels, count in zip(batch["labels"], batch["label_lengths"], strict=True):
         spelt = [tokens.texts[token] for token in labels[:count]]
         rows.append(heard(tokens, *({text: 1.0} for token in spelt for text in (token, ""))))
-    assert texts(model.decode(outputs_of(*rows))) == list(sentences["transcript"])
+    assert texts(model.task, outputs_of(*rows)) == list(sentences["transcript"])
     outputs = model.model({name: batch[name] for name in ("audio", "lengths")})
     loss = model.loss({name: tf.constant(v) for name, v in batch.items()}, outputs)
     assert 1 < float(loss) < 1000
@@ -244,8 +307,9 @@ def test_transcripts_survive_their_way_through_tokens(
 
 
 def test_pieces_are_longer_than_letters(learnt: Transcription, both_ways: Transcription) -> None:
-    assert max(map(len, both_ways.tokens.texts)) > 1
-    assert len(both_ways.tokens.encode("go left")) < len(learnt.tokens.encode("go left"))
+    pieces, letters = both_ways.task.tokens, learnt.task.tokens
+    assert max(map(len, pieces.texts)) > 1
+    assert len(pieces.encode("go left")) < len(letters.encode("go left"))
 
 
 def test_too_few_pieces_for_the_letters_are_refused(
@@ -253,16 +317,24 @@ def test_too_few_pieces_for_the_letters_are_refused(
 ) -> None:
     model = application(tiny, tokens="pieces", pieces=5)
     with pytest.raises(apps.UserError, match="pieces 5: too few"):
-        model.learn(sentences)
+        model.task.decoding(sentences, 0.04)
 
 
 # The language model
 
 
-def searching(learnt: Transcription, **settings: Any) -> Any:
-    """The decoders of a config, learnt from sentences of both words."""
+def searching(learnt: Transcription, **settings: Any) -> CtcTranscription:
+    """The task with the decoder of a config, estimated from sentences of both words."""
     config = TranscriptionConfig.from_values({"beam": 8, **settings})
-    return type(learnt.search).learn(config, learnt.search.transcripts, ["go", "no"])
+    decoder = new_decoder(config, learnt.task.tokens, ["go", "no"])
+    return Transcription.task.bound(config, 0, {**learnt.adapted, "decoder": decoder})
+
+
+def chosen(task: CtcTranscription) -> tuple[float, float]:
+    """Weight of the language model and bonus of a word."""
+    decoder = task.adapted["decoder"]
+    assert isinstance(decoder, BeamDecoder)
+    return decoder.alpha, decoder.beta
 
 
 @pytest.mark.parametrize(
@@ -272,27 +344,40 @@ def test_a_language_model_from_a_file_decides_where_the_ear_does_not(
     name: str, said: str, otherwise: str, learnt: Transcription, tmp_path: Path
 ) -> None:
     NgramModel.train([said] * 30 + [otherwise], 1).write_arpa(tmp_path / name)
-    search = searching(learnt, language=str(tmp_path / name))
-    unheard = heard(learnt.tokens, {"u": 1.0}, {"p": 1.0})
-    outputs = outputs_of(*(go_or_no(learnt.tokens, go)[0] for go in (0.45, 0.55)), unheard)
+    task = searching(learnt, language=str(tmp_path / name))
+    unheard = heard(task.tokens, {"u": 1.0}, {"p": 1.0})
+    outputs = outputs_of(*(go_or_no(task.tokens, go)[0] for go in (0.45, 0.55)), unheard)
     # A word that the file lacks is heard where nothing else will do.
-    assert texts(search.decode(outputs)) == [said, said, "up"]
+    assert texts(task, outputs) == [said, said, "up"]
 
 
 @pytest.mark.parametrize("kind", ["greedy", "beam"])
 def test_a_decoder_without_a_language_model_believes_its_ears(
     kind: str, learnt: Transcription
 ) -> None:
-    search = searching(learnt, decoder=kind)
-    outputs = go_or_no(learnt.tokens, 0.45)
-    assert texts(search.decode(outputs)) == ["no"]
-    assert set(search.others(outputs)) == {"greedy", "beam"} - {kind}
-    search.calibrate(np.array(["go"], object), outputs)
-    assert texts(search.decode(outputs)) == ["no"]
+    task = searching(learnt, decoder=kind)
+    outputs = go_or_no(task.tokens, 0.45)
+    assert texts(task, outputs) == ["no"]
+    assert set(task.decoders()) == {"greedy", "beam"} - {kind}
+    task.calibrate([outputs], truth("go"))
+    assert texts(task, outputs) == ["no"]
+
+
+def test_decoders_that_are_measured_beside_know_no_language(
+    misled: tuple[Transcription, np.ndarray],
+) -> None:
+    model, outputs = misled
+    assert texts(model.task, outputs) == ["go"]
+    others = {name: decode(outputs).tolist() for name, decode in model.task.decoders().items()}
+    assert others == {"greedy": [b"no"], "beam": [b"no"]}
+    # After an epoch no search is run.
+    assert model.task.provisional(outputs).tolist() == [b"no"]
 
 
 @pytest.fixture(scope="module")
-def misled(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any], sentences: Examples):
+def misled(
+    tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any], sentences: Examples
+) -> tuple[Transcription, np.ndarray]:
     """A model whose language model likes "go" much, and what it hears of a "no".
 
     With half of the language model's say it hears "go", with a quarter of it "no".
@@ -302,47 +387,46 @@ def misled(tmp_path_factory: pytest.TempPathFactory, tiny: dict[str, Any], sente
     language.write_arpa(file)
     liking = (language.log10("go") - language.log10("no")) * math.log(10)
     model = built(tiny, sentences, language=str(file))
-    return model, go_or_no(model.tokens, 1 / (1 + math.exp(0.375 * liking)))
+    return model, go_or_no(model.task.tokens, 1 / (1 + math.exp(0.375 * liking)))
 
 
 def test_weights_chosen_by_validation_rows_travel_with_the_model(
     misled: tuple[Transcription, np.ndarray], tmp_path: Path
 ) -> None:
     model, outputs = misled
-    assert texts(model.decode(outputs)) == ["go"]
-    model.calibrate(np.array(["go"], object), outputs)
-    assert model.search.chosen.alpha == 0.5
-    model.calibrate(np.array(["no"], object), outputs)
-    assert texts(model.decode(outputs)) == ["no"]
-    assert model.search.chosen.alpha == 0.25
-    model.served().save(tmp_path / "model.keras")
+    model.task.calibrate([outputs], truth("go"))
+    assert chosen(model.task)[0] == 0.5
+    # As many batches as there are, of lengths of their own.
+    longer = np.concatenate([outputs, outputs_of(heard(model.task.tokens, {"": 1.0}))], 1)
+    model.task.calibrate([outputs, longer], truth("no", "no"))
+    assert texts(model.task, outputs) == ["no"]
+    weight, bonus = chosen(model.task)
+    assert weight == 0.25
+    model.served.save(tmp_path / "model.keras")
     served = keras.models.load_model(tmp_path / "model.keras", compile=False)
-    other = Transcription.from_served(model.config, 0, served)
-    assert other.search.chosen.alpha == 0.25
-    assert other.search.chosen.beta == model.search.chosen.beta
-    assert texts(other.decode(outputs)) == ["no"]
+    other = Transcription.restored(model.config, 0, served)
+    assert chosen(other.task) == (weight, bonus)
+    assert texts(other.task, outputs) == ["no"]
 
 
 def test_weights_that_are_set_are_not_chosen(misled: tuple[Transcription, np.ndarray]) -> None:
-    learnt, outputs = misled
-    config = {"language": learnt.config.language, "language_weight": 0.75, "word_bonus": -1.5}
-    search = searching(learnt, **config)
-    search.calibrate(np.array(["no"], object), outputs)
-    assert texts(search.decode(outputs)) == ["go"]
-    assert search.chosen.alpha == 0.75
-    assert search.chosen.beta == -1.5
+    model, outputs = misled
+    settings = {"language_weight": 0.75, "word_insertion_bonus": -1.5}
+    task = searching(model, language=model.config.language, **settings)
+    task.calibrate([outputs], truth("no"))
+    assert texts(task, outputs) == ["go"]
+    assert chosen(task) == (0.75, -1.5)
 
 
 def test_a_bonus_for_words_is_chosen_too(learnt: Transcription) -> None:
     """A space that is hard to hear is there where words are welcome."""
-    tokens = learnt.tokens
-    steps = [{letter: 1.0} for letter in "no"]
+    steps: list[Mapping[str, float]] = [{letter: 1.0} for letter in "no"]
     unsure = [{" ": 0.18, "": 0.82}]
-    outputs = outputs_of(heard(tokens, *steps, *unsure, *steps))
-    search = searching(learnt, language_weight=0.0)
-    search.calibrate(np.array(["nono"], object), outputs)
-    assert texts(search.decode(outputs)) == ["nono"]
-    reluctant = search.chosen.beta
-    search.calibrate(np.array(["no no"], object), outputs)
-    assert texts(search.decode(outputs)) == ["no no"]
-    assert search.chosen.beta > reluctant
+    task = searching(learnt, language_weight=0.0)
+    outputs = outputs_of(heard(task.tokens, *steps, *unsure, *steps))
+    task.calibrate([outputs], truth("nono"))
+    assert texts(task, outputs) == ["nono"]
+    _, reluctant = chosen(task)
+    task.calibrate([outputs], truth("no no"))
+    assert texts(task, outputs) == ["no no"]
+    assert chosen(task)[1] > reluctant

@@ -12,19 +12,19 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from apps.answers import answers as as_python
 from apps.data import Examples
+from apps.run import Run
 from apps.speech.transcription import Transcription, TranscriptionConfig
-from apps.tasks.transcription.decoders import Decoders
-from apps.training.run import Run
+from apps.tasks.transcription.decoders import plain_decoder
 
 Step = Callable[..., Mapping[str, tf.Tensor]]
 
 
 def traced(model: Transcription) -> Step:
     """A model's step as one graph, as it is exported."""
-    specs = [
-        tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in model.stream_inputs().items()
-    ]
+    taken = {**model.stream_inputs(), **model.stream_states()}
+    specs = [tf.TensorSpec(spec.shape, spec.dtype, name) for name, spec in taken.items()]
     names = [spec.name for spec in specs]
     graph = tf.function(
         lambda *given: model.step(**dict(zip(names, given, strict=True))), input_signature=specs
@@ -47,27 +47,24 @@ def step(model: Transcription) -> Step:
 @pytest.fixture(scope="module")
 def signals(model: Transcription, sentences: Examples) -> list[np.ndarray]:
     """Each sentence as the model takes it, and three of them in one go."""
-    rows = [clip.at(model.sample_rate) for clip in sentences["audio"]]
+    rows = [clip.at(model.input.sample_rate) for clip in sentences["audio"]]
     return [*rows, np.concatenate([rows[0], rows[4], rows[5]])]
 
 
 @pytest.fixture(scope="module")
 def whole(model: Transcription, signals: list[np.ndarray]) -> list[dict[str, Any]]:
     """What is answered of the whole signals."""
-    return model.answers(outputs_of_all(model, signals))
+    return answers_to_all(model, signals)
 
 
-def outputs_of_all(model: Transcription, signals: Sequence[np.ndarray]) -> np.ndarray:
+def answers_to_all(model: Transcription, signals: Sequence[np.ndarray]) -> list[dict[str, Any]]:
     lengths = np.array([len(signal) for signal in signals])
     audio = np.zeros((len(signals), max(lengths)), np.float32)
     for row, signal in zip(audio, signals, strict=True):
         row[: len(signal)] = signal
-    posteriors = model.model({"audio": audio, "lengths": lengths.astype(np.int32)}).numpy()
-    outputs = np.empty(len(signals), object)
-    outputs[:] = [
-        row[:count] for row, count in zip(posteriors, model.output_steps(lengths), strict=True)
-    ]
-    return model.decode(outputs)
+    posteriors = model.model({"audio": audio, "lengths": lengths.astype(np.int32)})
+    found = {name: value.numpy() for name, value in model.task.answers(posteriors).items()}
+    return as_python(found, len(signals))
 
 
 class Stream:
@@ -83,8 +80,7 @@ class Stream:
         self._step = step
         self._states = {
             name: tf.zeros([rows, *spec.shape[1:]], spec.dtype)
-            for name, spec in model.stream_inputs().items()
-            if name.startswith("state_")
+            for name, spec in model.stream_states().items()
         }
         self.settled = [""] * rows
         self.partial = [""] * rows
@@ -136,19 +132,19 @@ def test_chunks_of_20_ms_say_what_the_whole_says(
     stream = Stream(step, model, 1)
     signal = np.concatenate([signals[-1], ahead(model)])
     so_far = []
-    for chunk in in_chunks(signal, model.sample_rate // 50):
+    for chunk in in_chunks(signal, model.input.sample_rate // 50):
         stream.feed(chunk)
         so_far.append(stream.settled[0])
     said = whole[-1]["text"]
     assert stream.texts() == [said]
-    assert said.startswith("go left ")
+    assert said.startswith("go left")
     # Words settle long before the end, and nothing is taken back.
     assert so_far[3 * len(so_far) // 4].startswith("go left")
     assert all(said.startswith(" ".join(text.split())) for text in so_far)
     times = stream.times[0]
     assert times == sorted(times)
     assert times[0] == pytest.approx(whole[-1]["starts"][0], abs=1e-4)
-    assert 0 <= times[-1] <= len(signals[-1]) / model.sample_rate
+    assert 0 <= times[-1] <= len(signals[-1]) / model.input.sample_rate
 
 
 def test_streams_of_a_batch_with_chunks_of_any_size_do_not_mix(
@@ -170,7 +166,7 @@ def test_single_samples_say_what_the_whole_says(
     """From the middle of a word on they come one by one, over more than a step of the outputs."""
     signal = np.concatenate([signals[3], ahead(model)])
     middle = len(signals[3]) // 2
-    steps = round(1.5 * model.step_seconds * model.sample_rate)
+    steps = round(1.5 * model.step_seconds * model.input.sample_rate)
     stream = Stream(step, model, 1)
     stream.feed(signal[:middle])
     for sample in in_chunks(signal[middle : middle + steps], 1):
@@ -183,9 +179,9 @@ def test_a_greedy_stream_says_what_the_whole_says(
     model: Transcription, signals: list[np.ndarray]
 ) -> None:
     greedy = copy.copy(model)
-    config = TranscriptionConfig.from_values({"decoder": "greedy"})
-    greedy.search = Decoders.learn(config, model.search.transcripts, [])
-    said = [one.text for one in outputs_of_all(greedy, signals[-2:])]
+    greedy.adapted = {**model.adapted, "decoder": plain_decoder("greedy", 1)}
+    greedy.task = model.task.bound(model.config, model.seed, greedy.adapted)
+    said = [one["text"] for one in answers_to_all(greedy, signals[-2:])]
     stream = Stream(traced(greedy), greedy, 2)
     rest = [np.concatenate([signal, ahead(model)]) for signal in signals[-2:]]
     while any(map(len, rest)):
@@ -209,7 +205,7 @@ def test_a_saved_model_streams(
     tmp_path: Path,
 ) -> None:
     archive = keras.export.ExportArchive()
-    archive.track(model.served())
+    archive.track(model.served)
     for name in ("serving_default", "step"):
         signature = model.signatures()[name]
         archive.add_endpoint(name, signature.call, list(signature.inputs.values()))
@@ -227,7 +223,7 @@ def test_a_saved_model_streams(
 def test_a_model_of_both_directions_reads_no_streams(sentences: Examples) -> None:
     settings = {"units": 4, "depth": 1, "channels": 2, "bands": 16, "decoder": "greedy"}
     both = Transcription(TranscriptionConfig.from_values(settings))
-    both.learn(both.check(sentences, learning=True))
-    both.build()
-    assert both.stream_inputs() == {}
+    both.compose(both.check(sentences, learning=True))
+    assert both.stream_states() == {}
     assert "step" not in both.signatures()
+    assert "--set bidirectional=false" in both.no_stream()

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import csv
+import math
 from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
-from toy import rows, training
+from toy import Toy, rows, training
 
 from apps.errors import UserError
+from apps.tasks.classification import Classification
 from apps.training import loop
 from apps.training.checkpoints import Position
 from apps.training.measuring import provisional_metrics
@@ -105,3 +108,24 @@ def test_outputs_keep_the_order_of_the_units(tmp_path: Path) -> None:
     for unit in range(0, 150, 7):
         alone = toy.model(view.select(np.array([unit])))
         np.testing.assert_allclose(alone[0], together[unit], atol=1e-6)
+
+
+def test_an_undefined_score_is_beaten_by_any_number(tmp_path: Path) -> None:
+    measured = 0
+
+    class Late(Classification):
+        """Has no accuracy in the first epoch."""
+
+        def measure(self, statistics: Any) -> dict[str, float]:
+            nonlocal measured
+            measured += 1
+            found = super().measure(statistics)
+            return found if measured > 1 else {**found, "accuracy": math.nan}
+
+    class LateToy(Toy):
+        task = Late("label")
+
+    position = training(tmp_path / "run", kind=LateToy, learning_rate=1e-5).run()
+    assert math.isnan(position.history[0]["val_accuracy"])
+    assert position.best is not None
+    assert position.best["epoch"] == 2

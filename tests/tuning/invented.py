@@ -56,15 +56,13 @@ class Search:
         self.clock = Clock()
         space = Space(Config, settings.fix, settings.space)
         self.oracle = make_oracle(settings, space, folder, self.clock, epochs=EPOCHS)
-        self.scheduler = LocalScheduler(self.oracle, folder, settings, space)
+        self.scheduler = LocalScheduler(self.oracle)
 
     def reopened(self, *, keep_ongoing: bool = False) -> Search:
         """The same search in a process that knows nothing but the folder."""
         again = Search(self.folder, self.settings)
         again.oracle.reload(keep_ongoing=keep_ongoing)
-        again.scheduler = LocalScheduler(
-            again.oracle, self.folder, self.settings, again.oracle.space
-        )
+        again.scheduler = LocalScheduler(again.oracle)
         return again
 
     def ask(self, worker: str = "w") -> Job:

@@ -61,7 +61,7 @@ class DurableOracle(keras_tuner.Oracle):
         self.finals = Finals(settings, clock)
         self.rows: dict[str, TrialRow] = {}
         self._limits: dict[str, float] = {}
-        self._folder = folder
+        self.folder = folder
         self.lock = threading.RLock()
         self._search_over = False
         self._set_project_dir(str(folder.parent), folder.name)
@@ -332,7 +332,7 @@ class DurableOracle(keras_tuner.Oracle):
                 "oracle": self.get_state(),
             }
             text = json.dumps(state)
-            write_atomically(self._folder / STATE, lambda stream: stream.write(text.encode()))
+            write_atomically(self.folder / STATE, lambda stream: stream.write(text.encode()))
 
     def reload(self, *, keep_ongoing: bool = False) -> None:
         """Read the state back.
@@ -344,9 +344,9 @@ class DurableOracle(keras_tuner.Oracle):
         Raises:
             UserError: the file is damaged.
         """
-        file = self._folder / STATE
+        file = self.folder / STATE
         with self.lock:
-            state = read_state(self._folder)
+            state = read_state(self.folder)
             try:
                 self.trials = {
                     name: Trial.from_state(trial) for name, trial in state["trials"].items()
@@ -367,7 +367,7 @@ class DurableOracle(keras_tuner.Oracle):
 
     def _save_trial(self, trial: Trial) -> None:
         """Write KerasTuner's file of a trial, which nothing here reads."""
-        folder = self._folder / f"trial_{trial.trial_id}"
+        folder = self.folder / f"trial_{trial.trial_id}"
         folder.mkdir(exist_ok=True)
         text = json.dumps(trial.get_state(), indent=2)
         write_atomically(folder / "trial.json", lambda stream: stream.write(text.encode()))

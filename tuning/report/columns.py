@@ -36,7 +36,7 @@ def columns(values: Mapping[str, Any]) -> dict[str, Any]:
 def searched(record: SearchRecord) -> list[str]:
     """The columns that the search varies, in the order of its space, layers side by side."""
     present = dict.fromkeys(name for row in record.trials for name in columns(row.values))
-    known = {**record.settings.ranges, **record.settings.space}
+    known = record.settings.ranges
     order = {name: place for place, name in enumerate(known)}
     chosen = [name for name in present if _base(name, known) in order]
     return sorted(chosen, key=lambda name: (order[_base(name, known)], len(name), name))
@@ -109,8 +109,7 @@ def axis(name: str, values: Sequence[Any], settings: SearchSettings) -> Axis:
         values: of the trials; the axis holds all of them.
         settings: say which range was searched, and on which scale.
     """
-    known = {**settings.ranges, **settings.space}
-    low, high, log, choices = read_range(known.get(_base(name, known), ""))
+    low, high, log, choices = read_range(range_of(name, settings))
     numeric = [value for value in values if finite(value)]
     if choices or len(numeric) < len(values):
         extra = sorted({str(value) for value in values} - set(choices))
@@ -146,8 +145,7 @@ def short(value: Any) -> str:
 
 def range_of(name: str, settings: SearchSettings) -> str:
     """The range that a column was searched in, as `--space` writes it; empty where it was not."""
-    known = {**settings.ranges, **settings.space}
-    return known.get(_base(name, known), "")
+    return settings.ranges.get(_base(name, settings.ranges), "")
 
 
 def _base(name: str, known: Mapping[str, Any]) -> str:

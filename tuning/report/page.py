@@ -103,7 +103,7 @@ def _page(record: SearchRecord, folder: Path) -> str:
             usage=_usage(record, folder),
             command=_command(record, folder),
             settings=_settings(record),
-            space=[(words(n), range_of(n, record.settings)) for n in _searched(record)],
+            space=[(words(n), range_of(n, record.settings)) for n in record.settings.ranges],
         )
     )
 
@@ -246,7 +246,3 @@ def _settings(record: SearchRecord) -> list[tuple[str, str]]:
         "Data fingerprint": asked.fingerprint,
     }
     return [(name, text) for name, text in rows.items() if text]
-
-
-def _searched(record: SearchRecord) -> list[str]:
-    return list({**record.settings.ranges, **record.settings.space})

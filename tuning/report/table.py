@@ -65,7 +65,7 @@ def table(record: SearchRecord) -> tuple[list[Heading], list[Line]]:
         latency, parameters = row.cost.get("latency_ms"), row.cost.get("parameters")
         cells = (
             Cell(row.id, row.id),
-            Cell(_status(row), _status(row), row.status),
+            Cell(row.status.lower(), row.status.lower(), row.status),
             _figure(objective.written(row.score), row.score),
             *(_value(values.get(name)) for name in names),
             _figure(str(row.epochs), row.epochs),
@@ -95,10 +95,6 @@ def milliseconds(value: Any) -> str:
     if not finite(value):
         return MISSING
     return f"{value:.3g}\u202fms" if value < 1000 else f"{value:,.0f}\u202fms"
-
-
-def _status(row: TrialRow) -> str:
-    return row.status.lower()
 
 
 def _figure(text: str, value: Any) -> Cell:

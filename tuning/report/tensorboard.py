@@ -78,7 +78,7 @@ def _hyperparameter(name: str, record: SearchRecord) -> Any:
     from tensorboard.plugins.hparams import api_pb2, summary_v2
 
     low, high, _, choices = read_range(range_of(name, record.settings))
-    values = [t[name] for t in map(columns, _values_of(record)) if name in t]
+    values = [t[name] for t in _tables(record) if name in t]
     domain: summary_v2.Domain
     if all(isinstance(value, bool) for value in values):
         domain = summary_v2.Discrete([False, True])
@@ -93,8 +93,8 @@ def _hyperparameter(name: str, record: SearchRecord) -> Any:
     return info
 
 
-def _values_of(record: SearchRecord) -> list[Mapping[str, Any]]:
-    return [row.values for row in record.trials]
+def _tables(record: SearchRecord) -> list[dict[str, Any]]:
+    return [columns(row.values) for row in record.trials]
 
 
 def _trial_events(
@@ -112,7 +112,7 @@ def _trial_events(
     began = now - row.seconds
     texts = {
         name
-        for table in map(columns, _values_of(record))
+        for table in _tables(record)
         for name, value in table.items()
         if not isinstance(value, bool) and not finite(value)
     }

@@ -1,1 +1,1 @@
-"""Kinds of columns, one file each: the class that readers ask, and the function that declares."""
+"""Kinds of columns, one file each: the class that readers use, and a function to declare one."""

@@ -20,7 +20,7 @@ from apps.data.recordings.corpora import find_corpus
 from apps.data.recordings.decoding import SUFFIXES
 from apps.data.recordings.parts import check_lengths, check_starts, field_of
 
-# That of LibriSpeech and Speech Commands, whose features do not all tell it.
+# The rate of LibriSpeech and Speech Commands, whose features do not all state it.
 _DEFAULT_RATE = 16_000
 
 
@@ -48,7 +48,7 @@ class Audio(Kind):
         return clips
 
     def sees(self, field: str) -> bool:
-        """Where a part of a recording begins and ends."""
+        """Fields that say where a part of a recording begins or ends."""
         return field_of(field) is not None
 
     def is_value(self, value: Any) -> bool:
@@ -75,7 +75,7 @@ class Audio(Kind):
         )
 
     def tfds(self, feature: Any) -> Collector:
-        """Clips of samples; paths and the bytes of files as they are."""
+        """A collector that makes clips of samples; paths and bytes of files stay as they are."""
         import tensorflow_datasets as tfds
 
         if isinstance(feature, tfds.features.Tensor) and feature.np_dtype.kind in "iuf":
@@ -83,13 +83,12 @@ class Audio(Kind):
         return Collector()
 
     def digest(self, value: Clip, update: Update) -> None:
-        """Samples and rate; where they came from is left out."""
+        """Feed samples and rate, not the path."""
         update(value.digest.encode())
 
 
 class _Samples(Collector):
-    """Makes a clip of each row's samples at once: TFDS hands them over in int64, four times what
-    they take."""
+    """Makes a clip of each row's samples at once, since TFDS gives int64, four times the memory."""
 
     def __init__(self, rate: int) -> None:
         self._rate = rate

@@ -1,4 +1,4 @@
-"""Speaker, source, patient: what keeps rows on one side of a split."""
+"""Groups, such as speakers or patients, whose rows stay on the same side of a split."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from apps.data.kinds.label import Label
 
 
 def group(*, required: bool = False, aliases: Iterable[str] = ()) -> Column:
-    """A column of speakers, sources, patients…: rows of one stay on one side of a split."""
+    """A column of speakers, sources, patients…: the rows of each stay on one side of a split."""
     return Column(Group(), required, tuple(aliases))
 
 
 @dataclass(frozen=True)
 class Group(Label):
-    """Name of what a row belongs to; values are stripped, non-empty `str`."""
+    """The group that a row belongs to; values are stripped, non-empty `str`."""
 
     names_classes: ClassVar[bool] = False
     keeps_rows_together: ClassVar[bool] = True

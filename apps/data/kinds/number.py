@@ -26,8 +26,8 @@ def number(
 
     Args:
         required: whether a source without this column is refused.
-        aliases: names that sources give to such a column.
-        missing: what becomes of an empty cell: it is refused, or it is NaN.
+        aliases: names that sources use for such a column.
+        missing: whether an empty cell is refused or becomes NaN.
     """
     return Column(Number(missing), required, tuple(aliases))
 
@@ -37,7 +37,7 @@ class Number(Kind):
     """A number; values are finite `float`, or NaN where an empty cell is allowed.
 
     Attributes:
-        missing: what becomes of an empty cell: `refuse` or `nan`.
+        missing: whether an empty cell is refused (`refuse`) or becomes NaN (`nan`).
     """
 
     missing: Literal["refuse", "nan"] = "refuse"
@@ -51,15 +51,15 @@ class Number(Kind):
 
 
 def read_number(value: Any) -> float | None:
-    """The number that a plain value is or spells, None where it is empty.
+    """The number in a plain value or text, None where it is empty.
 
     Raises:
-        ValueError: it is no finite number.
+        ValueError: it is not a finite number.
     """
     if isinstance(value, str):
         if value.strip().casefold() in _MISSING:
             return None
-        # Python would take 1_000 for a number; in data it is a name.
+        # Python reads 1_000 as a number; in data it is a name.
         spelt = "x" if "_" in value else value
     else:
         spelt = value
@@ -74,7 +74,7 @@ def read_number(value: Any) -> float | None:
 
 
 def _floats(values: Sequence[Any]) -> list[float] | None:
-    """All values by numpy's own parser, which is many times faster; None where it has doubts."""
+    """All values by numpy's parser, which is many times faster; None where it cannot decide."""
     try:
         array = np.asarray(values, np.float64)
     except (TypeError, ValueError, OverflowError):

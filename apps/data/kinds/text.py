@@ -44,7 +44,7 @@ class Text(Kind):
         return ["" if value is None else value for value in column.each(form)]
 
     def tfds(self, feature: Any) -> Collector:
-        """Texts; classes by their names, a sequence of them with spaces between."""
+        """A collector of texts; classes become their names, sequences are joined with spaces."""
         names = getattr(getattr(feature, "feature", None), "names", None)
         if names is not None:
             return Collector(lambda numbers: " ".join(names[number] for number in numbers))
@@ -55,7 +55,7 @@ def checked_text(value: str, limit_bytes: int | None, remedy: str) -> str:
     """The text itself.
 
     Raises:
-        ValueError: it is not Unicode, or longer than the limit, for which there is the remedy.
+        ValueError: it is not Unicode, or it is longer than the limit; then the remedy is named.
     """
     if not value.isascii() and _SURROGATE.search(value):
         raise ValueError(
@@ -73,7 +73,7 @@ def checked_text(value: str, limit_bytes: int | None, remedy: str) -> str:
 
 
 def class_names(feature: Any) -> Collector:
-    """Takes the numbers of classes as their names, None where one is negative; others as is."""
+    """A collector that turns class numbers into names, negative ones into None; others as is."""
     names = getattr(feature, "names", None)
     if names is None:
         return Collector()

@@ -16,7 +16,7 @@ from apps.errors import UserError
 
 _NUMBER, _LOCAL, _ZONED = "a number", "a time without a zone", "a time with a zone"
 _MISSING = frozenset({"", "nan", "nat", "na", "n/a", "null", "none"})
-# Year first, as ISO 8601 has it, but also with slashes, single digits, or without a day.
+# Year first as in ISO 8601, but also with slashes, single digits or without a day.
 _DATE = re.compile(
     r"(\d{4})([-/.])(\d{1,2})(?:\2(\d{1,2}))?"
     r"(?:[T ]+(\d{1,2}):(\d\d)(?::(\d\d)(?:[.,](\d{1,9}))?)?)?"
@@ -35,8 +35,8 @@ def time(*, required: bool = True, aliases: Iterable[str] = ()) -> Column:
 class Time(Kind):
     """A moment; values are `float`: seconds since 1970 in UTC, or the number that was given.
 
-    A time without a zone is taken as UTC. Numbers of a column that all are dates like 20200131
-    are read as such.
+    A time without a zone is taken as UTC. If all numbers of a column are dates like 20200131, they
+    are read as dates.
     """
 
     aliases: ClassVar[tuple[str, ...]] = ("timestamp", "datetime", "date", "ds")
@@ -58,7 +58,7 @@ class Time(Kind):
 
 
 def _moment(value: Any) -> tuple[float, str] | None:
-    """Seconds or a number, and which form it was given in."""
+    """Seconds or a number, and the form in which it was given."""
     if isinstance(value, datetime.datetime):
         return _seconds(value)
     if isinstance(value, datetime.date):
@@ -82,7 +82,7 @@ def _moment(value: Any) -> tuple[float, str] | None:
 
 
 def _date(text: str) -> datetime.datetime | None:
-    """The time that a text spells, None where it is none."""
+    """The time in a text, None where it is not a time."""
     if len(text) >= 10 and text[4] == text[7] == "-":
         try:
             return datetime.datetime.fromisoformat(text)
@@ -119,7 +119,7 @@ def _seconds(moment: datetime.datetime) -> tuple[float, str]:
 
 
 def _compact_dates(numbers: Sequence[float | None]) -> list[float | None] | None:
-    """Seconds of numbers that are all dates like 20200131, None where one is not."""
+    """Numbers that are all dates like 20200131 as seconds; None if one is not a date."""
     low, high = _COMPACT
     dates: list[float | None] = []
     for number in numbers:

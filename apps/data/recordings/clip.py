@@ -16,7 +16,7 @@ from apps.errors import UserError
 
 _FULL_SCALE = 32768
 _RATES = (100, 10_000_000)
-_MOST_CHANNELS = 64
+MOST_CHANNELS = 64
 _BLOCK = 1 << 20
 
 
@@ -24,13 +24,13 @@ _BLOCK = 1 << 20
 class Clip:
     """One recording.
 
-    16 bits keep 96 dB between full scale and rounding noise, more than a microphone in a room
-    gives, at half the memory of float32: an hour at 16 kHz takes 115 MB.
+    16 bits give 96 dB between full scale and rounding noise, more than a microphone in a room does,
+    at half the memory of float32: an hour at 16 kHz takes 115 MB.
 
     Attributes:
         samples: `(n,)` int16, mono.
         rate: samples a second, Hz.
-        path: the file they were read from; empty where they came from memory.
+        path: the file that they were read from; empty if they came from memory.
     """
 
     samples: np.ndarray
@@ -46,10 +46,10 @@ class Clip:
         """A clip of the samples in an array.
 
         Args:
-            array: `(n,)` or `(n, channels)`, whose mean is taken. Floats are full scale at ±1; if
-                they exceed it, the clip is scaled down whole. int16 is taken as it is, int8 and
-                uint8 as 8-bit sound, wider integers as 16-bit sound if all of them fit into it,
-                else as 32-bit sound.
+            array: `(n,)` or `(n, channels)`, whose mean is taken. Full scale of floats is ±1; if
+                they exceed it, the whole clip is scaled down. int16 is taken as it is, int8 and
+                uint8 as 8-bit sound, wider integers as 16-bit sound if all of them fit, else as
+                32-bit sound.
             rate: samples a second, Hz, a whole number.
             path: the file that the array was read from, if any.
 
@@ -59,10 +59,10 @@ class Clip:
         frames = np.asarray(array)
         if frames.ndim not in (1, 2):
             raise UserError(
-                f"an array of shape {frames.shape} is no recording; give (samples,) "
+                f"an array of shape {frames.shape} is not a recording; give (samples,) "
                 "or (samples, channels)"
             )
-        if frames.ndim == 2 and not 1 <= frames.shape[1] <= _MOST_CHANNELS:
+        if frames.ndim == 2 and not 1 <= frames.shape[1] <= MOST_CHANNELS:
             raise UserError(
                 f"an array of shape {frames.shape} would have {frames.shape[1]:,} channels; "
                 "give (samples, channels), or transpose it"
@@ -85,7 +85,7 @@ class Clip:
 
     @cached_property
     def digest(self) -> str:
-        """SHA-256 of rate and samples, 64 hexadecimal digits; where they came from is left out."""
+        """SHA-256 of rate and samples, 64 hexadecimal digits; the path is left out."""
         digest = hashlib.sha256(f"{self.rate} ".encode())
         digest.update(np.ascontiguousarray(self.samples, "<i2").data)
         return digest.hexdigest()
@@ -115,7 +115,7 @@ class Clip:
         )
         if not len(resampled):
             return self._floats(0, 1)
-        # A band-limited curve through full-scale samples swings beyond them.
+        # A band-limited curve through full-scale samples overshoots them.
         return np.clip(resampled, -1.0, 1.0, out=resampled)
 
     def _floats(self, start: int, count: int) -> np.ndarray:
@@ -123,7 +123,7 @@ class Clip:
 
 
 class ClipSpool:
-    """Collects clips, their samples end to end in one array; a large one lies on disk."""
+    """Collects clips, their samples end to end in one array, which lies on disk if large."""
 
     def __init__(self) -> None:
         self._spool = Spool(np.int16)
@@ -133,20 +133,20 @@ class ClipSpool:
         """Add a clip.
 
         Raises:
-            UserError: there is more than memory should hold, and the temporary folder is full.
+            UserError: the clips need more memory than allowed, and the temporary folder is full.
         """
         self._spool.append(clip.samples)
         self._heads.append((clip.rate, clip.path))
 
     def finish(self) -> list[Clip]:
-        """All clips that were added; none may be added after it."""
+        """All clips that were added; none may be added afterwards."""
         values, offsets = self._spool.finish()
         parts = zip(itertools.pairwise(offsets), self._heads, strict=True)
         return [Clip(values[start:end], rate, path) for (start, end), (rate, path) in parts]
 
 
 def spooled(clips: Iterable[Clip]) -> list[Clip]:
-    """The clips in a `ClipSpool`; a generator need hold no more than one at a time."""
+    """The clips, kept by a `ClipSpool`; a generator needs to hold only one at a time."""
     spool = ClipSpool()
     for clip in clips:
         spool.append(clip)
@@ -157,23 +157,23 @@ def checked_rate(rate: float) -> int:
     """The rate as a whole number of Hz.
 
     Raises:
-        UserError: it is none, or none of any recording.
+        UserError: it is not a whole number, or outside the range of recordings.
     """
     low, high = _RATES
     number = np.asarray(rate)
     if number.ndim or number.dtype.kind not in "iuf" or not low <= number <= high or number % 1:
         shown = rate if number.ndim == 0 else f"an array of shape {number.shape}"
-        raise UserError(f"a sample rate of {shown} Hz is none; give one from {low} to {high:,}")
+        raise UserError(f"a sample rate of {shown} Hz is not possible; give {low} to {high:,}")
     return int(number)
 
 
 def check_finite(floats: np.ndarray) -> None:
-    """Refuse samples that are no numbers.
+    """Refuse NaN and infinite samples.
 
     Raises:
         UserError: says how many, and where the first is.
     """
-    # The sum of finite samples is finite, and costs less than a look at each.
+    # The sum of finite samples is finite, and costs less than checking each.
     with np.errstate(invalid="ignore", over="ignore"):
         total = floats.sum(dtype=np.float64)
     if np.isfinite(total):
@@ -188,7 +188,7 @@ def check_finite(floats: np.ndarray) -> None:
 
 
 def peak(mono: np.ndarray) -> float:
-    """Largest absolute value of `(n,)` floats; 0 of none."""
+    """Largest absolute value of `(n,)` floats; 0 if there are none."""
     return float(max(mono.max(), -mono.min())) if len(mono) else 0.0
 
 
@@ -207,7 +207,7 @@ def _as_floats(frames: np.ndarray) -> np.ndarray:
         return (frames.astype(np.float32) - 128) / 128
     if dtype.kind != "i":
         raise UserError(
-            f"an array of {dtype} is no recording; give int16, or float32 in the range ±1"
+            f"an array of {dtype} is not a recording; give int16, or float32 in the range ±1"
         )
     bits = 8 * dtype.itemsize
     if bits > 16:

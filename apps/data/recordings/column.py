@@ -1,4 +1,4 @@
-"""A column of recordings: paths and arrays as sources hold them, decoded once into clips."""
+"""A column of recordings: the paths and arrays of a source, each decoded once into a clip."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from apps.data.recordings.clip import Clip, spooled
 from apps.data.recordings.decoding import decode, decode_bytes
 from apps.errors import UserError
 
-# Common Voice and LJSpeech name files by what follows these folders.
+# Common Voice and LJSpeech keep files in these folders without naming them in the paths.
 _FOLDERS = ("", "clips", "wavs")
 _RATE_KEYS = ("sampling_rate", "sample_rate", "rate")
 _SHOWN = 5
@@ -31,7 +31,7 @@ _Job = Callable[[], Clip]
 
 
 def is_recording(value: Any) -> bool:
-    """Whether a value is one recording as such: a clip, a path, samples with their rate."""
+    """Whether a value is one recording: a clip, a path, or samples with their rate."""
     if isinstance(value, Clip | os.PathLike | str | bytes):
         return True
     if isinstance(value, Mapping):
@@ -51,8 +51,8 @@ def read_clips(column: RawColumn) -> list[Clip | None]:
         A clip for each row, None where the value is missing.
 
     Raises:
-        UserError: files are missing or cannot be decoded, or values are no recordings. All are
-            looked at, so that the message can say how many.
+        UserError: files are missing or cannot be decoded, or values are not recordings. All rows
+            are checked, so that the message can say how many.
     """
     jobs: dict[Any, _Job] = {}
     keys: list[Any] = []
@@ -81,12 +81,12 @@ def read_clips(column: RawColumn) -> list[Clip | None]:
 
 
 def _plain(value: Any) -> Any:
-    """The value, None where it is missing, and paths as `str` or `Path`."""
+    """The value, or None where it is missing; paths become `str` or `Path`."""
     if hasattr(value, "numpy") and not isinstance(value, np.generic):
         value = value.numpy()
     if isinstance(value, np.ndarray | np.generic) and value.ndim == 0:
         value = value.item()
-    # A path has no zero byte, and the header of a recording has some.
+    # A path has no zero byte; the header of a recording has some.
     if isinstance(value, bytes) and b"\0" not in value:
         value = os.fsdecode(value)
     if isinstance(value, str):
@@ -94,7 +94,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, os.PathLike):
         return Path(value)
     absent = isinstance(value, float) and np.isnan(value)
-    # Known by name so that pandas need not be imported.
+    # Compared by name so that pandas need not be imported.
     return None if absent or type(value).__name__ in ("NAType", "NaTType") else value
 
 
@@ -109,7 +109,7 @@ def _exists(path: Path) -> bool:
     try:
         path.stat()
     except PermissionError:
-        # Opening it will tell what is to be allowed.
+        # Opening it will say which permission is missing.
         return True
     except (OSError, ValueError):
         return False
@@ -122,7 +122,7 @@ def _decode_file(path: Path) -> Clip:
 
 
 def _clip_of(value: Any, name: str) -> Clip:
-    """A clip of samples in memory."""
+    """A clip from samples or from a file's bytes in memory."""
     array, rate = value, None
     if isinstance(value, Clip):
         array, rate = value.samples, value.rate
@@ -141,9 +141,7 @@ def _clip_of(value: Any, name: str) -> Clip:
             "give a path, or (array, rate in Hz)"
         )
     if rate is None:
-        raise UserError(
-            f"the {name} is an array that does not tell its sample rate; give (array, rate in Hz)"
-        )
+        raise UserError(f"the {name} is an array that has no sample rate; give (array, rate in Hz)")
     clip = Clip.of(array, rate)
     if not len(clip.samples):
         raise UserError(f"the {name} has no samples; record it again, or remove the row")
@@ -151,7 +149,7 @@ def _clip_of(value: Any, name: str) -> Clip:
 
 
 def _decoded(jobs: Mapping[Any, _Job], places: Mapping[Any, str]) -> dict[Any, Clip]:
-    """The clips of all jobs by their keys; what fails is reported once all have been tried."""
+    """The clips of all jobs by key; failures are reported once all jobs have been tried."""
     failed: dict[Any, UserError] = {}
     done: list[Any] = []
 
@@ -189,7 +187,7 @@ def _decoded(jobs: Mapping[Any, _Job], places: Mapping[Any, str]) -> dict[Any, C
 
 
 def _in_threads(jobs: Iterable[_Job]) -> Iterator[Clip | UserError]:
-    """Results in the order of the jobs, few of them held at a time; libsndfile frees the GIL."""
+    """Results in the order of the jobs, a few at a time; libsndfile releases the GIL."""
     threads = min(_MOST_THREADS, os.cpu_count() or 1)
     waiting: deque[Future[Clip | UserError]] = deque()
     with ThreadPoolExecutor(threads, "audio") as pool:
@@ -209,7 +207,7 @@ def _attempt(job: _Job) -> Clip | UserError:
 
 
 def _at(path: str, place: str, source: str) -> str:
-    """A path with its row, for a list of such."""
+    """A path with its row, for a list."""
     return path if place == path else f"{path} ({place.removeprefix(f'{source} ')})"
 
 

@@ -1,4 +1,4 @@
-"""Readers of transcribed speech as corpora lay it out: LJSpeech and LibriSpeech."""
+"""Readers of transcribed speech in the layouts of LJSpeech and LibriSpeech."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ def find_corpus(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Corpu
 
     Args:
         path: a folder, or a file with the suffix of a table.
-        is_header: whether some fields name the recordings, as those of a header do.
+        is_header: whether some fields are those of a header, which name the recordings.
 
     Returns:
-        Unchecked values of `audio`, `transcript` and, as far as the layout has it, `speaker`; None
-        where it is no such corpus.
+        Unchecked values of `audio`, `transcript` and, if the layout has it, `speaker`; None where
+        it is not such a corpus.
 
     Raises:
         UserError: a row is malformed.
@@ -38,9 +38,11 @@ def find_corpus(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Corpu
 
 
 def _find_ljspeech(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Path | None:
-    """The metadata of a corpus laid out as LJSpeech, None where it is none: `metadata.csv` beside
-    a folder `wavs/`, or a file there that was named, whose first line is two or three fields
-    between bars and no header."""
+    """The metadata of a corpus in LJSpeech's layout, None where it is another layout.
+
+    It is `metadata.csv` beside a folder `wavs/`, or another file there that the user named. Its
+    first line has two or three fields between bars and is not a header.
+    """
     metadata = path / _METADATA if path.is_dir() else path
     if not metadata.is_file() or not (metadata.parent / _WAVS).is_dir():
         return None
@@ -52,8 +54,8 @@ def _find_ljspeech(path: Path, is_header: Callable[[Sequence[str]], bool]) -> Pa
 def _read_ljspeech(metadata: Path) -> Corpus:
     """Read rows `ID|text|normalised text` or `ID|text`; the recording is `wavs/ID.wav`.
 
-    There is no header, quotes are plain characters, and the normalised text is taken where there
-    is one.
+    There is no header, quotes are plain characters, and the normalised text is used where there is
+    one.
     """
     wavs = _Recordings(metadata.parent / _WAVS)
     audio: list[Path] = []
@@ -84,8 +86,8 @@ def _find_librispeech(folder: Path) -> list[Path]:
 def _read_librispeech(folder: Path, transcripts: Sequence[Path]) -> Corpus:
     """Read rows `ID text`; the recording `ID.flac`, or another format, lies beside the file.
 
-    The files are `SPEAKER-CHAPTER.trans.txt`; the speaker is what comes before the dash, or the
-    folder of a file whose name has none. Row 1 is the first of its file.
+    The files are `SPEAKER-CHAPTER.trans.txt`; the speaker is what comes before the dash, or, in a
+    name without a dash, the folder. Row 1 is the first of its file.
     """
     fields: dict[str, list] = {"audio": [], "transcript": [], "speaker": []}
     places: list[str] = []
@@ -114,7 +116,7 @@ class _Recordings:
             }
 
     def __getitem__(self, identity: str) -> Path:
-        """The file of an ID with or without suffix; one that is missing by its expected name."""
+        """The file of an ID with or without suffix; the expected path if it is missing."""
         whole = self._folder / identity
         if whole.suffix.lower() in SUFFIXES:
             return whole
@@ -122,7 +124,7 @@ class _Recordings:
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, str]]:
-    """Lines that are not blank, each with its number before it and its place after it."""
+    """The lines that are not blank, as (number, text, place)."""
     row = 0
     with open_text(path) as stream:
         for number, line in enumerate(stream, 1):

@@ -1,4 +1,4 @@
-"""Decoding of recordings: wav, flac, ogg, mp3 and what else libsndfile knows by its content."""
+"""Decoding of recordings: wav, flac, ogg, mp3 and whatever else libsndfile recognises."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from apps.errors import UserError
 if TYPE_CHECKING:
     import soundfile
 
-# By these a recording is told from what else lies in a folder; how it is decoded, its content says.
+# These tell recordings from the other files of a folder; the content decides how one is decoded.
 SUFFIXES = (
     *(".wav", ".flac", ".ogg", ".oga", ".opus", ".mp3", ".aif", ".aiff", ".au", ".caf", ".w64"),
     *(".sph", ".m4a", ".aac", ".wma", ".amr", ".webm"),
 )
 _BLOCK_FRAMES = 1 << 18
-# Of these a 16-bit read is exact; wider ones are read as floats and rounded once.
+# A 16-bit read of these is exact; wider ones are read as floats and rounded once.
 _NARROW = frozenset({"PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW"})
-# What libsndfile notes where a header promises more bytes than follow: WAV, AIFF, AU, W64, RF64.
+# libsndfile's note where a header promises more bytes than follow: WAV, AIFF, AU, W64, RF64.
 _SHORTENED = re.compile(
     r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
-# Writers that cannot seek back, pipes say, leave the length open by a number near 2³¹ or 2³².
+# Writers that cannot seek back, such as pipes, leave the length open: about 2³¹ or 2³².
 _OPEN_LENGTH = 0x7FFF0000
-# Less than a step of any front end is no loss; sizes that count a padding byte are common.
+# Less than a step of any front end does no harm; sizes that count a padding byte are common.
 _TOLERATED_SECONDS = 0.01
 _LFS_POINTER = b"version https://git-lfs"
 
@@ -41,17 +41,17 @@ def decode(path: Path) -> Clip:
     """Read a recording, mono and in 16 bits.
 
     Args:
-        path: the file; its content decides how it is read, whatever it is called.
+        path: the file; its content, not its name, decides how it is read.
 
     Returns:
-        The clip; of several channels the mean, and floats beyond ±1 scaled down whole.
+        The clip: the mean of several channels, scaled down as a whole where floats exceed ±1.
 
     Raises:
-        UserError: the file cannot be opened, is no audio, is damaged, ends before its header says
-            so, or holds no samples or such as are no numbers.
+        UserError: the file cannot be opened, is not audio, is damaged, ends before its header says,
+            or holds no samples, or NaN or infinite ones.
         OSError: the operating system refuses to open or read it.
     """
-    # Unbuffered, so that the descriptor stands where Python's file does.
+    # Unbuffered, so that the descriptor's position is that of Python's file.
     with open(path, "rb", buffering=0) as file:
         head = file.read(len(_LFS_POINTER))
         if not head:
@@ -83,13 +83,13 @@ def _decode(file: io.FileIO | io.BytesIO, path: str) -> Clip:
 def _samples(file: io.FileIO | io.BytesIO, name: str, gain: float) -> tuple[np.ndarray, int, float]:
     """Samples `(n,)` int16, their rate in Hz, and the largest absolute value before the gain.
 
-    A file is read in blocks, so that an hour of many channels in floats never is in memory; where
+    A file is read in blocks, so that an hour of many channels is never in memory as floats; where
     the peak turns out to need another gain, the file is read again.
     """
     import soundfile
 
     file.seek(0)
-    # By descriptor the extension has no say, and Python is not called back for every read.
+    # With a descriptor the extension does not matter, and reads do not call back into Python.
     source = file if isinstance(file, io.BytesIO) else file.fileno()
     with soundfile.SoundFile(source, closefd=False) as sound:
         try:
@@ -125,7 +125,7 @@ def _mono(frames: np.ndarray, name: str, before: int) -> tuple[np.ndarray, float
 
 
 def _joined(blocks: deque[np.ndarray], count: int) -> np.ndarray:
-    """The blocks in one array, each let go as soon as it is copied."""
+    """The blocks in one array, each freed as soon as it is copied."""
     if len(blocks) == 1:
         return blocks[0]
     samples = np.empty(count, np.int16)
@@ -159,8 +159,8 @@ def _undecodable(name: str, error: soundfile.LibsndfileError) -> UserError:
         return UserError(f"{name} is damaged or cut off ({reason}); copy it again, or remove it")
     target = shlex.quote(f"{os.path.splitext(name)[0]}.flac")
     if target == shlex.quote(name):
-        return UserError(f"{name} is no audio ({reason}); copy it again, or remove it")
+        return UserError(f"{name} is not audio ({reason}); copy it again, or remove it")
     return UserError(
-        f"{name} is no audio that can be read ({reason}); if it is a recording, convert it: "
+        f"{name} is not audio that can be read ({reason}); if it is a recording, convert it: "
         f"ffmpeg -i {shlex.quote(name)} {target}"
     )

@@ -1,4 +1,4 @@
-"""Refusing manifests whose rows are parts of recordings: their words are not those of the file."""
+"""Refusing manifests whose rows are parts of recordings: their text is not the whole file's."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _ROLES = {
 _UNITS = {
     **dict.fromkeys(("s", "sec", "secs", "second", "seconds"), 1.0),
     **dict.fromkeys(("ms", "msec", "millis", "millisecond", "milliseconds"), 1e-3),
-    # Their rate is not known before the recording is read.
+    # The rate is not known before the recording is read.
     **dict.fromkeys(("sample", "samples", "frame", "frames"), 0.0),
 }
 _PASSED_OVER = frozenset("time segment seg utterance utt clip audio in at".split())
@@ -29,13 +29,13 @@ _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d*)?)")
 
 
 def field_of(name: str) -> tuple[str, float] | None:
-    """What a field says of a part: `start`, `end` or `duration`, and its unit in seconds.
+    """What a field says about a part: `start`, `end` or `duration`, and its unit in seconds.
 
     Args:
         name: of a field: `offset`, `start_time`, `segmentEnd`, `duration[ms]`.
 
     Returns:
-        None where the field is none of these; a unit of 0 stands for samples.
+        None where the field is none of these; a unit of 0 means samples.
     """
     spaced = re.sub(r"(?<=[a-z])(?=[A-Z])", " ", name)
     words = [word for word in re.findall("[a-z]+", spaced.casefold()) if word not in _PASSED_OVER]
@@ -63,8 +63,8 @@ def check_starts(column: RawColumn) -> None:
 def check_lengths(column: RawColumn, clips: Sequence[Clip | None]) -> None:
     """Refuse rows that end before their recording does.
 
-    A duration alone may be of anything. Where rows also say where they begin or end, or name one
-    file several times, it is that of the part.
+    A duration alone may mean anything. Where rows also say where they begin or end, or several name
+    the same file, it is the duration of the part.
 
     Raises:
         UserError: names the first of them.
@@ -80,14 +80,14 @@ def check_lengths(column: RawColumn, clips: Sequence[Clip | None]) -> None:
             if clip is None or number is None or not (places or times[id(clip)] > 1):
                 continue
             end = number * (unit or 1.0 / clip.rate)
-            # Manifests round, some of them to whole seconds.
+            # Manifests round, some to whole seconds.
             tolerance = max(0.1 * clip.seconds, 1.0 if end % 1 == 0 else 0.1)
             if 0.0 < end < clip.seconds - tolerance:
                 raise _part(column, row, name)
 
 
 def _number(cell: Any) -> float | None:
-    """Seconds or samples of a number, also as text or as h:m:s; None where it is none."""
+    """Seconds or samples, from a number, a text or h:m:s; None where it is not a number."""
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         value = plain(cell)
         clock = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None

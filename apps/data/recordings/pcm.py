@@ -1,4 +1,4 @@
-"""Raw samples and the header of a WAV stream, read from a pipe as they come."""
+"""Raw samples and the header of a WAV stream, read from a pipe as they arrive."""
 
 from __future__ import annotations
 
@@ -9,33 +9,32 @@ from typing import Protocol
 
 import numpy as np
 
-from apps.data.recordings.clip import check_finite
+from apps.data.recordings.clip import MOST_CHANNELS, check_finite
 from apps.errors import UserError
 
 FORMATS = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}
-MOST_CHANNELS = 64
 
 # Tags of the chunk `fmt `: integers, floats, and "see the first two bytes of the subformat".
 _INTEGERS, _FLOATS, _EXTENSIBLE = 1, 3, 0xFFFE
 _SUBFORMAT = 24
-# Writers that cannot seek back leave the length open: 0, or a number near 2³¹ or 2³².
+# Writers that cannot seek back leave the length open: they write 0, or about 2³¹ or 2³².
 _OPEN_LENGTH = 0x7FFF0000
 _MOST_BYTES = 1 << 16
 
 
 class Readable(Protocol):
-    """A binary stream whose `read` gives what there is, b"" at its end."""
+    """A binary stream whose `read` gives what has arrived, b"" at its end."""
 
     def read(self, size: int, /) -> bytes | None: ...
 
 
 @dataclass(frozen=True)
 class PcmFormat:
-    """How samples lie in a stream of bytes.
+    """The layout of samples in a stream of bytes.
 
     Attributes:
         name: a key of `FORMATS`.
-        channels: samples of one moment, side by side.
+        channels: interleaved channels.
     """
 
     name: str
@@ -53,7 +52,7 @@ class PcmFormat:
             content: a multiple of `frame_bytes`.
 
         Returns:
-            `(n,)` float32, the mean of the channels, full scale being ±1.
+            `(n,)` float32, the mean of the channels; full scale is ±1.
 
         Raises:
             UserError: samples that are no numbers.
@@ -78,7 +77,7 @@ class PcmFormat:
 
 
 class PcmStream:
-    """Sound in the bytes of a stream: raw, or a WAV file that is written as it is read.
+    """Sound in a stream of bytes: raw samples, or a WAV file that is still being written.
 
     Args:
         stream: the bytes; its beginning is read at once.
@@ -99,10 +98,10 @@ class PcmStream:
             self._ahead = start
 
     def blocks(self, layout: PcmFormat) -> Iterator[np.ndarray]:
-        """The sound as it comes, `(n,)` float32; a frame that the end cuts off is left out.
+        """The sound as it arrives, `(n,)` float32; a frame cut off by the end is left out.
 
         Args:
-            layout: how samples lie in the stream.
+            layout: the layout of the samples.
 
         Raises:
             UserError: samples that are no numbers.
@@ -126,7 +125,7 @@ class PcmStream:
             content = None if self._left == 0 else self._stream.read(_MOST_BYTES)
 
     def _exactly(self, size: int) -> bytes:
-        """So many bytes, fewer only where the stream ends."""
+        """Exactly that many bytes, fewer only where the stream ends."""
         parts = b""
         while len(parts) < size and (content := self._stream.read(size - len(parts))):
             parts += content
@@ -138,7 +137,9 @@ class PcmStream:
             name, size = head[:4], struct.unpack("<I", head[4:])[0]
             if name == b"data":
                 if found is None:
-                    raise UserError("the WAV stream has its samples before their format")
+                    raise UserError(
+                        "the WAV stream has its samples before their format; send raw ones"
+                    )
                 self._left = size if 0 < size < _OPEN_LENGTH else None
                 return found
             content = self._exactly(size + size % 2)

@@ -1,4 +1,4 @@
-"""Where sound comes from: a file, or standard input as it comes."""
+"""Sound from a file, or from standard input as it arrives."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class Sound:
     """A sound that is read once, a block at a time.
 
     Attributes:
-        blocks: `(n,)` float32 in [-1, 1], mono, of any sizes.
+        blocks: `(n,)` float32 in [-1, 1], mono, of any size.
         rate: samples a second, Hz.
     """
 
@@ -29,14 +29,14 @@ class Sound:
     rate: int
 
     def chunks(self, rate: int, size: int) -> Iterator[np.ndarray]:
-        """The sound at another rate in chunks, each as soon as its samples are there.
+        """The sound at another rate in chunks, each as soon as its samples have arrived.
 
         Args:
             rate: samples a second, Hz.
             size: samples of a chunk; the last one may have fewer.
 
         Returns:
-            `(size,)` float32 each. Nothing is held back but what the resampling filter needs.
+            `(size,)` float32 each. Only what the resampling filter needs is held back.
         """
         kept = np.zeros(0, np.float32)
         for block in self._resampled(rate):
@@ -55,20 +55,20 @@ class Sound:
 
         stream = soxr.ResampleStream(self.rate, rate, 1, dtype="float32", quality="HQ")
         for block in self.blocks:
-            # A band-limited curve through full-scale samples swings beyond them.
+            # A band-limited curve through full-scale samples overshoots them.
             yield np.clip(stream.resample_chunk(block), -1.0, 1.0)
         yield np.clip(stream.resample_chunk(np.zeros(0, np.float32), last=True), -1.0, 1.0)
 
 
 def from_file(path: Path) -> Sound:
-    """The sound of a file of any length, channels mixed, floats beyond ±1 cut off.
+    """The sound of a file of any length; channels are mixed, floats clipped to ±1.
 
     Args:
-        path: wav, flac, ogg, mp3 or what else libsndfile knows by its content.
+        path: wav, flac, ogg, mp3 or whatever else libsndfile recognises.
 
     Raises:
-        UserError: the file cannot be opened, is no audio or holds nothing; while it is read, that
-            it is damaged or holds samples that are no numbers.
+        UserError: the file cannot be opened, is not audio or is empty; raised while reading, it is
+            damaged or holds NaN or infinite samples.
     """
     import soundfile
 
@@ -102,7 +102,7 @@ def _blocks(path: Path) -> Iterator[np.ndarray]:
 def _unreadable(path: Path, error: Exception) -> UserError:
     reason = getattr(error, "error_string", str(error)).rstrip(".")
     return UserError(
-        f"{path} is no audio that can be read ({reason}); copy it again, or convert it to wav or "
+        f"{path} is not audio that can be read ({reason}); copy it again, or convert it to wav or "
         "flac"
     )
 
@@ -113,15 +113,15 @@ def from_stream(
     """The sound of raw samples, or of a WAV file, that arrive in a stream.
 
     Args:
-        stream: the bytes; its beginning is waited for.
-        rate: samples a second, Hz; `usual` where it is left out.
-        layout: a key of `pcm.FORMATS`; `s16le` where it is left out.
-        channels: side by side; 1 where it is left out.
-        usual: the rate of raw samples of which nothing is said, Hz.
+        stream: the bytes; the call waits for the first of them.
+        rate: samples a second, Hz; None for `usual`.
+        layout: a key of `pcm.FORMATS`; None for `s16le`.
+        channels: interleaved channels; None for 1.
+        usual: the default rate of raw samples, Hz.
 
     Raises:
-        UserError: the stream has a header, and something else was said of it; its header is
-            damaged; there is no such rate.
+        UserError: the stream has a header although its format was given; the header is damaged; the
+            rate is not possible.
     """
     samples = PcmStream(stream)
     if samples.header is None:

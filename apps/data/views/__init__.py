@@ -1,13 +1,6 @@
-"""Views: what a step of training is made of, and in which order."""
+"""Views: the batches that training and measuring are made of, and their order."""
 
-from apps.data.views.buckets import (
-    Batch,
-    LengthBuckets,
-    epoch_batches,
-    in_order,
-    padding_share,
-    sorted_batches,
-)
+from apps.data.views.buckets import Batch, LengthBuckets, epoch_batches, sorted_batches
 from apps.data.views.pipeline import dataset
 from apps.data.views.rows import Rows
 from apps.data.views.token_stream import TokenStream
@@ -22,7 +15,5 @@ __all__ = [
     "View",
     "dataset",
     "epoch_batches",
-    "in_order",
-    "padding_share",
     "sorted_batches",
 ]

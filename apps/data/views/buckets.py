@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -12,12 +11,12 @@ _BATCHES_IN_POOL = 100
 
 
 class Batch(NamedTuple):
-    """What a step of training, or of measuring, is made of.
+    """The rows of one step of training or of measuring.
 
     Attributes:
-        rows: `(batch,)` int64, numbers of the view's units; -1 where a row of the batch is empty.
+        rows: `(batch,)` int64, numbers of the view's units; -1 for an empty row.
         length: steps to which the main sequence of every row is padded.
-        begins: `(batch,)` bool, rows whose carried state starts anew; None where none is carried.
+        begins: `(batch,)` bool, rows whose carried state is reset; None where none is carried.
     """
 
     rows: np.ndarray
@@ -27,7 +26,7 @@ class Batch(NamedTuple):
 
 @dataclass(frozen=True)
 class LengthBuckets:
-    """The lengths to which batches are padded: few, since XLA and cuDNN prepare for each anew.
+    """The lengths to which batches are padded: few, since XLA and cuDNN set up anew for each.
 
     Attributes:
         boundaries: rising lengths, in steps.
@@ -39,12 +38,12 @@ class LengthBuckets:
     def up_to(
         cls, longest: int, *, shortest: int = 16, ratio: float = 1.25, multiple: int = 8
     ) -> LengthBuckets:
-        """Lengths each of which is about `ratio` times the one before.
+        """Lengths that grow by a factor of about `ratio`.
 
         Args:
-            longest: steps of the longest row; the last boundary is the least that holds it.
+            longest: steps of the longest row; the last boundary is the smallest that holds it.
             shortest: the first boundary, in steps.
-            ratio: bounds what is padded beyond the longest row of a batch.
+            ratio: bounds the padding beyond the longest row of a batch.
             multiple: every boundary is a multiple of it, which suits vector units.
         """
         top = max(1, -(-longest // multiple)) * multiple
@@ -56,7 +55,7 @@ class LengthBuckets:
         return cls((*boundaries, top))
 
     def padded(self, lengths: np.ndarray) -> np.ndarray:
-        """The least boundary that holds each length.
+        """The smallest boundary that holds each length.
 
         Args:
             lengths: `(rows,)` in steps, none above the last boundary.
@@ -68,11 +67,11 @@ class LengthBuckets:
 
 
 def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[Batch]:
-    """Shuffled batches of rows of like length, a pure function of its arguments.
+    """Shuffled batches of rows of similar length, a pure function of the arguments.
 
-    Random pools of rows are ordered by padded length, cut into batches, and all batches are
-    shuffled. Rows of one padded length stay in random order, so that epochs differ although a
-    small data set is a single pool. An epoch is resumed by leaving out the batches already seen.
+    Random pools of rows are ordered by padded length and cut into batches; all batches are
+    shuffled. Rows of equal padded length stay in random order, so that epochs differ even where a
+    small data set is a single pool. An epoch is resumed by skipping the batches already seen.
 
     Args:
         lengths: `(rows,)` in steps.
@@ -96,43 +95,17 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -
 
 
 def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[Batch]:
-    """Batches for evaluation: longest rows first, so that memory runs out at once or never.
+    """Batches for evaluation: longest rows first, so that memory runs out early or never.
 
     Args:
         lengths: `(rows,)` in steps.
         batch_size: rows in a batch; the rest makes one smaller batch.
 
     Returns:
-        Batches that hold every row exactly once; `in_order` undoes their order.
+        Batches that hold every row exactly once.
     """
     padded = _buckets(lengths).padded(lengths)
     return _cut(np.argsort(-np.asarray(lengths), kind="stable"), padded, batch_size)
-
-
-def in_order(batches: Sequence[Batch], outputs: Sequence[np.ndarray]) -> np.ndarray:
-    """Put outputs back into the order of the rows.
-
-    Args:
-        batches: as made by `sorted_batches` or `epoch_batches`, at least one.
-        outputs: for each batch `(batch, …)`.
-
-    Returns:
-        `(rows, …)`.
-    """
-    order = np.argsort(np.concatenate([batch.rows for batch in batches]))
-    return np.concatenate(outputs)[order]
-
-
-def padding_share(lengths: np.ndarray, batches: Sequence[Batch]) -> float:
-    """Fraction of all steps in the batches that are padding.
-
-    Args:
-        lengths: `(rows,)` in steps.
-        batches: over those rows.
-    """
-    steps = sum(len(batch.rows) * batch.length for batch in batches)
-    used = sum(int(np.asarray(lengths)[batch.rows].sum()) for batch in batches)
-    return 1.0 - used / steps if steps else 0.0
 
 
 def _buckets(lengths: np.ndarray) -> LengthBuckets:

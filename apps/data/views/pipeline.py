@@ -13,7 +13,7 @@ from apps.data.views.view import View
 if TYPE_CHECKING:
     import tensorflow as tf
 
-# Batches made at one time and waiting: they bound memory where a row takes megabytes.
+# Batches being made and batches waiting: few, to bound memory where a row takes megabytes.
 _AT_ONCE, _WAITING = 4, 2
 
 
@@ -21,9 +21,9 @@ def dataset(view: View, batches: Sequence[Batch], start: int = 0) -> tf.data.Dat
     """Batches as a tf.data pipeline, in their order, fetched ahead by several threads.
 
     Args:
-        view: makes their arrays.
+        view: makes the batches' arrays.
         batches: which units go together and to what length they are padded.
-        start: batches to leave out, to go on where an interrupted epoch stopped.
+        start: batches to skip, to continue where an interrupted epoch stopped.
 
     Returns:
         Elements as the view fetches them, with the shapes of its `specs`.

@@ -1,4 +1,4 @@
-"""Rows as units: each with tensors of its own lengths, shuffled among rows of like length."""
+"""Rows as units: each has tensors of its own lengths and shares batches with similar lengths."""
 
 from __future__ import annotations
 
@@ -15,15 +15,15 @@ LENGTHS = "lengths"
 
 
 class Rows(View):
-    """Rows whose columns are sequences, arrays or made when they are needed.
+    """Rows whose columns are sequences, arrays or made on demand.
 
-    The first sequence is the main one: rows of like length share a batch, and its lengths are the
-    array `lengths`. Any other sequence `NAME` has lengths of its own, the array `NAME_lengths`,
-    unless it is aligned.
+    The first sequence is the main one: rows where it has a similar length share a batch, and its
+    lengths become the array `lengths`. Any other sequence `NAME` has its own lengths in the array
+    `NAME_lengths`, unless it is aligned.
 
     Args:
         columns: name to column; all have the same number of rows.
-        aligned: sequences with one entry for each step of the main one, padded as it is.
+        aligned: sequences with one entry for each step of the main one, padded like it.
 
     Raises:
         ValueError: the columns differ in rows, or an aligned one in lengths.
@@ -102,5 +102,5 @@ class Rows(View):
     def _lengths_of(self, name: str) -> np.ndarray:
         lengths = self.columns[name].lengths
         if lengths is None:
-            raise ValueError(f"'{name}' is no sequence")
+            raise ValueError(f"'{name}' is not a sequence")
         return lengths

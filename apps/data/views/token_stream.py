@@ -1,4 +1,4 @@
-"""Files of tokens as units of a few steps each, their state carried from one to the next."""
+"""Files of tokens as units of a few steps each; state is carried from one to the next."""
 
 from __future__ import annotations
 
@@ -12,15 +12,15 @@ from apps.data.views.view import ArraySpec, View
 class TokenStream(View):
     """Windows over files of tokens, for truncated backpropagation through time.
 
-    A batch holds `ids`, the token before each one that is to be predicted (`start_id` before the
-    first of a file), `target`, the tokens themselves, and `lengths`. Every token of a file is
-    predicted once. State never passes from one file to the next.
+    A batch holds `target`, the tokens to predict, `ids`, the token before each of them (`start_id`
+    before the first of a file), and `lengths`. Every token of a file is predicted once. State never
+    passes from one file to the next.
 
     Mikolov 2012, "Statistical language models based on neural networks", section 2.3.2.
 
     Args:
-        files: token ids, one row a file; an empty file has no units.
-        window: steps through which gradients flow.
+        files: token ids, one row per file; an empty file has no units.
+        window: number of steps through which gradients flow.
         start_id: stands before the first token of a file.
     """
 
@@ -59,10 +59,10 @@ class TokenStream(View):
         }
 
     def epoch(self, batch_size: int, seed: int, epoch: int) -> list[Batch]:
-        """Files in random order, one behind the other, cut into `batch_size` streams side by side.
+        """Files in random order, end to end, cut into `batch_size` parallel streams.
 
-        Each stream is a row of every batch of the epoch; its state is zero where the stream or a
-        file begins.
+        Each stream is a row in every batch of the epoch; its state is zero where it or a file
+        begins.
         """
         if not len(self):
             return []
@@ -74,7 +74,7 @@ class TokenStream(View):
         return self._batches(list(streams.reshape(batch_size, steps)), steps)
 
     def sweep(self, batch_size: int) -> list[Batch]:
-        """Every file as a stream of its own from its beginning, the longest files first."""
+        """Every file as a stream of its own, the longest files first."""
         files = np.argsort(-self._per_file, kind="stable")
         files = files[self._per_file[files] > 0]
         batches: list[Batch] = []

@@ -1,4 +1,4 @@
-"""What a view of data promises: units, their order in training, and the arrays of a batch."""
+"""The interface of a view: units, their order in training, and the arrays of a batch."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class ArraySpec(NamedTuple):
 
 
 class View(ABC):
-    """Units that a model learns from or is measured on, in batches.
+    """Units that a model is trained or measured on, in batches.
 
     A unit is what counts once: a row, a window of a series, a window of a file of tokens. What a
-    batch holds depends on the view's data and on (seed, epoch, position) alone, so that an
-    interrupted epoch goes on where it stopped.
+    batch holds depends only on the view's data and on (seed, epoch, position), so that an
+    interrupted epoch continues where it stopped.
 
     Attributes:
-        carries_state: whether a row of a batch goes on where the same row of the batch before it
-            ended. The model's outputs named `state_…` are then its inputs of that name in the next
-            batch, and zeros where `Batch.begins`.
+        carries_state: whether a row of a batch continues the same row of the batch before. The
+            model's outputs named `state_…` are then its inputs of that name in the next batch, and
+            zeros where `Batch.begins`.
     """
 
     carries_state = False

@@ -1,4 +1,4 @@
-"""What a version answered, and whether it is what it must answer."""
+"""The answers of a version, and whether they are right."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from apps.export.gate.requests import Request
 from apps.export.gate.verdict import RefusedError, SkippedError
 
-# A version trained on a GPU and checked on a CPU differs by the rounding of other kernels.
+# A version trained on a GPU and checked on a CPU differs by the rounding of different kernels.
 RELATIVE, ABSOLUTE = 1e-3, 1e-4
-# What TensorFlow says of values that a model cannot use: INVALID_ARGUMENT and OUT_OF_RANGE.
+# TensorFlow's codes for values that a model cannot use: INVALID_ARGUMENT and OUT_OF_RANGE.
 VALUES_REFUSED = frozenset({3, 11})
 NO_KERNEL = re.compile(r"No OpKernel|No registered '\w+' OpKernel")
-# What a session puts over TensorFlow's message.
+# The heading that a session puts above TensorFlow's message.
 HEADING = "Graph execution error:"
 MOST_SHOWN = 200
 TRAINED_AGAIN = "export the run again; if that does not help, train it again"
@@ -24,11 +24,11 @@ TRAINED_AGAIN = "export the run again; if that does not help, train it again"
 
 @dataclass(frozen=True)
 class Answer:
-    """What one request got.
+    """The answer to one request.
 
     Attributes:
         outputs: arrays by the names that a client sees; empty after an error.
-        code: TensorFlow's error code; 0 is none.
+        code: TensorFlow's error code; 0 for no error.
         message: TensorFlow's message.
     """
 
@@ -48,9 +48,9 @@ def judge(requests: Sequence[Request], answers: Sequence[Answer]) -> str:
         What was found, one line.
 
     Raises:
-        RefusedError: an error that real requests would get too, an answer that differs, or one that
+        RefusedError: a request fails in a way that real requests would too, or an answer differs or
             is not finite.
-        SkippedError: the model can use none of the made-up inputs, and there are no others.
+        SkippedError: the model can use none of the made-up inputs, and there are no other inputs.
     """
     differences, ran, declined, infinite = [0.0], 0, 0, 0
     for request, answer in zip(requests, answers, strict=True):
@@ -110,7 +110,7 @@ def _summary(
 
 
 def _difference(what: str, got: np.ndarray, golden: np.ndarray) -> float:
-    """The largest difference of two arrays, zero for texts and integers, which must be equal."""
+    """The largest difference of two arrays; zero for texts and integers, which must be equal."""
     if got.shape != golden.shape:
         raise RefusedError(
             f"{what} has shape {got.shape}, the golden one {golden.shape}", TRAINED_AGAIN

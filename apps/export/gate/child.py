@@ -1,7 +1,7 @@
 """The process in which a version is opened, loaded and run: `python -m apps.export.gate.child`.
 
-It prints one JSON object a line: what it is about to do, and every check when it ends. Whoever
-started it holds its standard input; when that closes, it ends itself and what it started.
+It prints one JSON object a line: what it is about to do, and every check when it ends. The parent
+holds its standard input; when that closes, it kills itself and the processes that it started.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from apps.export.gate.verdict import RefusedError, SkippedError
 
 
 def main(folder: str, niceness: str) -> NoReturn:
-    """Make every check that needs TensorFlow, up to the first that fails."""
+    """Run the checks that need TensorFlow, up to the first that fails."""
     lines = _own_stdout()
     threading.Thread(target=_end_with_parent, daemon=True).start()
     os.nice(int(niceness))
@@ -30,12 +30,12 @@ def main(folder: str, niceness: str) -> NoReturn:
 
     _Checks(Path(folder), tell).run()
     tell({"done": True})
-    # What a model leaves behind can hang or crash where Python tidies up, which proves nothing.
+    # What a model leaves behind can hang or crash Python's shutdown, which proves nothing.
     os._exit(0)
 
 
 class _Checks:
-    """The checks in order, each building on what those before it found."""
+    """The checks in order; later ones use what earlier ones found."""
 
     def __init__(self, folder: Path, tell: Callable[[dict[str, Any]], None]) -> None:
         self._folder = folder
@@ -62,7 +62,8 @@ class _Checks:
                 state, detail = "skipped", str(error)
             except RefusedError as error:
                 state, detail, remedy = "failed", error.detail, error.remedy
-            # A stranger's file can be wrong in ways that no check foresaw; it is refused for them.
+            # Files from elsewhere can be wrong in ways that no check foresees; they are refused
+            # too.
             except Exception as error:
                 reason = " ".join(str(error).split())[:200]
                 state, detail = "failed", f"ended with {type(error).__name__}: {reason}"
@@ -107,14 +108,14 @@ class _Checks:
 
 
 def _own_stdout() -> TextIO:
-    """Standard output for our lines alone; whatever else is printed goes to standard error."""
+    """Keep standard output for our lines; whatever else is printed goes to standard error."""
     lines = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)
     return lines
 
 
 def _end_with_parent() -> None:
-    # Not through `sys.stdin`, whose lock would be held for ever.
+    # Not through `sys.stdin`, whose lock would be held forever.
     while os.read(0, 1):
         pass
     os.killpg(0, signal.SIGKILL)

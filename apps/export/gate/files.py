@@ -1,4 +1,4 @@
-"""What a folder must look like before anything in it is opened."""
+"""Checks of a folder by the names in it, before any file is opened."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def require_version_folder(folder: Path) -> None:
         folder: what the user named.
 
     Raises:
-        RefusedError: it cannot; the message says what it is instead.
+        RefusedError: it cannot be one; the message says what it is instead.
     """
     if not folder.exists():
         raise RefusedError("does not exist", "name a version folder, such as saved_models/NAME/1")
@@ -56,17 +56,17 @@ def require_version_folder(folder: Path) -> None:
     entries = sorted(folder.iterdir())
     if not any((folder / name).is_file() for name in (SAVED_MODEL, "saved_model.pbtxt")):
         _refuse_without_graph(folder, entries)
-    # Absolute for the sake of "." and "..", but not through links, which a server does not resolve.
+    # Absolute because of "." and "..", but links are kept, since a server does not resolve them.
     name = folder.absolute().name if folder.name not in ("", "..") else folder.resolve().name
     if not is_version(name):
         raise RefusedError(
-            f"TensorFlow Serving only loads integer-named version folders, and '{name}' is none",
+            f"TensorFlow Serving only loads version folders named by an integer, not '{name}'",
             f"rename it, say to {folder.parent / '1'}",
         )
 
 
 def is_version(name: str) -> bool:
-    """Whether TensorFlow Serving takes a folder of this name for a version."""
+    """Whether TensorFlow Serving takes a folder of this name as a version."""
     return name.isascii() and name.isdecimal() and int(name) <= LARGEST_VERSION
 
 
@@ -89,7 +89,7 @@ def _refuse_without_graph(folder: Path, entries: list[Path]) -> None:
 
 
 def _kind_of(files: list[Path]) -> tuple[str, str] | None:
-    """What library wrote these files, and the remedy; `None` if their names do not tell."""
+    """The kind of model in these files, and the remedy; `None` if the names do not tell."""
     for file in files:
         known = _NAMES.get(file.name) or _SUFFIXES.get(file.suffix.lower())
         if known:

@@ -18,28 +18,26 @@ from apps.export.gate.verdict import RefusedError
 SERVE = "serve"
 COPY_AGAIN = "export or copy the model again"
 VARIABLES = frozenset({"VarHandleOp", "VariableV2", "Variable"})
-# Signatures of this prefix initialise the model and are no one's to call.
+# Signatures with this prefix initialise the model; clients do not call them.
 INTERNAL = "__saved_model_"
 
 
 @dataclass(frozen=True)
 class Version:
-    """A SavedModel whose parts are all there.
+    """A SavedModel that is complete.
 
     Attributes:
         folder: where it is.
         meta: the graph that a server loads.
         signatures: what a client may call, by name.
-        first: the graph that a server loads is the first in the file.
     """
 
     folder: Path
     meta: meta_graph_pb2.MetaGraphDef
     signatures: dict[str, meta_graph_pb2.SignatureDef]
-    first: bool
 
     def copied_meta(self) -> meta_graph_pb2.MetaGraphDef:
-        """A copy of the graph: looking at a missing attribute of a function already adds it."""
+        """A copy of the graph, since reading a missing attribute of a function adds it."""
         copied = meta_graph_pb2.MetaGraphDef()
         copied.CopyFrom(self.meta)
         return copied
@@ -51,7 +49,7 @@ class Version:
 
 
 def open_version(folder: Path) -> Version:
-    """Read a version's graph and check that every part it names is there and undamaged.
+    """Read a version's graph and check that every part it names exists and is undamaged.
 
     Args:
         folder: a folder with a SavedModel's files in it.
@@ -60,7 +58,7 @@ def open_version(folder: Path) -> Version:
         RefusedError: something is missing or damaged; the message names the file.
     """
     model = _read(folder)
-    index, meta = _choose(model)
+    meta = _choose(model)
     signatures = {
         name: signature
         for name, signature in meta.signature_def.items()
@@ -68,14 +66,14 @@ def open_version(folder: Path) -> Version:
     }
     if not signatures:
         raise RefusedError(
-            "has no signature with inputs and outputs, so nothing can be asked of it",
+            "has no signature with inputs and outputs, so clients cannot call it",
             "export with a signature, as keras.Model.export does",
         )
     for asset in meta.asset_file_def:
         if not (folder / "assets" / asset.filename).is_file():
             raise RefusedError(f"assets/{asset.filename} is missing", COPY_AGAIN)
     _check_variables(folder, meta)
-    return Version(folder, meta, signatures, index == 0)
+    return Version(folder, meta, signatures)
 
 
 def _read(folder: Path) -> saved_model_pb2.SavedModel:
@@ -90,11 +88,10 @@ def _read(folder: Path) -> saved_model_pb2.SavedModel:
     return model
 
 
-def _choose(model: saved_model_pb2.SavedModel) -> tuple[int, meta_graph_pb2.MetaGraphDef]:
+def _choose(model: saved_model_pb2.SavedModel) -> meta_graph_pb2.MetaGraphDef:
     tagged = [sorted(meta.meta_info_def.tags) for meta in model.meta_graphs]
-    for index, tags in enumerate(tagged):
-        if tags == [SERVE]:
-            return index, model.meta_graphs[index]
+    if [SERVE] in tagged:
+        return model.meta_graphs[tagged.index([SERVE])]
     shown = " and ".join("{" + ", ".join(tags) + "}" for tags in tagged)
     raise RefusedError(
         f"has no graph tagged {{{SERVE}}}, which TensorFlow Serving asks for (it has {shown})",
@@ -106,7 +103,7 @@ def _check_variables(folder: Path, meta: meta_graph_pb2.MetaGraphDef) -> None:
     """Read every variable, which compares each with its checksum."""
     prefix = folder / "variables" / "variables"
     if not prefix.with_suffix(".index").is_file():
-        # A loader takes a missing index for a model without variables; requests fail later.
+        # A loader takes a missing index to mean a model without variables; requests fail later.
         if any(node.op in VARIABLES for node in _nodes(meta)):
             raise RefusedError("variables/variables.index is missing", COPY_AGAIN)
         return
@@ -115,7 +112,7 @@ def _check_variables(folder: Path, meta: meta_graph_pb2.MetaGraphDef) -> None:
         reader = tf.train.load_checkpoint(os.fspath(prefix))
         for name in sorted(reader.get_variable_to_shape_map()):
             reader.get_tensor(name)
-    # The reader's C++ code raises what it likes: OpError, RuntimeError, ValueError.
+    # The reader's C++ code raises errors of several kinds: OpError, RuntimeError, ValueError.
     except Exception as error:
         reason = str(error).strip().split("\n")[0].split(": /")[0][:200]
         raise RefusedError(

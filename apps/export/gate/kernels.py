@@ -15,7 +15,7 @@ PORTABLE = "build the model with apps.layers.LSTM, whose export holds both kerne
 
 
 def check_kernels(version: Version) -> str:
-    """Read from the graph what a server with a GPU and one without would run.
+    """Read from the graph which kernels a server would run, with a GPU and without.
 
     Args:
         version: the opened version.
@@ -25,7 +25,7 @@ def check_kernels(version: Version) -> str:
 
     Raises:
         RefusedError: a layer fails on a CPU, a server would not choose between its kernels, or a
-            layer of an export of this package has not both.
+            layer exported by this package lacks one of them.
     """
     _require_no_python(version)
     diagnoses = diagnose_meta_graph(version.meta)
@@ -36,7 +36,7 @@ def check_kernels(version: Version) -> str:
         name = f"{found.layer} ({found.kind})"
         if found.cpu.startswith("fails"):
             raise RefusedError(f"{name} {found.cpu}: {found.reason}", found.remedy)
-        # A layer of two directions has a scope for each.
+        # A bidirectional layer has a scope for each direction.
         if any(f"{scope}/".startswith(f"{found.layer}/") for scope in pinned):
             raise RefusedError(f"{name}: {found.reason}", found.remedy)
         if version.ours and "LSTM" in found.kind and not found.cudnn:
@@ -50,13 +50,13 @@ def _require_no_python(version: Version) -> None:
     for node in itertools.chain(graph.node, *bodies):
         if node.op in CALLBACKS:
             raise RefusedError(
-                f"{node.name} calls back into Python ({node.op}), which a server has not",
+                f"{node.name} calls back into Python ({node.op}), which a server lacks",
                 "build the model from TensorFlow's own operations",
             )
 
 
 def _pinned(version: Version) -> set[str]:
-    """Scopes of the kernels that a server would not exchange, although it could."""
+    """Scopes of the kernels that a server does not exchange, although another exists."""
     graph = version.copied_meta().graph_def
     functions = Functions(graph.library, specialising=True)
     return {

@@ -1,4 +1,4 @@
-"""A version run through TensorFlow's C API by a program that has no Python in it."""
+"""A version run through TensorFlow's C API by a program without Python."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def answers_without_python(version: Version, requests: Sequence[Request]) -> lis
         asked, answered = Path(folder) / "requests", Path(folder) / "answers"
         with asked.open("wb") as file:
             _write_requests(file, requests)
-        # Text mode would stumble over names in other encodings.
+        # Output is read as bytes, since names may be in other encodings.
         try:
             done = subprocess.run(
                 [program, version.folder, asked, answered],
@@ -53,7 +53,7 @@ def answers_without_python(version: Version, requests: Sequence[Request]) -> lis
             )
         except PermissionError as error:
             raise SkippedError(
-                f"{program} may not be run there; set XDG_CACHE_HOME to another folder"
+                f"{program} cannot be run there; set XDG_CACHE_HOME to another folder"
             ) from error
         if done.returncode:
             raise RefusedError(_failure(done), "export or copy the model again")
@@ -72,11 +72,11 @@ def _failure(done: subprocess.CompletedProcess[bytes]) -> str:
 
 
 def _program() -> Path:
-    """The compiled program, from the cache if the same source was compiled before."""
+    """The compiled program; from the cache if the same source was compiled before."""
     compiler = find_compiler("CC", ["cc", "gcc", "clang"])
     if compiler is None:
         raise SkippedError(
-            "no C compiler, so not run without Python (install gcc to have this check)"
+            "no C compiler, so not run without Python (install gcc to enable this check)"
         )
     libraries = Path(tf.sysconfig.get_lib())
     command = [
@@ -92,11 +92,11 @@ def _program() -> Path:
     try:
         return compile_once(command, "run_model", lambda: key.hexdigest()[:24])
     except CompilationError as error:
-        raise SkippedError(f"the C program is not there: {error}") from error
+        raise SkippedError(f"no C program: {error}") from error
 
 
 def _write_requests(file: BinaryIO, requests: Sequence[Request]) -> None:
-    """Write the format that is described in the program's source."""
+    """Write the format described in `run_model.c`."""
     file.write(struct.pack("=i", len(requests)))
     for request in requests:
         file.write(struct.pack("=i", len(request.inputs)))

@@ -1,4 +1,4 @@
-"""What a version is asked: its warm-up records, and inputs made from a signature's own terms."""
+"""The requests made to a version: its warm-up records, and inputs made from its signatures."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from apps.export.golden import MOST_RECORDS, WARM_UP, read_records
 DEFAULT = "serving_default"
 WRITE_AGAIN = "write the warm-up file again; TensorFlow Serving would refuse the version"
 MOST_ELEMENTS = 50_000_000
-# Of each size that the signature leaves open: texts of this kind, in this number.
+# Sizes to fill in where a signature leaves them open, each with a text for string inputs.
 MADE_UP = ((1, b""), (2, b"a b"))
 
 
@@ -35,7 +35,7 @@ class Request:
         inputs: arrays by tensor name; texts are object arrays of `bytes`.
         outputs: tensor names by the names that a client sees.
         golden: the answer it must get, by the same names; `None` if unknown.
-        made_up: the inputs come from the signature and may make no sense to the model.
+        made_up: whether the inputs were made from the signature and may make no sense to the model.
     """
 
     name: str
@@ -53,8 +53,8 @@ def requests_for(version: Version) -> list[Request]:
     """All warm-up records, then two made-up requests for each signature without a record.
 
     Raises:
-        RefusedError: the warm-up file is damaged, too long, or does not suit the signatures, or an
-            export of this package lacks it.
+        RefusedError: the warm-up file is damaged, too long or does not match the signatures, or
+            this package's export lacks it.
     """
     recorded = _recorded(version) if (version.folder / WARM_UP).exists() else []
     if version.ours and not recorded:
@@ -177,7 +177,7 @@ def _signature(
 
 
 def _made_up(name: str, signature: meta_graph_pb2.SignatureDef) -> list[Request]:
-    """Requests of which only types and ranks are known to suit the signature."""
+    """Requests that match the signature in types and ranks, but perhaps in nothing else."""
     requests = []
     for size, text in MADE_UP:
         inputs = {info.name: _filled(info, size, text) for info in signature.inputs.values()}
@@ -202,7 +202,7 @@ def _filled(info: meta_graph_pb2.TensorInfo, size: int, text: bytes) -> np.ndarr
         return None
     if dtype == tf.string:
         return np.full(shape, text, dtype=object)
-    # An integer may be a length or a position in a table, for which one is safer than zero.
+    # An integer may be a length or a position in a table; 1 is safer than 0 for both.
     return np.full(shape, 1 if dtype.is_integer else 0, dtype=dtype.as_numpy_dtype)
 
 

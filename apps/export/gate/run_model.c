@@ -9,7 +9,7 @@
    (operation, 32-bit index). ANSWERS holds for each request a 32-bit TF_Code, a message, and, where
    the code is TF_OK, a tensor for each fetch.
 
-   Exit status: 0 all requests were run, 2 the model was not loaded (its reason is on stderr), 3 a
+   Exit status: 0 all requests were run, 2 the model was not loaded (stderr says why), 3 a
    file could not be read or written. */
 
 #include <stdint.h>
@@ -58,7 +58,7 @@ static void write_text(FILE* file, const char* bytes, size_t size) {
   write_bytes(file, bytes, size);
 }
 
-/* The bytes are followed by a zero, which is not counted. */
+/* A zero byte follows the text; *size does not count it. */
 static char* read_text(FILE* file, size_t* size) {
   *size = (size_t)read_int64(file);
   char* bytes = allocate(*size + 1, 1);

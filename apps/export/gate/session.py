@@ -1,4 +1,4 @@
-"""A version run through the loader and the session that TensorFlow Serving uses."""
+"""A version run with the loader and the session that TensorFlow Serving uses."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def answers_in_session(
     Args:
         version: the opened version.
         requests: what to ask.
-        asking: told what is done next, in words, in case this process does not survive it.
+        asking: called with the next step in words, in case this process does not survive it.
 
     Returns:
         An answer for each request.
@@ -34,7 +34,8 @@ def answers_in_session(
         asking("loading the model")
         try:
             tf.compat.v1.saved_model.load(session, [SERVE], os.fspath(version.folder))
-        # The loader raises what its Python and its C++ parts find: OpError, ValueError, KeyError.
+        # The loader's Python and C++ parts raise errors of several kinds: OpError, ValueError,
+        # KeyError.
         except Exception as error:
             raise RefusedError(*_load_failure(error)) from error
         answers = []
@@ -55,7 +56,7 @@ def _run(session: tf.compat.v1.Session, request: Request) -> Answer:
 
 
 def _array(value: object) -> np.ndarray:
-    # A session gives a single text as `bytes`, of which NumPy would make a fixed-width array.
+    # A session gives a single text as `bytes`, which NumPy would turn into a fixed-width array.
     return np.array(value, dtype=object) if isinstance(value, bytes) else np.asarray(value)
 
 

@@ -1,8 +1,8 @@
-"""Whether TensorFlow's own optimiser leaves each device its kernel.
+"""Whether TensorFlow's optimiser leaves each device the kernel made for it.
 
-A graph of ours calls the kernel for CPUs and names the one for GPUs as its equal; the optimiser of
-the process that serves it makes the exchange. Other passes of the same optimiser can prevent it
-without a word. Here it runs, with all its passes, for a CPU and for a GPU that need not exist.
+Our graphs call the kernel for CPUs and declare the one for GPUs as equivalent; the optimiser of the
+serving process exchanges them. Other passes of that optimiser can silently prevent the exchange.
+Here the optimiser runs with all its passes, for a CPU and for a GPU that need not exist.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from apps.export.gate.verdict import RefusedError, SkippedError
 from apps.layers.doctor.graph import CUDNN, FUSED_CELLS, Functions
 
 DEVICE = "/job:localhost/replica:0/task:0/device:{}:0"
-# How the function optimiser names a copy of a function for one of its calls.
+# The suffix that the function optimiser gives to a copy of a function for one of its calls.
 COPY = re.compile(r"_specialized_for_.*")
 REMEDY = (
     "let both kernels return only what is used, take no constants and stay free of tf.device; "
@@ -43,7 +43,7 @@ class _Reached:
 
 
 def check_swap(version: Version) -> str:
-    """Optimise every signature for a CPU and for a GPU, and see which kernels are left.
+    """Optimise every signature for a CPU and for a GPU, and check which kernels remain.
 
     Args:
         version: the opened version.
@@ -52,7 +52,7 @@ def check_swap(version: Version) -> str:
         What was found, one line.
 
     Raises:
-        RefusedError: on one of the devices the other one's kernel is left.
+        RefusedError: on one device the other device's kernel remains.
         SkippedError: no layer holds two kernels.
     """
     kernels: dict[str, set[str]] = {"CPU": set(), "GPU": set()}
@@ -87,7 +87,7 @@ def _require_kernels(
         if other in reached.originals:
             specialised = " (the optimiser specialised the call)"
             raise RefusedError(
-                f"signature {signature}: on a {device} the kernel for the other device is left, "
+                f"signature {signature}: on a {device} the kernel for the other device remains, "
                 f"{other} in place of {own}{'' if other in reached.functions else specialised}",
                 REMEDY,
             )
@@ -98,13 +98,13 @@ def _require_kernels(
             )
     stranded = sorted(name for name in reached.operations if CUDNN.match(name))
     if device == "CPU" and stranded:
-        raise RefusedError(f"signature {signature}: on a CPU {stranded[0]} is left", REMEDY)
+        raise RefusedError(f"signature {signature}: on a CPU {stranded[0]} remains", REMEDY)
 
 
 def _pairs(
     graph: graph_pb2.GraphDef, signature: meta_graph_pb2.SignatureDef
 ) -> set[tuple[str, str]]:
-    """Functions for a CPU and for a GPU that stand for one another, either of them called."""
+    """Pairs of equivalent functions for a CPU and for a GPU, of which one is called."""
     functions = Functions(graph.library)
     library = {function.signature.name: function for function in graph.library.function}
     pairs = set()
@@ -124,7 +124,7 @@ def _item(
     item.signature_def.clear()
     item.signature_def["asked"].CopyFrom(signature)
     reached = _reach(version.copied_meta().graph_def, signature, also=itertools.chain(*pairs))
-    # Most of a library is gradients, which no request needs and which take most of the time.
+    # Most of a library is gradients, which no request needs and which would take most of the time.
     for parts, name_of, kept in (
         (item.graph_def.node, lambda node: node.name, reached.nodes),
         (item.graph_def.library.function, lambda f: f.signature.name, reached.functions),
@@ -132,7 +132,7 @@ def _item(
         wanted = [part for part in parts if name_of(part) in kept]
         del parts[:]
         parts.extend(wanted)
-    # They may name nodes that are gone now.
+    # Collections may name nodes that were removed.
     item.collection_def.clear()
     return item
 
@@ -143,14 +143,14 @@ def _optimised(
     device: str,
     pairs: set[tuple[str, str]],
 ) -> _Reached:
-    """What is left of a signature when the optimiser has run for a host with this device."""
+    """What remains of a signature after the optimiser has run for a host with this device."""
     item = _item(version, signature, pairs)
     for node in item.graph_def.node:
-        # A session places what has no place on its best device before it optimises.
+        # Before it optimises, a session puts nodes without a device on its best device.
         node.device = node.device or DEVICE.format(device)
     devices = [_device(kind) for kind in dict.fromkeys(("CPU", device))]
     settings = config_pb2.ConfigProto()
-    # A short graph is left alone otherwise, and optimised where a session runs its functions.
+    # Otherwise a short graph is left alone here, but optimised where a session runs its functions.
     settings.graph_options.rewrite_options.min_graph_nodes = -1
     host = cluster.Cluster(devices=devices)
     try:
@@ -162,7 +162,8 @@ def _optimised(
 
 def _device(kind: str) -> device_properties_pb2.NamedDevice:
     device = device_properties_pb2.NamedDevice(name=DEVICE.format(kind))
-    # The optimiser divides by some of these; that no such device exists is of no matter to it.
+    # The optimiser divides by some of these values; it does not matter that there is no such
+    # device.
     device.properties.type = kind
     device.properties.num_cores = 8
     device.properties.frequency = 1000
@@ -174,7 +175,7 @@ def _device(kind: str) -> device_properties_pb2.NamedDevice:
 def _reach(
     graph: graph_pb2.GraphDef, signature: meta_graph_pb2.SignatureDef, also: Iterable[str] = ()
 ) -> _Reached:
-    """What a signature's answers depend on, as if it called the functions `also` too."""
+    """What a signature's answers depend on, as if it also called the functions `also`."""
     nodes = {node.name: node for node in graph.node}
     functions = Functions(graph.library)
     reached = _Reached()

@@ -1,4 +1,4 @@
-"""What the gate says of a SavedModel version, and how it is shown on a terminal."""
+"""The gate's verdict on a SavedModel version, and how it is shown on a terminal."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN = {"passed": "ok", "failed": "FAIL", "skipped": "skip"}
 
 
 class RefusedError(Exception):
-    """A check's finding that makes a version unfit to be served.
+    """A finding that makes a version unfit to be served.
 
     Args:
         detail: what was found, one line.
@@ -26,7 +26,7 @@ class RefusedError(Exception):
 
 
 class SkippedError(Exception):
-    """Why a check could not be made, or had nothing to look at."""
+    """Why a check could not be run, or had nothing to check."""
 
 
 @dataclass(frozen=True)
@@ -39,7 +39,7 @@ class Check:
         detail: what was found, one line.
         remedy: what to do about a failure, one line; may be empty.
         seconds: how long the check took.
-        transient: the failure may be the host's, such as a lack of memory or of time.
+        transient: whether the host may have caused the failure, by a lack of memory or time.
     """
 
     name: str
@@ -60,7 +60,7 @@ class Verdict:
 
     Attributes:
         folder: the version.
-        checks: those that were made, in order; none follows a failed one.
+        checks: the checks that ran, in order; none follows a failed one.
     """
 
     folder: Path
@@ -72,7 +72,7 @@ class Verdict:
 
     @property
     def transient(self) -> bool:
-        """Whether the same version might pass at another time."""
+        """Whether the same version may pass at another time."""
         return any(check.state == "failed" and check.transient for check in self.checks)
 
     @property
@@ -95,7 +95,7 @@ class Verdict:
 
 
 def render(verdict: Verdict) -> str:
-    """Show a verdict, one line for each check and one for the whole.
+    """Show a verdict: one line for each check and one for the result.
 
     Args:
         verdict: what `verify` returned.

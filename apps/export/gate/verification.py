@@ -1,4 +1,4 @@
-"""The gate's own part: it starts the process that makes the checks, and outlives it."""
+"""The gate's parent process: it starts the process that runs the checks, and outlives it."""
 
 from __future__ import annotations
 
@@ -35,26 +35,26 @@ def verify(
     timeout_s: float = 600,
     log: Callable[[str], None] | None = None,
 ) -> Verdict:
-    """Find out whether TensorFlow Serving could take a SavedModel version, ours or another.
+    """Check whether TensorFlow Serving can load a SavedModel version, ours or another's.
 
     Args:
         version: a version folder, such as `saved_models/sentiment/3`.
-        low_priority: let other processes go first, for a host that is serving meanwhile.
-        timeout_s: seconds after which a version that is still being checked is refused.
-        log: is given one line for each check as it ends.
+        low_priority: let other processes go first, for a host that also serves.
+        timeout_s: seconds after which a version is refused if its checks have not ended.
+        log: called with one line for each check as it ends.
 
     Returns:
-        The verdict. Nothing that is wrong with the version raises an error.
+        The verdict. A version that is wrong never raises an error.
 
     Raises:
         UserError: `timeout_s` is not positive.
     """
     if not 0 < timeout_s <= threading.TIMEOUT_MAX:
-        raise UserError(f"a time limit of {timeout_s} s cannot be kept; give a positive number")
-    # Kept as it was given: messages name what the user wrote.
+        raise UserError(f"a time limit of {timeout_s} s is not possible; give a positive number")
+    # Kept as given, since messages name what the user wrote.
     folder = Path(version)
     checks: list[Check] = []
-    # Closed at once if `log` raises or Ctrl-C comes: the process that makes the checks ends then.
+    # Closed at once if `log` raises or Ctrl-C comes, which ends the process that runs the checks.
     with contextlib.closing(_checks(folder, low_priority, timeout_s)) as made:
         for check in made:
             checks.append(check)
@@ -88,7 +88,7 @@ def _checks_of_child(
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=stderr,
-        # A group of its own: the child and what it starts end together, and Ctrl-C is ours.
+        # A process group of its own: the child and what it starts end together, and Ctrl-C is ours.
         start_new_session=True,
     )
     late = threading.Event()
@@ -119,23 +119,23 @@ def _checks_of_child(
             yield Check(begun, "failed", detail + during, remedy, seconds, transient)
     finally:
         timer.cancel()
-        # The child may be gone and what it started alive.
+        # The child may be gone while a process that it started is alive.
         _kill(child)
         with child:
             pass
 
 
 def child_command(folder: Path, low_priority: bool) -> list[str]:
-    """The command that makes the checks; `-P` keeps files of the working folder out of it."""
+    """The command that runs the checks; `-P` keeps modules of the working folder out of it."""
     module = "apps.export.gate.child"
     niceness = str(NICENESS if low_priority else 0)
     return [sys.executable, "-P", "-m", module, os.fspath(folder), niceness]
 
 
 def _environment() -> dict[str, str]:
-    """A host without a GPU, and with TensorFlow's own kernels, as a server has them."""
-    # Python finds site-packages without help; put first, a backport in them would hide a module of
-    # Python's own.
+    """The environment of a server: no GPU, and TensorFlow's own kernels."""
+    # Python finds site-packages without help; if they came first, a backport in them would hide a
+    # module of the standard library.
     found = {*site.getsitepackages(), site.getusersitepackages()}
     path = [*({ROOT} - found), os.environ.get("PYTHONPATH", "")]
     return os.environ | {
@@ -149,7 +149,7 @@ def _environment() -> dict[str, str]:
 def _parsed(line: bytes) -> dict[str, Any]:
     try:
         return json.loads(line)
-    # The last line of a process that was killed may be cut off.
+    # The last line of a killed process may be cut off.
     except ValueError:
         return {}
 
@@ -160,7 +160,7 @@ def _kill(child: subprocess.Popen[bytes]) -> None:
 
 
 def _end_of(code: int, late: bool, timeout_s: float, stderr: BinaryIO) -> tuple[str, str]:
-    """Why the child ended before its work did, and the remedy."""
+    """Why the child ended early, and the remedy."""
     if late:
         return f"not done within {timeout_s:g} s", "the model hangs, or needs a longer time limit"
     last = _last_line(stderr)
@@ -177,7 +177,7 @@ def _end_of(code: int, late: bool, timeout_s: float, stderr: BinaryIO) -> tuple[
 
 
 def _last_line(stderr: BinaryIO) -> str:
-    """The reason that was printed last: TensorFlow's fatal one, if there is any."""
+    """The last reason printed; TensorFlow's fatal one if there is one."""
     stderr.seek(0)
     lines = [line.strip() for line in stderr.read().decode(errors="replace").splitlines()]
     fatal = [match.group(1) for match in map(FATAL.match, lines) if match]

@@ -4,8 +4,9 @@
     done = export_onnx(application, folder)
 
 While the model is traced, every LSTM is a placeholder (`recurrence`) that becomes ONNX's `LSTM`
-(`handlers`, `directions`); operations that tf2onnx would leave or distort are refused
-(`conversion`), and the file is kept only if onnxruntime answers as TensorFlow does (`comparison`).
+(`handlers`, `directions`). Operations that tf2onnx would leave in or get wrong are refused
+(`conversion`). The file is kept only if onnxruntime's answers agree with TensorFlow's
+(`comparison`).
 """
 
 from apps.export.onnx.files import OnnxExport, export_onnx

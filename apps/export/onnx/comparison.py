@@ -1,4 +1,4 @@
-"""A file opened in onnxruntime, its answers beside TensorFlow's."""
+"""An ONNX file opened in onnxruntime, its answers compared with TensorFlow's."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ TOLERANCE = 1e-5
 def compare(
     file: Path, model: keras.Model, name: str, batches: Iterable[Mapping[str, np.ndarray]]
 ) -> float:
-    """Check a file and compare it with the model that it was made of.
+    """Check a file and compare it with the model that it was made from.
 
     Args:
         file: an ONNX file.
         model: the Keras model, functional.
         name: the model's name in messages.
-        batches: the inputs that are compared, by name, each of its own shape.
+        batches: the inputs to compare on, by name, each of its own shape.
 
     Returns:
         The largest difference from TensorFlow's outputs, divided by the largest output of the
@@ -43,7 +43,7 @@ def compare(
         session = onnxruntime.InferenceSession(
             str(file), options, providers=["CPUExecutionProvider"]
         )
-    # Both raise errors of many kinds, with no base of their own.
+    # onnx and onnxruntime raise errors of many kinds without a common base.
     except Exception as error:
         raise _refusal(name, "cannot be opened", error) from error
     differences = []
@@ -59,7 +59,7 @@ def compare(
             raise _refusal(name, f"cannot run {shapes}", error) from error
         for key, value in zip(expected, found, strict=True):
             difference = _difference(expected[key].numpy(), value)
-            # Also refuses what is not a number.
+            # This form also refuses NaN.
             if not difference <= TOLERANCE:
                 raise UserError(
                     f"{name}: onnxruntime's '{key}' differs from TensorFlow's by {difference:.1e} "
@@ -74,8 +74,8 @@ def _difference(wanted: np.ndarray, found: np.ndarray) -> float:
         return float("inf")
     if not wanted.size:
         return 0.0
-    # A long recurrence and a sum over thousands of words round differently in each program, by a
-    # share of what is large in them, not of the output that happens to be near zero.
+    # A long recurrence and a sum over thousands of words round differently in each program, in
+    # proportion to their large values, not to an output that happens to be near zero.
     return float(np.max(np.abs(found - wanted)) / max(1.0, float(np.max(np.abs(wanted)))))
 
 

@@ -21,13 +21,13 @@ from apps.layers.kernels.dispatch import kernels_as
 from apps.layers.lstm import LSTM
 
 OPSET = 18
-# Where TensorFlow's and ONNX's messages end: both are one protobuf.
+# The size limit of a protobuf message, which both TensorFlow's graph and ONNX's model are.
 MOST_BYTES = 2**31 - 2**20
 
-# What a recurrence becomes where it is not fused.
+# Operations that a recurrence becomes if it is not fused.
 _UNFUSED = ("Loop", "Scan", "BlockLSTM", "BlockLSTMV2", "CudnnRNNV3")
 _DOMAINS = ("", "ai.onnx")
-# Entries from which a matrix is kept out of the conversion, which copies what it is given often.
+# Matrices of this many entries stay out of the conversion, which copies its constants often.
 _LARGE = 2**18
 
 
@@ -35,15 +35,15 @@ def convert(model: keras.Model, name: str) -> onnx.ModelProto:
     """Make an ONNX graph of a model.
 
     Args:
-        model: functional, its inputs are dense tensors.
+        model: functional, with dense tensors as inputs.
         name: the name of the graph, and of the model in messages.
 
     Returns:
         A graph with the model's inputs by name and the output `outputs`, or the model's outputs by
-        name where it has several; computing in float32 whatever the model's policy.
+        name where it has several. It computes in float32 whatever the model's policy.
 
     Raises:
-        UserError: the model is too large, or holds what has no place in ONNX.
+        UserError: the model is too large, or holds operations or inputs that ONNX lacks.
     """
     texts = [tensor.name for tensor in model.inputs if tensor.dtype == "string"]
     if texts:
@@ -62,7 +62,7 @@ def convert(model: keras.Model, name: str) -> onnx.ModelProto:
 
     def call(*given: tf.Tensor) -> Mapping[str, tf.Tensor]:
         inputs, matrices = given[: -len(large) or None], given[len(model.inputs) :]
-        # In the scope nothing is assigned either: Keras moves seeds on even where nothing is drawn.
+        # The scope also prevents assignments: Keras advances seeds even where nothing is drawn.
         scope = keras.StatelessScope(list(zip(large.values(), matrices, strict=True)))
         with scope, kernels_as(tracing):
             return outputs_by_name(model, [tensor.name for tensor in model.inputs], inputs)
@@ -84,7 +84,7 @@ def convert(model: keras.Model, name: str) -> onnx.ModelProto:
 def outputs_by_name(
     model: keras.Model, names: list[str], given: tuple[tf.Tensor, ...]
 ) -> Mapping[str, tf.Tensor]:
-    """Call a model as it serves; a lone output is called `outputs`."""
+    """Call a model in inference mode; a single output is called `outputs`."""
     outputs = model(dict(zip(names, given, strict=True)), training=False)
     return outputs if isinstance(outputs, dict) else {"outputs": outputs}
 
@@ -93,8 +93,8 @@ def outputs_by_name(
 def in_float32(model: keras.Model) -> Iterator[None]:
     """Let a model compute in float32, whatever policy it was made with.
 
-    Its variables are float32 under mixed precision too. A processor gains nothing from half
-    precision, and where it rounds differs between TensorFlow and onnxruntime.
+    Its variables are float32 under mixed precision too. A CPU gains nothing from half precision,
+    and TensorFlow and onnxruntime round at different places.
     """
     layers = [place.layer for place in places(model)]
     before = [(layer, layer.dtype_policy) for layer in layers]
@@ -109,7 +109,7 @@ def in_float32(model: keras.Model) -> Iterator[None]:
 
 
 def operations(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
-    """All nodes of a graph, with those of the graphs inside it."""
+    """All nodes of a graph and of the graphs inside it."""
     for node in graph.node:
         yield node
         for attribute in node.attribute:
@@ -118,7 +118,7 @@ def operations(graph: onnx.GraphProto) -> Iterator[onnx.NodeProto]:
 
 
 def directions(graph: onnx.GraphProto) -> int:
-    """Number of fused LSTMs; one that runs both ways counts twice."""
+    """Number of fused LSTMs; a bidirectional one counts twice."""
     count = 0
     for node in operations(graph):
         if node.op_type == "LSTM":
@@ -128,9 +128,9 @@ def directions(graph: onnx.GraphProto) -> int:
 
 
 def _large_matrices(model: keras.Model) -> dict[str, keras.Variable]:
-    """Tables and other large matrices by the names that they have during conversion."""
+    """Embedding tables and other large matrices, by their names during conversion."""
     lstms = [place.layer for place in places(model) if isinstance(place.layer, keras.layers.LSTM)]
-    # The operation has these in a layout of its own, which is made while converting.
+    # ONNX's LSTM needs these in its own layout, which the conversion makes.
     own = {id(weight) for layer in lstms for weight in layer.weights}
     large = (
         weight
@@ -169,7 +169,7 @@ def _through_tf2onnx(
                 custom_op_handlers=dict(HANDLERS),
                 custom_rewriter=[drop_double_reversal],
             )
-    # Whatever a converter stumbles over, the user's remedy is the same.
+    # A converter may raise anything; the user's remedy is the same.
     except Exception as error:
         reason = " ".join(str(error).split())[:200]
         raise UserError(
@@ -180,7 +180,7 @@ def _through_tf2onnx(
 
 
 def _refuse_strangers(converted: onnx.ModelProto, model: keras.Model, name: str) -> None:
-    """tf2onnx leaves what it does not know in the file, which nothing can open then."""
+    """Refuse operations unknown to tf2onnx, which leaves them in a file that cannot be opened."""
     kinds = {(node.op_type, node.domain) for node in operations(converted.graph)}
     unfused = sorted({kind for kind, _ in kinds if kind in _UNFUSED})
     if unfused:
@@ -221,7 +221,7 @@ def _recurrent(model: keras.Model) -> str:
 
 @contextlib.contextmanager
 def _quiet(*loggers: str) -> Iterator[None]:
-    """Both report as errors what is checked here, with a remedy, afterwards."""
+    """Silence loggers that report as errors what is checked here afterwards, with a remedy."""
     noisy = [(logging.getLogger(name), logging.getLogger(name).level) for name in loggers]
     for logger, _ in noisy:
         logger.setLevel(logging.CRITICAL)

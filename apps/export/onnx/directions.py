@@ -1,4 +1,4 @@
-"""Both directions of a bidirectional LSTM as one operation."""
+"""The two directions of a bidirectional LSTM merged into one operation."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _AXES = (1, 0, 0)
 
 
 def merge_directions(graph: onnx.GraphProto) -> None:
-    """Make one bidirectional LSTM of two over the same steps whose results are joined.
+    """Merge two LSTMs over the same steps, whose results are joined, into a bidirectional one.
 
     Args:
-        graph: changed in place; its nodes are no longer in the order in which they run.
+        graph: changed in place; afterwards its nodes are not in the order in which they run.
     """
     merging = True
     while merging:
@@ -31,7 +31,7 @@ def merge_directions(graph: onnx.GraphProto) -> None:
 
 
 class _View:
-    """Who makes a value, who reads it, and what is constant."""
+    """The readers of each value, the graph's outputs and its constants."""
 
     def __init__(self, graph: onnx.GraphProto) -> None:
         self.readers: dict[str, list[onnx.NodeProto]] = defaultdict(list)
@@ -105,7 +105,7 @@ def _merge(
 
 
 def _join(view: _View, one: str, other: str) -> onnx.NodeProto | None:
-    """The node that joins two directions of an output, and does nothing else with them."""
+    """The node that joins two directions of an output, if nothing else reads them."""
     squeezed = [view.only_reader(name) for name in (one, other)]
     if any(node is None or node.op_type != "Squeeze" for node in squeezed):
         return None

@@ -25,13 +25,13 @@ MODEL = "model.onnx"
 
 @dataclass(frozen=True)
 class OnnxExport:
-    """What an export to ONNX has written.
+    """The result of an export to ONNX.
 
     Attributes:
-        files: the ONNX file and what stands beside it for its clients.
+        files: the ONNX file and the files beside it for its clients.
         difference: largest difference of onnxruntime's outputs from TensorFlow's, divided by the
             largest output of the batch where that is more than 1.
-        outside: what a client does itself, in words.
+        outside: what a client must do itself, in words.
     """
 
     files: tuple[Path, ...]
@@ -44,16 +44,16 @@ def export_onnx(
 ) -> OnnxExport:
     """Write an application's model on prepared tensors as ONNX.
 
-    Every LSTM is one fused operation. The file is opened in onnxruntime and compared with
-    TensorFlow beside its place, and renamed into it if they agree.
+    Every LSTM is one fused operation. The file is written beside its place, compared with
+    TensorFlow in onnxruntime, and renamed into place if they agree.
 
     Args:
         application: with its trained model.
-        folder: an existing folder, where `model.onnx` and what its clients need are written.
-        goldens: whose raw inputs, prepared, are what is compared.
+        folder: an existing folder, for `model.onnx` and the files that its clients need.
+        goldens: recorded requests, whose raw inputs are prepared and compared on.
 
     Raises:
-        UserError: the model cannot go to ONNX, or onnxruntime's answers differ; nothing is left.
+        UserError: the model cannot be converted, or onnxruntime's answers differ; nothing is left.
     """
     place = Path(folder)
     if not place.is_dir():
@@ -77,7 +77,7 @@ def export_onnx(
         difference = compare(written, tensors, application.name, prepared)
         for name, text in files.items():
             (Path(beside) / name).write_text(text, encoding="utf-8", newline="\n")
-        # The model last: whoever sees it finds what it needs.
+        # The model comes last: whoever sees it finds the files that it needs.
         names = [*files, MODEL]
         for name in names:
             os.replace(Path(beside) / name, place / name)
@@ -89,6 +89,6 @@ def export_onnx(
 
 
 def _prepared(application: Application, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the model takes, made of raw inputs."""
+    """The model's inputs, made from raw ones."""
     given = {name: tf.constant(value) for name, value in raw.items()}
     return {name: np.asarray(value) for name, value in application.input.prepare(given).items()}

@@ -1,4 +1,4 @@
-"""What tf2onnx does not know: the placeholder of an LSTM, and operations that it gets wrong."""
+"""Handlers for what tf2onnx lacks or gets wrong: LSTM placeholders and some operations."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _GATES = [0, 3, 1, 2]
 
 
 def _lstm(graph: Graph, node: Node, name: str, arguments: Any) -> None:
-    """An LSTM's placeholder becomes ONNX's `LSTM`, with its weights in ONNX's layout."""
+    """Turn an LSTM's placeholder into ONNX's `LSTM`, with its weights in ONNX's layout."""
     fused = FusedLSTM.read(node.get_attr_str("token"))
     x, *weights = node.input[:4]
     rest = node.input[4:]
@@ -36,7 +36,7 @@ def _lstm(graph: Graph, node: Node, name: str, arguments: Any) -> None:
     outputs, dtypes = list(node.output), node.output_dtypes
     shapes = [graph.get_shape(output) for output in outputs]
     graph.remove_node(node.name)
-    # Keras has one bias, ONNX one at the input and one at the state.
+    # Keras has one bias; ONNX has one for the input and one for the state.
     both = np.concatenate([_gates_first(bias, units), np.zeros_like(bias)])
     lstm = graph.make_node(
         "LSTM",
@@ -71,7 +71,7 @@ def _constant(graph: Graph, name: str, value: np.ndarray) -> str:
 
 
 def _floor_mod(graph: Graph, node: Node, name: str, arguments: Any) -> None:
-    """`FloorMod` of integers is ONNX's `Mod`; tf2onnx rounds the quotient towards zero."""
+    """`FloorMod` of integers equals ONNX's `Mod`; tf2onnx rounds the quotient towards zero."""
     if graph.get_dtype(node.input[0]) in (TensorProto.INT32, TensorProto.INT64):
         node.type = "Mod"
     else:
@@ -79,17 +79,17 @@ def _floor_mod(graph: Graph, node: Node, name: str, arguments: Any) -> None:
 
 
 def _comparison(graph: Graph, node: Node, name: str, arguments: Any) -> None:
-    """Integers are compared as such; tf2onnx makes float32 of them, which large ones outgrow."""
+    """Compare integers as such; tf2onnx casts them to float32, which is inexact if large."""
     node.type = node.type.replace("Equal", "OrEqual")
 
 
 def _where(graph: Graph, node: Node, name: str, arguments: Any) -> None:
-    """ONNX's `Where` is exactly it; tf2onnx multiplies, which turns infinity into no number."""
+    """Use ONNX's `Where`, which is equal; tf2onnx multiplies, which turns infinity into NaN."""
     node.type = "Where"
 
 
 def _top_k(graph: Graph, node: Node, name: str, arguments: Any) -> None:
-    """Integers are sorted as such; tf2onnx makes float32 of them, which large ones outgrow."""
+    """Sort integers as integers; tf2onnx casts them to float32, which is inexact for large ones."""
     count = GraphBuilder(graph).make_unsqueeze({"data": node.input[1], "axes": [0]})
     wide = graph.make_node("Cast", [count], attr={"to": TensorProto.INT64}).output[0]
     graph.replace_input(node, node.input[1], wide, 1)
@@ -99,7 +99,7 @@ def _top_k(graph: Graph, node: Node, name: str, arguments: Any) -> None:
 
 
 def _complementary_error(graph: Graph, node: Node, name: str, arguments: Any) -> None:
-    """`Erfc`, of which the exact `gelu` is made: ONNX has only `Erf`."""
+    """Express `Erfc`, which the exact `gelu` uses, by `Erf`: ONNX has no `Erfc`."""
     one = _constant(
         graph, "one", np.array(1, utils.map_onnx_to_numpy_type(graph.get_dtype(node.input[0])))
     )
@@ -109,7 +109,7 @@ def _complementary_error(graph: Graph, node: Node, name: str, arguments: Any) ->
 
 
 def _pad(graph: Graph, node: Node, name: str, arguments: Any) -> None:
-    """tf2onnx pads what is not a number as float32, but leaves the padding's value as it is."""
+    """Cast a boolean padding value: tf2onnx casts the tensor to float32, but not the value."""
     if graph.get_dtype(node.input[0]) == TensorProto.BOOL:
         graph.insert_new_node_on_input(node, "Cast", node.input[2], to=TensorProto.FLOAT)
     Pad.version_11(graph, node)
@@ -128,7 +128,7 @@ HANDLERS: dict[str, tuple[Callable[..., None], list[Any]]] = {
 
 
 def drop_double_reversal(graph: Graph, nodes: list[Node]) -> list[Node]:
-    """Leave out what is reversed twice: `keras.layers.Bidirectional` undoes the LSTM's order."""
+    """Drop double reversals: `keras.layers.Bidirectional` undoes the LSTM's reversed order."""
     for node in nodes:
         inner = node.inputs[0] if node.type == "ReverseV2" else None
         if inner is not None and inner.type == "ReverseV2" and _axes(node) == _axes(inner):

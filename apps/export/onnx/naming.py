@@ -1,4 +1,4 @@
-"""Order and names that depend on a graph alone: equal models give equal files."""
+"""Order and names that depend only on the graph, so that equal models give equal files."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ import onnx
 
 
 def arrange(model: onnx.ModelProto) -> None:
-    """Put nodes and constants in the order of their use, and name them by it.
+    """Put nodes and constants in the order of their use, and number them in that order.
 
-    What no output needs is left out. Inputs and outputs of the model keep their names.
+    Nodes that no output needs are dropped. Inputs and outputs of the model keep their names.
 
     Args:
-        model: changed in place; its operations are ONNX's own.
+        model: changed in place; it may hold only ONNX's own operations.
     """
     graph = model.graph
     own = {value.name: value.name for value in (*graph.input, *graph.output)}
@@ -33,7 +33,7 @@ class _Arrangement:
         self._count: Counter[str] = Counter()
 
     def arrange(self, graph: onnx.GraphProto, known: dict[str, str]) -> None:
-        """Arrange a graph whose surroundings have given some values their names."""
+        """Arrange a graph; `known` maps values of the graphs around it to their new names."""
         names = dict(known)
         constants = {tensor.name: tensor for tensor in graph.initializer}
         for value in graph.input:
@@ -74,7 +74,7 @@ class _Arrangement:
 
 
 def _formal(parameters: Sequence[onnx.defs.OpSchema.FormalParameter], index: int) -> str:
-    """The operation's own name of an input or output; the last one may stand for many."""
+    """The operation's name for an input or output; the last parameter may stand for several."""
     if index < len(parameters) - 1 or len(parameters) == index + 1:
         return parameters[index].name
     return f"{parameters[-1].name}_{index}"
@@ -102,7 +102,7 @@ def _in_order_of_use(graph: onnx.GraphProto) -> list[onnx.NodeProto]:
 
 
 def _reads(node: onnx.NodeProto) -> list[str]:
-    """Names of what a node reads, itself or in the graphs inside it."""
+    """The names of the values that a node reads, itself or in the graphs inside it."""
     inner = (inner for graph in _inside(node) for inner in graph.node)
     return [*node.input, *chain.from_iterable(map(_reads, inner))]
 

@@ -1,7 +1,7 @@
-"""What stays outside an ONNX file: text before the model, names of classes after it.
+"""What stays outside an ONNX file: text processing before the model, class names after it.
 
-ONNX has no strings worth the name. What a client must do in their place is written down so that a
-program can carry it out: files beside the model, rules in the ONNX file's metadata.
+ONNX has hardly any operations on strings. What a client must do itself is written down so that a
+program can do it: files beside the model, rules in the ONNX file's metadata.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from apps.layers.outside import Described, Outside
 
 
 def around(served: keras.Model, model: keras.Model) -> list[Outside]:
-    """What is around the model on prepared tensors in the model that is served.
+    """The layers around the model on prepared tensors in the served model, described.
 
     Args:
         served: raw input to named answers.

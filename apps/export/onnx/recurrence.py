@@ -1,8 +1,8 @@
-"""LSTMs as they are traced for ONNX: one placeholder that stands for ONNX's fused operation.
+"""LSTMs traced for ONNX: each is a placeholder that stands for ONNX's fused operation.
 
-ONNX's `LSTM` takes the length of every row and runs a row backwards from its own end, so padding
-on the right costs nothing. Any other mask is laid out for it: the steps that count go to the front
-of their row, and the results go back to where they belong.
+ONNX's `LSTM` takes the length of every row and runs a row backwards from its own end, so padding on
+the right costs nothing. For any other mask, the unmasked steps are moved to the front of their row,
+and the results are moved back.
 """
 
 from __future__ import annotations
@@ -17,18 +17,18 @@ import tensorflow as tf
 from apps.layers.kernels.dispatch import Kernel
 from apps.layers.recurrence import Recurrence
 
-# An operation that takes any tensors and carries any text through TensorFlow's optimiser.
+# An operation that takes any tensors and keeps a text attribute through TensorFlow's optimiser.
 PLACEHOLDER = "PyFuncStateless"
 
 
 @dataclass(frozen=True)
 class FusedLSTM:
-    """What a placeholder says of the operation that takes its place.
+    """What a placeholder says about the operation that replaces it.
 
     Attributes:
-        direction: `forward` or `reverse`, as ONNX has it.
-        lengths: the steps of every row follow the weights among the inputs.
-        states: the first hidden and cell state come last among the inputs; zeros if not.
+        direction: `forward` or `reverse`, as in ONNX.
+        lengths: whether the number of steps of every row follows the weights among the inputs.
+        states: whether the initial hidden and cell state come last among the inputs; else zeros.
     """
 
     direction: str
@@ -41,8 +41,8 @@ class FusedLSTM:
         """Add the placeholder to the graph.
 
         Args:
-            inputs: steps `(time, batch, features)`, kernel, recurrent kernel and bias as Keras has
-                them, then what the attributes say.
+            inputs: steps `(time, batch, features)`, kernel, recurrent kernel and bias in Keras's
+                layout, then the inputs that the attributes announce.
             units: width of the hidden state.
 
         Returns:
@@ -60,7 +60,7 @@ class FusedLSTM:
 
     @classmethod
     def read(cls, token: str) -> FusedLSTM:
-        """What a placeholder's token says."""
+        """Read a placeholder's token."""
         return cls(**json.loads(token))
 
 
@@ -68,7 +68,7 @@ class Tracing:
     """Puts a placeholder where `apps.layers.LSTM` would choose a kernel.
 
     Attributes:
-        placed: how many placeholders there are, one for each direction of each call.
+        placed: number of placeholders, one for each direction of each call.
     """
 
     def __init__(self) -> None:
@@ -105,14 +105,14 @@ class Tracing:
 
 
 class Steps:
-    """The steps of a masked batch that count, at the front of their rows, in the input's order.
+    """The unmasked steps of a batch, moved to the front of their rows in the input's order.
 
     Args:
-        mask: which steps count, `(batch, time)`, bool.
+        mask: `(batch, time)`, bool, False where a step is skipped.
         backwards: whether they are processed from the last to the first.
 
     Attributes:
-        lengths: how many steps of each row count, `(batch,)`, int32.
+        lengths: number of unmasked steps of each row, `(batch,)`, int32.
     """
 
     def __init__(self, mask: tf.Tensor, backwards: bool) -> None:
@@ -122,7 +122,7 @@ class Steps:
         self.lengths = tf.reduce_sum(tf.cast(mask, tf.int32), 1)
 
     def gather(self, x: tf.Tensor) -> tf.Tensor:
-        """Bring each row's steps to its front: `(batch, time, features)` in and out."""
+        """Move each row's unmasked steps to its front: `(batch, time, features)` in and out."""
         if self._in_front:
             return x
         time = tf.shape(self._mask)[1]
@@ -131,13 +131,13 @@ class Steps:
         return tf.gather(x, order, batch_dims=1)
 
     def scatter(self, hidden: tf.Tensor, h: tf.Tensor, zero_masked: bool) -> tf.Tensor:
-        """Take hidden states back to their steps.
+        """Move hidden states back to their steps.
 
         Args:
             hidden: each row's hidden states at its front, zeros behind, `(batch, time, units)`.
             h: each row's final hidden state, `(batch, units)`, zeros for a row of no steps.
-            zero_masked: give zeros at steps that do not count; otherwise they repeat the step
-                processed before them, and are zeros where there is none.
+            zero_masked: give zeros at masked steps; otherwise they repeat the step processed before
+                them, and are zeros where there is none.
 
         Returns:
             `(batch, time, units)`.
@@ -155,7 +155,7 @@ class Steps:
 
 
 def _made_of_lengths(mask: tf.Tensor) -> bool:
-    """Whether a mask is `tf.sequence_mask` of some lengths, hence padded on the right."""
+    """Whether a mask is a `tf.sequence_mask` of lengths, so that padding is on the right."""
     made = mask.op
     if made.type != "Less":
         return False
@@ -169,7 +169,7 @@ def _made_of_lengths(mask: tf.Tensor) -> bool:
 
 
 def _are_zeros(state: Any) -> bool:
-    """Whether a state is known to be zeros when the graph is made."""
+    """Whether a state is known to be zero when the graph is traced."""
     if state.op.type == "Cast":
         state = state.op.inputs[0]
     return state.op.type == "Fill" and tf.get_static_value(state.op.inputs[1]) == 0

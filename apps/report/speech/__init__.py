@@ -1,1 +1,1 @@
-"""Sections of reports on recordings: players, spectrograms, errors by speaker, length and word."""
+"""Sections of reports on recordings: players, spectrograms, errors by speaker, length, word."""

@@ -1,4 +1,4 @@
-"""The charts of speech: a spectrogram with what the model made of it below, and rates of errors."""
+"""The charts of speech: spectrograms with the model's reading below, and error rates."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def ctc_chart(name: str, audio: Mapping[str, Any], track: Mapping[str, Any]) -> 
         track: what `ctc_track` made.
 
     Returns:
-        An `svg` element about 320 pixels high, as wide as its letters ask for.
+        An `svg` element about 320 pixels high, as wide as its letters need.
     """
     tokens = [(float(time), str(text), float(p)) for time, text, p in track["tokens"]]
     blank, step = np.asarray(track["blank"], np.float64), float(track["step_seconds"])
@@ -99,11 +99,11 @@ def ctc_chart(name: str, audio: Mapping[str, Any], track: Mapping[str, Any]) -> 
 def rates_chart(
     name: str, title: str, groups: Sequence[tuple[str, ErrorRate]], overall: float
 ) -> Markup:
-    """Error rates of groups below each other, each with its interval and its number of rows.
+    """Error rates of groups, one below the other, each with its interval and number of rows.
 
     Args:
         name: tells charts of one page apart.
-        title: what the rate is.
+        title: what the rate measures.
         groups: label and rate; each has a rate.
         overall: the rate of all rows, drawn as a line.
 
@@ -179,7 +179,7 @@ def _time_axis(axes: Axes, seconds: float) -> None:
 def _write_words(
     axes: Axes, words: Sequence[tuple[float, str]], seconds: float, width: float
 ) -> None:
-    """Words above the picture in two lines; one that would cover another is left out."""
+    """Write words above the picture in two lines; one that would cover another is left out."""
     free = [-np.inf, -np.inf]
     for time, text in words:
         at = time / seconds * width
@@ -204,7 +204,7 @@ def _write_words(
 def _write_tokens(
     axes: Axes, tokens: Sequence[tuple[float, str, float]], seconds: float, width: float
 ) -> None:
-    """A stem for each token and its text above, raised where it would cover the one before."""
+    """Draw a stem for each token, its text above, raised where it would cover the one before."""
     free, raised = -np.inf, False
     for time, text, p in tokens:
         shown = "␣" if text.isspace() else excerpt(text, 12)

@@ -1,4 +1,4 @@
-"""Errors of transcripts in words and characters, and the alignments that they are counted in."""
+"""Word and character errors of transcripts, and the alignments in which they are counted."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _WORDS, _CHARACTERS = jiwer.process_words, jiwer.process_characters
 
 
 def word_errors(reference: str, hypothesis: str) -> tuple[int, int, int, int]:
-    """Hits, substitutions, deletions and insertions of words, the fewest errors possible.
+    """Hits, substitutions, deletions and insertions of words, with the fewest errors possible.
 
     Texts are compared in Unicode's form NFC, split at white space; case and punctuation count.
     """
@@ -26,7 +26,7 @@ def word_errors(reference: str, hypothesis: str) -> tuple[int, int, int, int]:
 
 
 def character_errors(reference: str, hypothesis: str) -> tuple[int, int, int, int]:
-    """The same of characters, the single spaces between words included."""
+    """The same for characters, including the single spaces between words."""
     return _counts(_CHARACTERS(normalized(reference), normalized(hypothesis)))
 
 
@@ -34,8 +34,8 @@ def alignment(reference: str, hypothesis: str) -> list[tuple[str, str, str]]:
     """The words of both texts side by side.
 
     Returns:
-        One triple a pair: "hit", "substitution", "deletion" or "insertion", the word of the
-        reference and that of the hypothesis, "" where one side has none.
+        One triple per pair: "hit", "substitution", "deletion" or "insertion", the word of the
+        reference and that of the hypothesis, "" where one side has no word.
     """
     found = _WORDS(normalized(reference), normalized(hypothesis))
     truth, answer = found.references[0], found.hypotheses[0]

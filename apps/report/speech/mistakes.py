@@ -1,4 +1,4 @@
-"""What a speech application got wrong: per row, aligned word by word, and as rates of groups."""
+"""The mistakes of a speech application: per row, aligned word by word, and as rates."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from apps.report.quantities import finite
 from apps.report.speech.error_rates import alignment
 
 _RESAMPLES = 1000
-# A bootstrap over fewer rows draws nearly the same sample again and again.
+# A bootstrap over fewer rows keeps drawing nearly the same sample.
 _FEWEST_ROWS = 5
 
 
@@ -38,8 +38,8 @@ class Judged:
     Attributes:
         row: the row itself, in the form that `apps.report.speech.sections` describes.
         answer: the label or the text that the model gave.
-        errors: wrong words of a transcript; of a keyword 1 if it is wrong, else 0.
-        units: words that were said; of a keyword 1.
+        errors: wrong words of a transcript; for a keyword, 1 if it is wrong, else 0.
+        units: words that were said; for a keyword, 1.
         edits: the alignment of a transcript; empty for a keyword.
         assurance: probability of the true keyword, or the transcript's confidence; NaN if unknown.
     """
@@ -65,7 +65,7 @@ class ErrorRate:
         rows: how many examples.
         units: how many words or keywords.
         errors: how many of them are wrong, inserted words included.
-        interval: bounds of the 95 % interval of the rate; None where it cannot be told.
+        interval: bounds of the 95 % interval of the rate; None where it cannot be estimated.
     """
 
     rows: int
@@ -87,7 +87,7 @@ def judge(rows: Sequence[Mapping[str, Any]]) -> list[Judged]:
             keyword.
 
     Returns:
-        One judgement a row, in the same order.
+        One judgement per row, in the same order.
     """
     return [_transcript(row) if "text" in row else _keyword(row) for row in rows]
 
@@ -100,7 +100,7 @@ def worst(judged: Sequence[Judged], count: int = 10) -> list[int]:
         count: how many positions at most.
 
     Returns:
-        Positions, worst first: by errors, by rate, by how little the truth was believed.
+        Positions, worst first: by errors, then rate, then how improbable the truth was.
     """
 
     def badness(position: int) -> tuple[float, float, float]:
@@ -112,7 +112,7 @@ def worst(judged: Sequence[Judged], count: int = 10) -> list[int]:
 
 
 def instructive(judged: Sequence[Judged], count: int = 6) -> list[int]:
-    """Positions of a few rows that show how the model listens: half of them right, half wrong.
+    """Positions of a few rows that show how the model works, half of them right, half wrong.
 
     Args:
         judged: all rows.
@@ -137,7 +137,7 @@ def error_rate(judged: Sequence[Judged], seed: int = 0) -> ErrorRate:
 
     Args:
         judged: the rows of one group.
-        seed: of the resampling.
+        seed: seeds the resampling.
 
     Returns:
         The rate. Its interval is the score interval (Wilson 1927) for keywords; for transcripts,

@@ -1,4 +1,4 @@
-"""Evidence that a row of `predictions.jsonl` carries: its sound, its spectrogram, its track.
+"""Evidence in a row of `predictions.jsonl`: its sound, its spectrogram, its track.
 
 A report is made from these rows alone, without the recordings and without the model.
 """
@@ -34,7 +34,7 @@ def add_evidence(
     clip: Callable[[int], tuple[NDArray[Any], int]],
     track: Callable[[int], Mapping[str, Any]],
 ) -> None:
-    """Give the rows that the report shows their sound, picture and track, in place.
+    """Add sound, picture and track to the rows that the report shows, in place.
 
     Args:
         rows: finished rows of `predictions.jsonl`, in the form that `apps.report.speech.sections`
@@ -57,19 +57,19 @@ def add_evidence(
 def audio_evidence(
     samples: ArrayLike, rate: int, *, sound: bool = True, picture: bool = True
 ) -> dict[str, Any]:
-    """A clip as a page can play and show it, at most its first 30 seconds.
+    """A clip in a form that a page can play and show, at most its first 30 seconds.
 
     Args:
-        samples: `(n,)` in [-1, 1]; values outside are clipped, those that are no number are 0.
+        samples: `(n,)` in [-1, 1]; values outside are clipped, NaN becomes 0.
         rate: in Hz.
-        sound: whether to hold a compressed copy; half a minute takes about 150 kB.
-        picture: whether to hold a spectrogram; it takes about 20 kB.
+        sound: whether to include a compressed copy; half a minute takes about 150 kB.
+        picture: whether to include a spectrogram; it takes about 20 kB.
 
     Returns:
-        JSON values: `seconds`, the whole length; `shown`, the length of what is held; `sound`, a
-        `data:` address of MPEG audio, absent for an empty clip; `spectrogram`, a `data:` address of
-        a grey PNG of at most 400 columns and 64 bands of equal width on the mel scale, from 0 Hz
-        at the bottom to `high_hz`, white the loudest and black 70 dB below it.
+        JSON values: `seconds`, the whole length; `shown`, the length of what is included; `sound`,
+        a `data:` address of MPEG audio, absent for an empty clip; `spectrogram`, a `data:` address
+        of a grey PNG of at most 400 columns and 64 bands of equal width on the mel scale, from 0 Hz
+        at the bottom to `high_hz`; white is the loudest, black 70 dB below it.
     """
     whole = np.nan_to_num(np.asarray(samples, np.float32).reshape(-1), posinf=1.0, neginf=-1.0)
     shown = np.clip(whole[: int(SECONDS * rate)], -1.0, 1.0)
@@ -106,19 +106,19 @@ def ctc_track(
     step_seconds: float,
     words: Iterable[tuple[float, str]],
 ) -> dict[str, Any]:
-    """What a CTC model read and when, as the report draws it.
+    """What a CTC model recognised and when, as the report draws it.
 
     Args:
         log_posteriors: `(steps, tokens)`, token 0 is the blank.
-        texts: what each token stands for.
+        texts: the text of each token.
         step_seconds: time from one step to the next, in seconds.
         words: time in seconds and text of each word that the decoder answered.
 
     Returns:
-        JSON values: `step_seconds`; `blank`, the posterior of the blank at each step; `tokens` of
-        the most probable path (Graves et al. 2006, section 3.2) as `[time, text, probability]`,
-        the time being that of its first step; `words` as `[time, text]`. All of the first 30
-        seconds.
+        JSON values, all of the first 30 seconds: `step_seconds`; `blank`, the posterior of the
+        blank at each step; `tokens` of the most probable path (Graves et al. 2006, section 3.2) as
+        `[time, text, probability]`, where the time is that of its first step; `words` as `[time,
+        text]`.
     """
     posteriors = np.exp(np.asarray(log_posteriors, np.float64))[: _first_steps(step_seconds)]
     path = posteriors.argmax(axis=1)
@@ -157,7 +157,7 @@ def _address(kind: str, content: bytes) -> str:
 
 
 def _mp3(samples: NDArray[np.float32], rate: int) -> bytes:
-    """MPEG audio: every browser plays it, and equal samples give equal bytes, unlike Ogg."""
+    """MPEG audio: every browser plays it, and unlike Ogg, equal samples give equal bytes."""
     import soundfile
     import soxr
 
@@ -195,7 +195,7 @@ def _levels(samples: NDArray[np.float32], rate: int, high: float) -> NDArray[np.
     if columns.max() <= _QUIETEST:
         return np.zeros(columns.T.shape, np.uint8)
     share = np.clip(1.0 + (loudness - peak) / _RANGE_DB, 0.0, 1.0)
-    # Shades of about two decibels: an eye tells no more, and they take half the bytes.
+    # Shades of about two decibels: the eye sees no finer ones, and they take half the bytes.
     return np.round(np.round(_SHADES * share) * (255 / _SHADES)).astype(np.uint8).T[::-1]
 
 

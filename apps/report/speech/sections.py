@@ -1,13 +1,13 @@
-"""What speech applications contribute to a report, made from rows of `predictions.jsonl` alone.
+"""Sections of speech applications, made from rows of `predictions.jsonl` alone.
 
 A row holds:
 
-- `place`, `input`: where the example stands, and its file; texts.
+- `place`, `input`: texts that say where the example stands, and its file.
 - `truth`: the keyword or the transcript.
 - `label` and `probabilities` (keyword to probability), or `text` and, if known, `confidence` (a
   fraction): the answer. A row with `text` is a transcript.
 - `seconds`: length of the recording.
-- `speaker`: who speaks, where the data says it.
+- `speaker`: who speaks, if the data says so.
 - `audio`: what `apps.report.speech.players.audio_evidence` made, on a few rows.
 - `track`: what `attention_track` or `ctc_track` made, on a few rows.
 
@@ -39,7 +39,7 @@ _ALIGNED = 120
 
 
 def keyword_sections(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """Spectrograms with attention, the worst ten to hear, errors by speaker and by length.
+    """Spectrograms with attention, the worst ten with players, errors by speaker and length.
 
     Args:
         rows: all rows of `predictions.jsonl`.
@@ -57,7 +57,7 @@ def keyword_sections(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
 
 
 def transcription_sections(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
-    """As for keywords, with CTC posteriors and alignments, and the words that were confused.
+    """As for keywords, but with CTC posteriors, alignments and the words that were confused.
 
     Args:
         rows: all rows of `predictions.jsonl`.
@@ -76,13 +76,13 @@ def transcription_sections(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
 
 
 def spectrograms(judged: Sequence[Judged]) -> Section:
-    """A few recordings as the model sees them, and when it heard what.
+    """A few recordings as the model sees them, and when it recognised what.
 
     Args:
         judged: all rows; those with a spectrogram are shown, six at most.
 
     Returns:
-        A chart for each: spectrogram, and on its time axis attention or CTC posteriors.
+        A chart for each: the spectrogram and, on the same time axis, attention or CTC posteriors.
     """
     order = dict.fromkeys([*instructive(judged, _PICTURES), *range(len(judged))])
     shown = [i for i in order if _has_picture(judged[i])][:_PICTURES]
@@ -105,7 +105,7 @@ def worst_with_players(judged: Sequence[Judged]) -> Section:
         judged: all rows.
 
     Returns:
-        For each a player, truth and answer; a transcript's words aligned, their errors marked.
+        A player, truth and answer for each; a transcript's words are aligned, errors marked.
     """
     rows = [
         {
@@ -127,7 +127,7 @@ def worst_with_players(judged: Sequence[Judged]) -> Section:
 
 
 def error_by_speaker(judged: Sequence[Judged]) -> Section:
-    """Whom the model understands badly.
+    """Which speakers the model understands badly.
 
     Args:
         judged: all rows; those without a speaker are counted and left out.
@@ -183,7 +183,7 @@ def error_by_length(judged: Sequence[Judged]) -> Section:
 
 
 def word_confusions(judged: Sequence[Judged]) -> Section:
-    """Which words are taken for which, left out, and put in.
+    """Which words are substituted, deleted and inserted.
 
     Args:
         judged: all rows of a transcription.
@@ -229,7 +229,7 @@ def _chart(number: int, one: Judged) -> Markup:
 
 
 def _summary(one: Judged) -> dict[str, Any]:
-    """What a template says of one example."""
+    """What templates show of one example."""
     row = one.row
     probability = (row.get("probabilities") or {}).get(row.get("label"), row.get("confidence"))
     return {
@@ -259,7 +259,7 @@ def _shared(
 
 
 def _pooled(rates: Iterable[ErrorRate]) -> ErrorRate:
-    """Several groups as one, its interval left open."""
+    """Several groups as one, without an interval."""
     table = [(rate.rows, rate.units, rate.errors) for rate in rates]
     rows, units, errors = (
         (sum(column) for column in zip(*table, strict=True)) if table else (0,) * 3
@@ -268,7 +268,7 @@ def _pooled(rates: Iterable[ErrorRate]) -> ErrorRate:
 
 
 def _length_edges(seconds: np.ndarray) -> tuple[np.ndarray, int]:
-    """Lengths that part the examples into groups of like size, rounded, and their decimals."""
+    """Rounded lengths that divide the examples into groups of similar size, and their decimals."""
     spread = float(np.ptp(seconds)) if seconds.size else 0.0
     if spread < 0.01:
         return np.zeros(0), 2

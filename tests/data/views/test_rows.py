@@ -58,7 +58,7 @@ def test_columns_must_agree_in_number_and_aligned_ones_in_length() -> None:
     backwards = Sequences.from_rows(IDS[::-1])
     with pytest.raises(ValueError, match="the lengths of 'tags' differ from those of 'ids'"):
         Rows({"ids": ids, "tags": backwards}, aligned=["tags"])
-    with pytest.raises(ValueError, match="'tags' is no sequence"):
+    with pytest.raises(ValueError, match="'tags' is not a sequence"):
         Rows({"ids": ids, "tags": np.zeros(4)}, aligned=["tags"])
 
 
