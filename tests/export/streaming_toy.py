@@ -2,54 +2,47 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any
 
 import keras
 import tensorflow as tf
 
 from apps.layers import LSTM
 from apps.layers.pooling import LengthMask
-from apps.tasks.classification import ClassAnswers
 from apps.text.sentiment import Sentiment
+
+STATES = ("state_h", "state_c")
 
 
 class Stream(Sentiment):
     """Which label a text carries, word by word."""
 
-    name: ClassVar[str] = "stream"
+    name = "stream"
 
     def build(self) -> keras.Model:
-        units = self.config.units
-        assert isinstance(units, int)
         ids = keras.Input((None,), dtype="int32", name="ids")
         lengths = keras.Input((), dtype="int32", name="lengths")
-        self.embedding = keras.layers.Embedding(self.words.size, 4, name="embedding")
-        self.lstm = LSTM(units, return_state=True, name="lstm")
-        self.dense = keras.layers.Dense(len(self.labels), name="logits")
+        lstm = LSTM(self.config.units, return_state=True, name="lstm")
         mask = LengthMask(name="mask")(ids, lengths)
-        _, hidden, _ = self.lstm(self.embedding(ids), mask=mask)
-        outputs = self.dense(hidden)
-        self.model = keras.Model({"ids": ids, "lengths": lengths}, outputs, name="tensors")
-        return self.model
-
-    def adopt(self, served: keras.Model) -> None:
-        super().adopt(served)
-        self.embedding, self.lstm, self.dense = (
-            self.model.get_layer(name) for name in ("embedding", "lstm", "logits")
-        )
+        _, hidden, _ = lstm(self.adapted["embedding"](ids), mask=mask)
+        outputs = keras.layers.Dense(len(self.labels), name="logits")(hidden)
+        return keras.Model({"ids": ids, "lengths": lengths}, outputs)
 
     def stream_inputs(self) -> dict[str, tf.TensorSpec]:
-        state = tf.TensorSpec((None, self.config.units), tf.float32)
         return {
-            "ids": tf.TensorSpec((None, None), tf.int32),
-            "lengths": tf.TensorSpec((None,), tf.int32),
-            "state_h": tf.TensorSpec(state.shape, tf.float32, "state_h"),
-            "state_c": tf.TensorSpec(state.shape, tf.float32, "state_c"),
+            "ids": tf.TensorSpec((None, None), tf.int32, "ids"),
+            "lengths": tf.TensorSpec((None,), tf.int32, "lengths"),
         }
 
-    def step(self, *, ids: Any, lengths: Any, state_h: Any, state_c: Any) -> dict[str, Any]:
+    def stream_states(self) -> dict[str, tf.TensorSpec]:
+        return {name: tf.TensorSpec((None, self.config.units), tf.float32) for name in STATES}
+
+    def step(self, *, ids: Any, lengths: Any, **states: Any) -> dict[str, Any]:
+        """One answer a chunk, `(batch, 1, classes)`."""
+        embedding, lstm, logits = (self.model.get_layer(n) for n in ("embedding", "lstm", "logits"))
+        carried = [states[name] for name in STATES]
         mask = LengthMask()(ids, lengths)
-        states = [state_h, state_c]
-        _, hidden, cell = self.lstm(self.embedding(ids), mask=mask, initial_state=states)
-        answers = ClassAnswers(self.labels)(self.dense(hidden))
-        return {**answers, "state_h": hidden, "state_c": cell}
+        _, hidden, cell = lstm(embedding(ids), mask=mask, initial_state=carried)
+        probabilities = tf.nn.softmax(logits(hidden))[:, None]
+        steps = tf.ones_like(lengths)
+        return {"probabilities": probabilities, "steps": steps, "state_h": hidden, "state_c": cell}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,18 +12,17 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
-import tensorflow as tf
 
-import apps
 from apps.application import Application
 from apps.errors import UserError
 from apps.export.onnx import OnnxExport, conversion, export_onnx, handlers
 from apps.export.onnx.comparison import TOLERANCE
-from apps.export.onnx.outside import outside, python_rewrites
+from apps.export.onnx.outside import outside
 from apps.layers.ctc.tokens import Tokens
 from apps.layers.ctc.transcripts import Transcripts
 from apps.layers.ngrams import NgramLogits
-from apps.layers.text import REWRITES
+from apps.training.golden import Golden, from_arrays
+from apps.training.run import FinishedRun
 
 CLIENT = Path(__file__).with_name("plain_client.py")
 TEXTS = [
@@ -41,17 +39,29 @@ TEXTS = [
 
 
 @pytest.fixture(scope="module")
-def application(run_of_reviews: Path) -> Application:
-    return apps.load(run_of_reviews).application
+def run(run_of_reviews: Path) -> FinishedRun:
+    return FinishedRun(run_of_reviews)
 
 
 @pytest.fixture(scope="module")
-def done(application: Application, tmp_path_factory: pytest.TempPathFactory) -> OnnxExport:
-    return export_onnx(application, tmp_path_factory.mktemp("onnx"))
+def application(run: FinishedRun) -> Application:
+    return run.application
+
+
+@pytest.fixture(scope="module")
+def goldens(run: FinishedRun) -> list[Golden]:
+    return from_arrays(run.files.read_arrays(run.files.golden))
+
+
+@pytest.fixture(scope="module")
+def done(
+    application: Application, goldens: list[Golden], tmp_path_factory: pytest.TempPathFactory
+) -> OnnxExport:
+    return export_onnx(application, tmp_path_factory.mktemp("onnx"), goldens)
 
 
 def test_a_client_without_tensorflow_gives_the_same_probabilities(
-    done: OnnxExport, run_of_reviews: Path, tmp_path: Path
+    done: OnnxExport, run: FinishedRun, tmp_path: Path
 ) -> None:
     ran = subprocess.run(
         [sys.executable, str(CLIENT), str(done.files[0].parent), json.dumps(TEXTS)],
@@ -61,18 +71,9 @@ def test_a_client_without_tensorflow_gives_the_same_probabilities(
         timeout=300,
     )
     assert ran.returncode == 0, ran.stderr
-    expected = [answer["probabilities"] for answer in apps.load(run_of_reviews).predict(TEXTS)]
+    expected = [answer["probabilities"] for answer in run.predict(TEXTS)]
     for text, ours, theirs in zip(TEXTS, expected, json.loads(ran.stdout), strict=True):
         assert theirs == pytest.approx(ours, abs=1e-5), text
-
-
-def test_the_rules_for_clients_rewrite_characters_as_tensorflow_does() -> None:
-    codes = [*range(0x3100), *range(0x3100, 0xD800, 29), *range(0xE000, 0x110000, 29)]
-    text = "".join(f"{chr(code)}x'{chr(code)}" for code in codes)
-    for (ours, replacement), (theirs, same) in zip(REWRITES, python_rewrites(), strict=True):
-        assert replacement == same
-        expected = tf.strings.regex_replace(text, ours, replacement).numpy().decode()
-        assert re.sub(theirs, same, text) == expected
 
 
 def test_one_fused_operation_runs_both_directions(done: OnnxExport) -> None:
@@ -100,33 +101,41 @@ def test_every_weight_is_in_the_file_once(done: OnnxExport, application: Applica
 
 
 def test_the_same_run_gives_the_same_bytes(
-    done: OnnxExport, run_of_reviews: Path, tmp_path: Path
+    done: OnnxExport, goldens: list[Golden], run_of_reviews: Path, tmp_path: Path
 ) -> None:
-    again = export_onnx(apps.load(run_of_reviews).application, tmp_path)
+    again = export_onnx(FinishedRun(run_of_reviews).application, tmp_path, goldens)
     for first, second in zip(done.files, again.files, strict=True):
         assert first.read_bytes() == second.read_bytes()
 
 
 def test_a_file_that_answers_otherwise_is_not_kept(
-    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    application: Application,
+    goldens: list[Golden],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(handlers, "_GATES", [0, 1, 2, 3])
     with pytest.raises(UserError, match=r"sentiment: .* differs from TensorFlow's"):
-        export_onnx(application, tmp_path)
+        export_onnx(application, tmp_path, goldens)
     assert not list(tmp_path.iterdir())
 
 
 def test_a_model_too_large_for_the_format_is_refused(
-    application: Application, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    application: Application,
+    goldens: list[Golden],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(conversion, "MOST_BYTES", 1000)
     with pytest.raises(UserError, match="at most 2 GiB; train a smaller model"):
-        export_onnx(application, tmp_path)
+        export_onnx(application, tmp_path, goldens)
 
 
-def test_a_folder_that_is_not_there_is_refused(application: Application, tmp_path: Path) -> None:
+def test_a_folder_that_is_not_there_is_refused(
+    application: Application, goldens: list[Golden], tmp_path: Path
+) -> None:
     with pytest.raises(UserError, match="no such folder"):
-        export_onnx(application, tmp_path / "nowhere")
+        export_onnx(application, tmp_path / "nowhere", goldens)
 
 
 def test_hashes_of_ngrams_stay_whole_numbers() -> None:
@@ -151,5 +160,6 @@ def test_hashes_of_ngrams_stay_whole_numbers() -> None:
 def test_what_spells_the_text_of_a_recording_is_in_the_metadata() -> None:
     tokens = Tokens.adapt(["ab a", "é"])
     found = outside(Transcripts(tokens, 0.04))
+    assert found is not None
     assert json.loads(found.metadata["tokens"]) == ["", " ", "a", "b", "é"]
     assert float(found.metadata["step_seconds"]) == 0.04

@@ -3,20 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import keras
 import numpy as np
 import onnxruntime
 import pytest
+from random_inputs import random_inputs
 
 from apps.errors import UserError
-from apps.export.onnx.comparison import example
+from apps.export.onnx.comparison import TOLERANCE, compare
 from apps.export.onnx.conversion import convert, directions, operations
 from apps.layers import LSTM, LSTMStack
 from apps.layers.pooling import LengthMask
 
 ROWS, STEPS, FEATURES, UNITS = 5, 6, 3, 4
+# Rows and steps of random batches.
+BATCHES = ((1, 1), (3, 1), (4, 50))
 STATES = {
     "state_h": keras.Input((UNITS,), name="state_h"),
     "state_c": keras.Input((UNITS,), name="state_c"),
@@ -121,18 +125,18 @@ def test_the_exact_gelu_goes_to_onnx() -> None:
     check(keras.Model({"x": x}, keras.activations.gelu(LSTM(UNITS)(x))), 1, x=steps())
 
 
-def test_the_batches_that_are_compared_hold_what_is_hard() -> None:
+def test_random_batches_of_other_sizes_agree(tmp_path: Path) -> None:
     ids = keras.Input((None,), dtype="int32", name="ids")
     lengths = keras.Input((), dtype="int32", name="lengths")
-    mask = keras.Input((None,), dtype="bool", name="mask")
-    words = keras.layers.Embedding(3, UNITS)(ids)
-    model = keras.Model([ids, lengths, mask], LSTM(UNITS)(words, mask=mask) + lengths[:, None])
-    given = example(model, 3, 7, seed=0)
-    assert given["lengths"].tolist()[:2] == [7, 1]
-    assert given["ids"].shape == (3, 7)
-    assert given["ids"][0, 0] == 0
-    assert set(given["ids"].ravel()) == {0, 1, 2}
-    assert set(given["mask"].ravel()) == {False, True}
+    counted = keras.Input((None,), dtype="bool", name="counted")
+    x = keras.layers.Embedding(9, UNITS)(ids)
+    x = LSTMStack(units=[UNITS, 3], bidirectional=True)(x, mask=LengthMask()(ids, lengths))
+    outputs = {"steps": x, "last": both()(x, mask=counted)}
+    model = keras.Model({"ids": ids, "lengths": lengths, "counted": counted}, outputs)
+    file = tmp_path / "model.onnx"
+    file.write_bytes(convert(model, "model").SerializeToString())
+    batches = [random_inputs(model, *size, seed) for seed, size in enumerate(BATCHES)]
+    assert compare(file, model, "model", batches) <= TOLERANCE
 
 
 def test_text_is_refused() -> None:

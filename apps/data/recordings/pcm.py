@@ -55,7 +55,7 @@ class PcmFormat:
             `(n,)` float32, the mean of the channels; full scale is ±1.
 
         Raises:
-            UserError: samples that are no numbers.
+            UserError: samples are NaN or infinite.
         """
         samples = self._floats(content)
         check_finite(samples)
@@ -104,7 +104,7 @@ class PcmStream:
             layout: the layout of the samples.
 
         Raises:
-            UserError: samples that are no numbers.
+            UserError: samples are NaN or infinite.
         """
         kept, size = b"", layout.frame_bytes
         for content in self._contents():

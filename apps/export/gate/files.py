@@ -60,7 +60,7 @@ def require_version_folder(folder: Path) -> None:
     name = folder.absolute().name if folder.name not in ("", "..") else folder.resolve().name
     if not is_version(name):
         raise RefusedError(
-            f"TensorFlow Serving only loads version folders named by an integer, not '{name}'",
+            f"TensorFlow Serving only loads integer-named version folders, not '{name}'",
             f"rename it, say to {folder.parent / '1'}",
         )
 
