@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
+from typing import Any
 
 from apps.data.columns import Column
-from apps.data.content import feed
+from apps.data.content import Update, feed
 from apps.data.examples import Examples
 
 _DIGITS = 16
@@ -27,13 +28,7 @@ def fingerprint(*parts: Examples, columns: Mapping[str, Column]) -> str:
         each part ends.
     """
     digest = hashlib.sha256()
-
-    def update(content: bytes) -> None:
-        # With each length before its bytes and an end mark after each value, no two sequences of
-        # values give the same bytes.
-        digest.update(len(content).to_bytes(8, "little"))
-        digest.update(content)
-
+    update = _framed(digest)
     for part in parts:
         update(f"{len(part)} rows, {len(part.columns)} columns".encode())
         for name in sorted(part.columns):
@@ -51,7 +46,20 @@ def row_digests(rows: Examples, columns: Mapping[str, Column]) -> list[bytes]:
     for row in range(len(rows)):
         digest = hashlib.sha256()
         for name, column in columns.items():
-            column.kind.digest(rows[name][row], digest.update)
+            column.kind.digest(rows[name][row], _framed(digest))
             digest.update(_END)
         found.append(digest.digest())
     return found
+
+
+def _framed(digest: Any) -> Update:
+    """Feeds bytes into a digest such that no two sequences of values give the same bytes.
+
+    Each length stands before its bytes; the caller puts an end mark after each value.
+    """
+
+    def update(content: bytes) -> None:
+        digest.update(len(content).to_bytes(8, "little"))
+        digest.update(content)
+
+    return update

@@ -75,7 +75,7 @@ class LocalModel:
 
     def _read(self, source: Any, renamed: Mapping[str, str] | None) -> Examples:
         kind = catalogue.load(self.application())
-        wanted = dict(kind.input.columns)
+        wanted = {**kind.input.columns, **kind.input.attributes}
         rename = {name: other for name, other in (renamed or {}).items() if name in wanted}
         if isinstance(source, Sequence) and not isinstance(source, (str, Mapping, tuple)):
             name = next(iter(wanted))

@@ -172,7 +172,7 @@ class Transcription(Application):
     def track(self, example: Examples) -> Mapping[str, Any]:
         """Tokens and words of one recording, and when they were read."""
         posteriors = self.model(self.input.raw(example, self.metadata()))
-        answers = {k: v.numpy() for k, v in self.task.answers(posteriors).items()}
+        answers = {k: v.numpy() for k, v in self.task.decode(posteriors).items()}
         count = int(answers["counts"][0])
         words = [word.decode() for word in answers["words"][0, :count]]
         return ctc_track(

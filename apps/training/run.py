@@ -121,7 +121,7 @@ class FinishedRun:
             One answer a row, of names and JSON values.
         """
         application = self.application
-        names = tuple(application.input.columns)
+        names = (*application.input.columns, *application.input.attributes)
         if isinstance(inputs, Sequence) and not isinstance(inputs, str):
             if not inputs:
                 return []

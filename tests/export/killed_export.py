@@ -1,15 +1,20 @@
-"""Exports in a process of its own and kills it at a given moment, as `kill -9` would.
+"""Exports again and again, each time in a process that is killed at a given moment.
 
-Usage: killed_export.py MOMENT RUN MODELS.
+Usage: killed_export.py RUN FOLDER; each export goes to a folder named after its moment.
 """
 
+from __future__ import annotations
+
+import functools
 import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
-from killing import kill_before
+from killing import kill_before, require_killed
 
 import apps
+from apps import catalogue
 from apps.export import models_config, saved_model
 from apps.export.gate import Verdict
 
@@ -21,10 +26,15 @@ MOMENTS: dict[str, Callable[[], None]] = {
 }
 
 if __name__ == "__main__":
-    moment, run, models = sys.argv[1:]
-    found = apps.load(run)
+    run, folder = sys.argv[1:]
+    catalogue.load("sentiment")
     # The gate has tests of its own, and this test exports many times.
     vars(saved_model)["verify"] = lambda folder, log: Verdict(folder, ())
-    MOMENTS[moment]()
-    found.export(models)
-    sys.exit("the export came to its end")
+
+    def export(moment: str) -> None:
+        found = apps.load(run)
+        MOMENTS[moment]()
+        found.export(Path(folder) / moment)
+
+    for moment in MOMENTS:
+        require_killed(moment, functools.partial(export, moment))

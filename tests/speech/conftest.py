@@ -74,6 +74,6 @@ def transcription_run(
         log=lambda line: None,
         **tiny,
         batch_size=6,
-        epochs=7,
+        epochs=6,
         learning_rate=0.02,
     )

@@ -16,7 +16,7 @@ import soundfile
 import soxr
 
 from apps.data import Examples
-from apps.training.run import Run
+from apps.run import Run
 
 RATE = 8000
 KEYWORDS = ["--set", "units=4", "--set", "depth=1", "--set", "channels=2", "--set", "bands=16"]

@@ -368,8 +368,9 @@ def test_decoders_that_are_measured_beside_know_no_language(
 ) -> None:
     model, outputs = misled
     assert texts(model.task, outputs) == ["go"]
-    others = {name: decode(outputs).tolist() for name, decode in model.task.decoders().items()}
-    assert others == {"greedy": [b"no"], "beam": [b"no"]}
+    others = model.task.decoders()
+    assert set(others) == {"greedy", "beam"}
+    assert others["beam"](outputs).tolist() == [b"no"]
     # After an epoch no search is run.
     assert model.task.provisional(outputs).tolist() == [b"no"]
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import csv
-import functools
 import json
 import os
 import signal
@@ -28,6 +27,7 @@ TINY = {
     "batch_size": "16",
 }
 NARROW = {"units": "2:6", "embedding": "2:6", "depth": "1:2"}
+ASKED: dict[str, Any] = {"algorithm": "random", "fix": TINY, "space": NARROW}
 
 
 def arguments(data: Path, run: Path, **more: Any) -> list[str]:
@@ -107,9 +107,7 @@ def test_it_finds_retrains_measures_and_reports(whole: Path, data: Path) -> None
 def test_an_ended_search_stays_what_it_is(whole: Path, data: Path, tmp_path: Path) -> None:
     before = shown(whole)
     said: list[str] = []
-    given: dict[str, Any] = {
-        "algorithm": "random", "fix": TINY, "space": NARROW, "run": whole, "resume": True,
-    }  # fmt: skip
+    given = {**ASKED, "run": whole, "resume": True}
     again = tuning.search("sentiment", str(data), trials=9, seeds=3, log=said.append, **given)
     assert json.loads(json.dumps(dict(again))) == before
     assert any("has ended already" in line for line in said)
@@ -151,21 +149,30 @@ def test_the_leaderboard_is_what_the_trials_own_files_say(whole: Path) -> None:
         assert json.loads((folder / "trial.json").read_text())["score"] == row["score"]
 
 
-def test_killed_three_times_it_ends_as_if_nothing_had_happened(
+def test_killed_and_interrupted_it_ends_as_if_nothing_had_happened(
     whole: Path, data: Path, tmp_path: Path
 ) -> None:
     run, said = tmp_path / "search", tmp_path / "said.txt"
-    words = arguments(data, run, finalists=1, seeds=2, test=data)
-
-    def trains(trial: str) -> bool:
-        return any(run.glob(f"trial_{trial}/run/checkpoints/last.npz"))
-
-    for moment in ("0000", "0001", "final-*-2"):
-        child = start([*words, "--resume"], said)
-        until(functools.partial(trains, moment))
-        child.send_signal(signal.SIGKILL)
-        child.wait()
-    assert start([*words, "--resume"], said).wait(10 * LIMIT) == 0, said.read_text()
+    words = [*arguments(data, run, finalists=1, seeds=2, test=data), "--resume"]
+    kill_when_it_trains("0000", run, start(words, said))
+    child = start(words, said)
+    until(lambda: (run / "trial_0001" / "run").is_dir())
+    # The trial may end meanwhile; the search begins no other one.
+    child.send_signal(signal.SIGSTOP)
+    with pytest.raises(apps.UserError, match="another search runs in this folder; wait for it"):
+        tuning.search("sentiment", str(data), run=run, resume=True, **ASKED)
+    child.send_signal(signal.SIGINT)
+    child.send_signal(signal.SIGCONT)
+    assert child.wait(LIMIT) == 130
+    lines = said.read_text().splitlines()
+    assert lines[-1].endswith(f"--run {run} --resume")
+    assert any("0000" in line and "%" in line for line in lines), lines
+    status = [row["status"] for row in shown(run)["trials"]]
+    assert status[0] == "COMPLETED"
+    assert status.count("COMPLETED") < 3
+    assert_no_other_search_goes_on(run, data)
+    kill_when_it_trains("final-*-2", run, start(words, said))
+    assert start(words, said).wait(10 * LIMIT) == 0, said.read_text()
     assert scores(shown(run)) == scores(shown(whole))
     assert shown(run)["finals"] == shown(whole)["finals"]
     assert shown(run)["test"]["accuracy"] == shown(whole)["test"]["accuracy"]
@@ -175,31 +182,13 @@ def test_killed_three_times_it_ends_as_if_nothing_had_happened(
     assert "Traceback" not in said.read_text()
 
 
-def test_interrupted_it_prints_what_there_is_and_goes_on_later(
-    whole: Path, data: Path, tmp_path: Path
-) -> None:
-    run, said = tmp_path / "search", tmp_path / "said.txt"
-    words = arguments(data, run)
-    child = start(words, said)
-    until(lambda: (run / "trial_0001" / "run").is_dir())
-    # The trial may end meanwhile; the search begins no other one.
-    child.send_signal(signal.SIGSTOP)
-    given: dict[str, Any] = {
-        "algorithm": "random", "fix": TINY, "space": NARROW, "run": run,
-    }  # fmt: skip
-    with pytest.raises(apps.UserError, match="another search runs in this folder; wait for it"):
-        tuning.search("sentiment", str(data), resume=True, **given)
-    child.send_signal(signal.SIGINT)
-    child.send_signal(signal.SIGCONT)
-    assert child.wait(LIMIT) == 130
-    lines = said.read_text().splitlines()
-    assert lines[-1].endswith(f"--run {run} --resume")
-    assert any("0000" in line and "%" in line for line in lines), lines
-    assert "Traceback" not in said.read_text()
-    status = [row["status"] for row in shown(run)["trials"]]
-    assert status[0] == "COMPLETED"
-    assert status.count("COMPLETED") < 3
+def kill_when_it_trains(trial: str, run: Path, search: subprocess.Popen[str]) -> None:
+    until(lambda: any(run.glob(f"trial_{trial}/run/checkpoints/last.npz")))
+    search.kill()
+    search.wait()
 
+
+def assert_no_other_search_goes_on(run: Path, data: Path) -> None:
     for change, message in (
         ({"space": {**NARROW, "units": "2:7"}}, "other space: units was 2:6, is 2:7"),
         ({"fix": {**TINY, "max_tokens": "13"}}, "other fixed values: max_tokens was 12, is 13"),
@@ -208,16 +197,13 @@ def test_interrupted_it_prints_what_there_is_and_goes_on_later(
         ({"objective": "f1"}, "objective accuracy, not f1"),
     ):
         with pytest.raises(apps.UserError, match=message):
-            tuning.search("sentiment", str(data), resume=True, **{**given, **change})
-    other = tmp_path / "other.csv"
+            tuning.search("sentiment", str(data), run=run, resume=True, **{**ASKED, **change})
+    other = run.parent / "other.csv"
     other.write_text("".join(data.read_text().splitlines(keepends=True)[:-1]))
     with pytest.raises(apps.UserError, match="began with other data"):
-        tuning.search("sentiment", str(other), resume=True, **given)
+        tuning.search("sentiment", str(other), run=run, resume=True, **ASKED)
     with pytest.raises(apps.UserError, match="holds a search; continue it with --resume"):
-        tuning.search("sentiment", str(data), **given)
-
-    assert start([*words, "--resume"], said).wait(10 * LIMIT) == 0, said.read_text()
-    assert scores(shown(run)) == scores(shown(whole))
+        tuning.search("sentiment", str(data), run=run, **ASKED)
 
 
 def test_rows_in_memory_over_the_budget_and_no_way_to_win(tmp_path: Path) -> None:

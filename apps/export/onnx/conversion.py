@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 import keras
 import numpy as np
@@ -69,8 +70,9 @@ def convert(model: keras.Model, name: str) -> onnx.ModelProto:
 
     signature = [tf.TensorSpec(t.shape, t.dtype, name=t.name) for t in model.inputs]
     signature += [tf.TensorSpec(m.shape, m.dtype, name=n) for n, m in large.items()]
-    converted = _through_tf2onnx(model, call, signature, name)
-    _make_constant(converted.graph, large)
+    function = tf.function(call, autograph=False)
+    converted = _through_tf2onnx(model, function, signature, name)
+    _make_constant(converted.graph, {**large, **_captured(function, signature)})
     _refuse_strangers(converted, model, name)
     _expect_lstms(converted, tracing.placed, model, name)
     merge_directions(converted.graph)
@@ -140,19 +142,33 @@ def _large_matrices(model: keras.Model) -> dict[str, keras.Variable]:
     return {f"large_matrix_{number}": weight for number, weight in enumerate(large)}
 
 
-def _make_constant(graph: onnx.GraphProto, matrices: Mapping[str, keras.Variable]) -> None:
-    """Turn inputs that are weights into constants."""
-    kept = [value for value in graph.input if value.name not in matrices]
+def _captured(function: Any, signature: list[tf.TensorSpec]) -> dict[str, tf.Tensor]:
+    """Tensors that layers hold beside their variables, by the inputs that stand for them.
+
+    Keras's Normalization holds mean and variance so.
+    """
+    captures = function.get_concrete_function(*signature).graph.captures
+    return {
+        placeholder.name: value
+        for value, placeholder in captures
+        if value.dtype not in (tf.resource, tf.variant)
+    }
+
+
+def _make_constant(graph: onnx.GraphProto, values: Mapping[str, Any]) -> None:
+    """Turn inputs whose values are known into constants."""
+    known = [value.name for value in graph.input if value.name in values]
+    kept = [value for value in graph.input if value.name not in values]
     del graph.input[:]
     graph.input.extend(kept)
     graph.initializer.extend(
-        numpy_helper.from_array(np.asarray(matrix), name) for name, matrix in matrices.items()
+        numpy_helper.from_array(np.asarray(values[name]), name) for name in known
     )
 
 
 def _through_tf2onnx(
     model: keras.Model,
-    call: Callable[..., Mapping[str, tf.Tensor]],
+    function: Any,
     signature: list[tf.TensorSpec],
     name: str,
 ) -> onnx.ModelProto:
@@ -163,7 +179,7 @@ def _through_tf2onnx(
     try:
         with _quiet("tensorflow", "tf2onnx"), in_float32(model):
             converted, _ = tf2onnx.convert.from_function(
-                tf.function(call, autograph=False),
+                function,
                 signature,
                 opset=OPSET,
                 custom_op_handlers=dict(HANDLERS),

@@ -140,10 +140,17 @@ class CtcTranscription(Task):
         return {kind: self._texts(plain_decoder(kind, self.config.beam)) for kind in kinds}
 
     def _texts(self, decoder: Decoder) -> Callable[[Any], np.ndarray]:
-        decode = tf.function(
-            lambda outputs: self._decoded(decoder, outputs)["text"], reduce_retracing=True
-        )
+        decode = self._traced(lambda outputs: self._decoded(decoder, outputs)["text"])
         return lambda outputs: decode(tf.constant(outputs)).numpy()
+
+    @cached_property
+    def decode(self) -> Callable[[Any], dict[str, tf.Tensor]]:
+        """`answers` as one graph for outputs of any length: op by op a search takes seconds."""
+        return self._traced(self.answers)
+
+    def _traced(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
+        spec = tf.TensorSpec((None, None, len(self.tokens)), tf.float32)
+        return tf.function(function, input_signature=[spec])
 
     def statistics(self, batch: Mapping[str, np.ndarray], answered: Any) -> dict[str, np.ndarray]:
         """Of each unit hits, substitutions, deletions and insertions, `(units, 4)` int64."""
@@ -168,15 +175,13 @@ class CtcTranscription(Task):
         }
 
     def calibrate(self, outputs: Sequence[Any], truth: np.ndarray | None) -> None:
-        decoder = self.adapted["decoder"]
-        decode = self._texts(decoder)
         said = {} if truth is None else {"truth": truth}
 
         def wrong() -> float:
-            texts = np.concatenate([decode(batch) for batch in outputs])
+            texts = np.concatenate([self.decode(batch)["text"].numpy() for batch in outputs])
             return self.measure(self.statistics(said, texts))["wer"]
 
-        choose_weights(self.config, decoder, wrong)
+        choose_weights(self.config, self.adapted["decoder"], wrong)
 
     def follower(
         self, metadata: Mapping[str, Any], labels: Sequence[str], options: Any
