@@ -314,7 +314,8 @@ class Application(ABC):
             input and task.
         """
         served, model = self.served, served_tensors(self.served)
-        raw, prepared = named_specs(served.inputs), named_specs(model.inputs)
+        raw = named_specs(self.input.raw_inputs().values())
+        prepared = named_specs(model.inputs)
 
         def serve(*values: tf.Tensor) -> dict[str, tf.Tensor]:
             return served(dict(zip(raw, values, strict=True)), training=False)

@@ -255,8 +255,9 @@ class ApplicationContract:
         outputs = outputs_of(application, together)
         for row in {int(together.lengths.argmin()), int(together.lengths.argmax())}:
             alone = outputs_of(application, application.view(units.select([row]), targets=False))
-            size = min(len(alone[0]), len(outputs[row]))
-            np.testing.assert_allclose(alone[0][:size], outputs[row][:size], atol=1e-5)
+            one, other = np.atleast_1d(alone[0]), np.atleast_1d(outputs[row])
+            size = min(len(one), len(other))
+            np.testing.assert_allclose(one[:size], other[:size], atol=1e-5)
 
     def test_a_stream_in_chunks_says_what_it_says_in_one(self, run: Run, units: Examples) -> None:
         application = run.application

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from apps.configuration import ApplicationConfig, fixed, searched
+from apps.configuration import ApplicationConfig, changed, fixed, searched
 from apps.errors import UserError, nearest
 
 
@@ -86,6 +86,23 @@ def test_only_searched_fields_are_marked() -> None:
     expected = {"depth", "rate", "units", "fast", "learning_rate", "batch_size"}
     assert searched_names == expected
     assert Config.ranges()["units"].per == "depth"
+
+
+def test_a_changed_default_keeps_its_range_and_may_change_a_part_of_it() -> None:
+    @dataclass(frozen=True)
+    class Deep(Config):
+        depth: int = changed(3)
+        units: int | tuple[int, ...] = changed(32, span=(8, 48))
+
+    @dataclass(frozen=True)
+    class Deeper(Deep):
+        depth: int = changed(4)
+
+    assert (Deep().depth, Deeper().depth, Deeper().units) == (3, 4, 32)
+    assert Deeper.ranges() | {"units": None} == Config.ranges() | {"units": None}
+    assert Deeper.ranges()["units"] == replace(Config.ranges()["units"], span=(8, 48))
+    with pytest.raises(UserError, match="at most 4"):
+        Deeper(depth=5)
 
 
 def test_dictionary_restores_the_config() -> None:

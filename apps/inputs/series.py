@@ -124,11 +124,11 @@ class Series(Input):
         return {"series": np.stack(examples["series"]).astype(np.float32)}
 
     def edge_cases(self) -> dict[str, np.ndarray]:
-        """Nothing but zeros, a large constant, and a jump."""
-        shape = (self.config.context, len(self.channels))
-        jump = np.zeros(shape, np.float32)
-        jump[self.config.context // 2 :] = 1e3
-        return {"series": np.stack([np.zeros(shape, np.float32), np.full_like(jump, 1e4), jump])}
+        """Nothing but zeros, a constant, and a jump."""
+        flat = np.zeros((self.config.context, len(self.channels)), np.float32)
+        jump = flat.copy()
+        jump[self.config.context // 2 :] = 10.0
+        return {"series": np.stack([flat, flat - 10.0, jump])}
 
     def metadata(self) -> dict[str, Any]:
         return {"channels": list(self.channels), "context": self.config.context}

@@ -15,6 +15,7 @@ import pytest
 import soundfile
 import soxr
 
+import apps
 from apps.data import Examples
 from apps.run import Run
 
@@ -243,25 +244,25 @@ def in_odd_formats(folder: Path, samples: np.ndarray, rate: int) -> dict[str, Pa
 
 
 def test_odd_formats_are_heard_as_the_plain_one(
-    answered: Callable[..., str], transcription_run: Run, sentences: Examples, tmp_path: Path
+    transcription_run: Run, sentences: Examples, tmp_path: Path
 ) -> None:
     clip, said = sentences["audio"][0], sentences["transcript"][0]
     files = in_odd_formats(tmp_path, clip.samples, clip.rate)
     manifest = tmp_path / "manifest.jsonl"
     rows = [{"audio_filepath": file.name, "text": said} for file in files.values()]
     manifest.write_text("\n".join(map(json.dumps, rows)))
-    lines = answered("predict", transcription_run.folder, *files.values()).splitlines()
-    texts = {name: json.loads(line)["text"] for name, line in zip(files, lines, strict=True)}
+    answers = transcription_run.predict(list(files.values()))
+    texts = {name: one["text"] for name, one in zip(files, answers, strict=True)}
     # The noise of 8 bits is news to a model that has never heard any.
     assert texts.pop("8-bit")
     assert texts == dict.fromkeys(texts, said)
-    measured = answered("evaluate", transcription_run.folder, "--data", manifest, "--json")
-    assert json.loads(measured)["wer"] <= 1 / len(files)
-    assert json.loads(measured)["examples"] == len(files)
+    measured = transcription_run.evaluate(manifest)
+    assert measured["wer"] <= 1 / len(files)
+    assert measured["examples"] == len(files)
 
 
 def test_silence_clipping_and_a_single_sample_are_answered(
-    answered: Callable[..., str], transcription_run: Run, sentences: Examples, tmp_path: Path
+    transcription_run: Run, sentences: Examples, tmp_path: Path
 ) -> None:
     loud = sentences["audio"][0].samples.astype(np.int32) * 40
     files = {
@@ -271,15 +272,12 @@ def test_silence_clipping_and_a_single_sample_are_answered(
     }
     for name, samples in files.items():
         soundfile.write(tmp_path / f"{name}.wav", samples, sentences["audio"][0].rate)
-    lines = answered(
-        "predict", transcription_run.folder, *(tmp_path / f"{name}.wav" for name in files)
-    ).splitlines()
-    for line in lines:
-        answer = json.loads(line)
+    answers = transcription_run.predict([tmp_path / f"{name}.wav" for name in files])
+    for answer in json.loads(json.dumps(answers)):
         assert 0 <= answer["confidence"] <= 1
         assert answer["text"] == " ".join(answer["words"])
         assert all(math.isfinite(end) for end in answer["ends"])
-    assert len(lines) == 3
+    assert len(answers) == 3
 
 
 @pytest.fixture(scope="module")
@@ -305,14 +303,12 @@ def keywords_run(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "run"
 
 
-def test_odd_formats_are_learnt_from(
-    answered: Callable[..., str], keywords_run: Path, tmp_path: Path
-) -> None:
+def test_odd_formats_are_learnt_from(keywords_run: Path) -> None:
     counts = json.loads((keywords_run / "metrics.json").read_text())["examples"]
     # Silence and a single sample are no words, in training rows as in validation rows.
     assert counts == {"train": 16, "validation": 16, "skipped": 8}
     words = keywords_run.parent / "words"
-    measured = json.loads(answered("evaluate", keywords_run, "--data", words, "--json"))
+    measured = apps.load(keywords_run).evaluate(words)
     assert measured["examples"] == 16
     assert measured["skipped"] == 4
     assert math.isfinite(measured["cross_entropy"])

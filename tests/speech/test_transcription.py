@@ -17,7 +17,7 @@ import apps
 from apps import environment
 from apps.answers import answers as as_python
 from apps.components import Adaptation
-from apps.data import Examples
+from apps.data import Batch, Examples
 from apps.data.recordings.clip import Clip
 from apps.layers.ctc import BeamDecoder
 from apps.layers.ctc.posteriors import real_steps
@@ -294,7 +294,8 @@ def test_transcripts_survive_their_way_through_tokens(
     model: Transcription = request.getfixturevalue(kind)
     tokens = model.task.tokens
     assert tokens.kind == ("pieces" if kind == "both_ways" else "characters")
-    batch = model.view(sentences).select(np.arange(len(sentences)))
+    view = model.view(sentences)
+    batch = view.fetch(Batch(np.arange(len(view)), int(view.lengths.max())))
     rows = []
     for labels, count in zip(batch["labels"], batch["label_lengths"], strict=True):
         spelt = [tokens.texts[token] for token in labels[:count]]

@@ -22,9 +22,10 @@ def arrange(model: onnx.ModelProto) -> None:
     opset = next(used.version for used in model.opset_import if not used.domain)
     _Arrangement(opset).arrange(graph, own)
     for value in (*graph.input, *graph.output):
+        # Sizes of one name must be equal, which those of two sequences are not.
         for axis, size in enumerate(value.type.tensor_type.shape.dim):
             if not size.HasField("dim_value"):
-                size.dim_param = ("batch", "time")[axis] if axis < 2 else f"axis_{axis}"
+                size.dim_param = "batch" if axis == 0 else f"{value.name}_axis_{axis}"
 
 
 class _Arrangement:

@@ -128,15 +128,16 @@ class CtcTranscription(Task):
 
     def provisional(self, outputs: Any) -> np.ndarray:
         """Texts by greedy search, which takes no time beside an epoch."""
-        return self._greedy(outputs)
-
-    @cached_property
-    def _greedy(self) -> Callable[[Any], np.ndarray]:
-        return self._texts(plain_decoder("greedy", 1))
+        return self._plain["greedy"](outputs)
 
     def decoders(self) -> dict[str, Callable[[Any], np.ndarray]]:
         """What the model says without a language model."""
-        kinds = [kind for kind in ("greedy", "beam") if kind != self.config.decoder]
+        return {kind: one for kind, one in self._plain.items() if kind != self.config.decoder}
+
+    @cached_property
+    def _plain(self) -> dict[str, Callable[[Any], np.ndarray]]:
+        """Texts by the searches that know no language model, each traced once."""
+        kinds = ("greedy", "beam")
         return {kind: self._texts(plain_decoder(kind, self.config.beam)) for kind in kinds}
 
     def _texts(self, decoder: Decoder) -> Callable[[Any], np.ndarray]:
