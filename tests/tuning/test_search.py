@@ -207,18 +207,21 @@ def assert_no_other_search_goes_on(run: Path, data: Path) -> None:
 
 
 def test_rows_in_memory_over_the_budget_and_no_way_to_win(tmp_path: Path) -> None:
-    from apps.text.sentiment import Sentiment
+    from apps.text.sentiment import Sentiment, SentimentConfig
 
     examples = Sentiment.sample(0).select(range(80))
     rows = [
         {"body": text, "stars": label}
         for text, label in zip(examples["text"], examples["label"], strict=True)
     ]
+    known = SentimentConfig.ranges()
+    defaults = SentimentConfig.defaults().items()
+    given = {key: value for key, value in defaults if known[key].searched and key != "units"}
     with pytest.raises(apps.UserError, match=r"none of \d+ trials completed.*parameters .* > 1"):
         tuning.search(
-            "sentiment", rows, columns={"text": "body", "label": "stars"}, fix=TINY, space=NARROW,
-            algorithm="random", trials=1, budget={"parameters": 1}, run=tmp_path / "search",
-            log=lambda line: None,
+            "sentiment", rows, columns={"text": "body", "label": "stars"}, fix={**given, **TINY},
+            space={"units": "2,3"}, algorithm="grid", budget={"parameters": 1},
+            run=tmp_path / "search", log=lambda line: None,
         )  # fmt: skip
     found = shown(tmp_path / "search")
     assert found["best"] is None
