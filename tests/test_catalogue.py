@@ -23,7 +23,9 @@ def test_entries_lead_to_applications(name: str) -> None:
 @pytest.mark.parametrize("name", APPLICATIONS)
 def test_what_an_application_answers_ends_a_sentence(name: str) -> None:
     """Reports say "It answers …." of it, and `list` prints it beside others."""
-    assert re.fullmatch(r"(which|what|whether|where|when|how) [^.\n]*\w", APPLICATIONS[name].answers)
+    assert re.fullmatch(
+        r"(which|what|whether|where|when|how) [^.\n]*\w", APPLICATIONS[name].answers
+    )
 
 
 def test_unknown_application_is_refused_with_the_nearest() -> None:

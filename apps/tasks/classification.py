@@ -7,7 +7,7 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -126,7 +126,7 @@ class Classification(Task):
         background: classes that are decided in a stream but not printed, such as silence.
     """
 
-    metrics = (
+    metrics: ClassVar[tuple[Metric, ...]] = (
         Metric("accuracy", "accuracy", "higher", rate=True),
         Metric("f1", "F1", "higher", rate=True),
         Metric("cross_entropy", "cross-entropy", "lower", unit="nats"),

@@ -120,7 +120,10 @@ def test_a_row_of_another_shape_is_refused() -> None:
 
 
 def test_columns_are_fetched_to_the_longest_of_the_rows() -> None:
-    columns: dict[str, Any] = {"ids": Sequences.from_rows(ROWS), "target": np.arange(8).reshape(4, 2)}
+    columns: dict[str, Any] = {
+        "ids": Sequences.from_rows(ROWS),
+        "target": np.arange(8).reshape(4, 2),
+    }
     batch = fetched(columns, np.array([2, 0]))
     assert batch["ids"].tolist() == [[7, 0, 0], [3, 1, 2]]
     assert batch["target"].tolist() == [[4, 5], [0, 1]]

@@ -20,7 +20,6 @@ from apps.export.gate import Verdict
 
 MOMENTS: dict[str, Callable[[], None]] = {
     "before the graph is written": lambda: kill_before(saved_model, "_write_graph"),
-    "before the gate": lambda: kill_before(saved_model, "verify"),
     "before the rename": lambda: kill_before(os, "rename"),
     "after the rename": lambda: kill_before(models_config, "add"),
 }

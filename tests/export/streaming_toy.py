@@ -22,6 +22,7 @@ class Stream(Sentiment):
     def build(self) -> keras.Model:
         ids = keras.Input((None,), dtype="int32", name="ids")
         lengths = keras.Input((), dtype="int32", name="lengths")
+        assert isinstance(self.config.units, int)
         lstm = LSTM(self.config.units, return_state=True, name="lstm")
         mask = LengthMask(name="mask")(ids, lengths)
         _, hidden, _ = lstm(self.adapted["embedding"](ids), mask=mask)

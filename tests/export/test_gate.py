@@ -171,7 +171,9 @@ def test_a_process_that_hangs_is_ended(tmp_path: Path, monkeypatch: pytest.Monke
     (tmp_path / "1" / SAVED_MODEL).write_bytes(b"")
     hangs = tmp_path / "hangs"
     limits: list[float] = []
-    code = f"import pathlib, time; {PRETENDED}pathlib.Path({str(hangs)!r}).touch(); time.sleep(3600)"
+    code = (
+        f"import pathlib, time; {PRETENDED}pathlib.Path({str(hangs)!r}).touch(); time.sleep(3600)"
+    )
     monkeypatch.setattr(sys.modules[VERIFICATION], "child_command", _python(code))
 
     class Timer(threading.Thread):

@@ -134,7 +134,10 @@ def test_random_batches_of_other_sizes_agree(tmp_path: Path) -> None:
     file.write_bytes(convert(model, "model").SerializeToString())
     draw, batches = np.random.default_rng(0), []
     for shape in ((1, 1), (3, 1), (4, 50)):
-        given = {"ids": draw.integers(0, 9, shape), "lengths": draw.integers(1, shape[1] + 1, shape[0])}
+        given = {
+            "ids": draw.integers(0, 9, shape),
+            "lengths": draw.integers(1, shape[1] + 1, shape[0]),
+        }
         counts = {name: value.astype(np.int32) for name, value in given.items()}
         batches.append({**counts, "counted": draw.random(shape) < 0.7})
     assert compare(file, model, "model", batches) <= TOLERANCE

@@ -41,7 +41,9 @@ def test_of_many_classes_the_likeliest_and_the_true_one_are_kept(truth: str) -> 
     task = classification(50)
     odds = np.random.default_rng(1).permutation(50)[::-1] + 1.0
     odds[49] = 0.5
-    probabilities = {label: float(p) for label, p in zip(task.labels, odds / sum(odds), strict=True)}
+    probabilities = {
+        label: float(p) for label, p in zip(task.labels, odds / sum(odds), strict=True)
+    }
     answer = {"label": max(probabilities, key=probabilities.__getitem__)}
     kept = task.kept({**answer, "probabilities": probabilities}, truth)
     likeliest = sorted(probabilities, key=probabilities.__getitem__, reverse=True)[:20]

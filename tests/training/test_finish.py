@@ -1,4 +1,4 @@
-"""What a finished run holds: undefined figures, a bounded list of answers, no help from training."""
+"""What a finished run holds: figures that are undefined, answers of so many units and no more."""
 
 from __future__ import annotations
 

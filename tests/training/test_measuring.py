@@ -60,7 +60,7 @@ def test_units_of_a_block_are_drawn_together(name: Any) -> None:
     draw = np.random.default_rng(1)
     hit = np.repeat(draw.random(blocks) < 0.5, size)
     zeros = np.zeros(blocks * size)
-    statistics = {
+    statistics: dict[str, np.ndarray] = {
         "truth": zeros.astype(np.int32),
         "predicted": np.where(hit, 0, 1).astype(np.int32),
         "log_probability": zeros,

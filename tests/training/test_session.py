@@ -98,9 +98,7 @@ def test_pieces_may_change_under_way_and_what_else_was_asked_for_may_not(
 ) -> None:
     def resumed(folder: Path, data: str | None = None, **changes: Any) -> None:
         seed, columns = changes.pop("seed", SEED), changes.pop("columns", None)
-        plan = Plan(
-            "sentiment", reviews, seed=seed, columns=columns, settings={**small, **changes}
-        )
+        plan = Plan("sentiment", reviews, seed=seed, columns=columns, settings={**small, **changes})
         plan.require_same(RunFolder(folder), data)
 
     about = json.loads((run_of_reviews / "config.json").read_text())
