@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from pathlib import Path
 
 import pytest
@@ -25,7 +25,7 @@ PLACES = {
 }
 
 
-def extended(root: Path) -> list[tuple[list[str], str]]:
+def extended(root: Path) -> list[tuple[MutableSequence[str], str]]:
     """Lets packages find modules in folders of the same names below another root."""
     paths = []
     for folder in sorted(folder for folder in root.rglob("*") if folder.is_dir()):

@@ -88,15 +88,16 @@ def test_an_interrupted_epoch_goes_on_with_the_state_that_it_carried(tmp_path: P
     whole = session(Reader, tmp_path / "whole", **settings)
     whole.fit()
 
+    cut = session(Reader, tmp_path / "cut", **settings)
+
     def interrupt(position: Any) -> None:
         # Between two windows of a file.
         if position.total == 8:
+            cut._training._save(position)
             raise KeyboardInterrupt
 
-    cut = session(Reader, tmp_path / "cut", **settings)
-    training = cut._training
     with pytest.raises(KeyboardInterrupt):
-        cut.fit(on_step=lambda p: (training._save(p), interrupt(p)))
+        cut.fit(on_step=interrupt)
     assert (tmp_path / "cut" / "checkpoints" / "last.npz").is_file()
     with np.load(tmp_path / "cut" / "checkpoints" / "last.npz") as arrays:
         assert arrays["state_cell"].any()

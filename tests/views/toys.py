@@ -252,7 +252,7 @@ class NextWord(Judged):
 
 
 class Reader(Application):
-    """A language model: what the first word of a file was is asked again at its end, two windows on."""
+    """A language model of files whose last word is their first one, a window before."""
 
     name = "reader"
     input = Ids()
