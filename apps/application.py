@@ -240,7 +240,29 @@ class Application(ABC):
         self.inference().name = _TENSORS
         # Here, so that a layer that would be lost is named before the training, not after it.
         _ = self.served
+        self._try_edge_cases()
         return adaptation
+
+    def _try_edge_cases(self) -> None:
+        """Run the model on each edge case, so that one that it cannot take shows at once."""
+        cases = self.input.edge_cases()
+        for row in range(len(next(iter(cases.values())))):
+            raw = {name: tf.constant(values[row : row + 1]) for name, values in cases.items()}
+            try:
+                given = self.input.prepare(raw)
+                first = next(iter(given.values()))
+                model, states = self.inference(), {}
+                for tensor in model.inputs:
+                    if tensor.name.startswith(STATE):
+                        states[tensor.name] = tf.zeros([len(first), *tensor.shape[1:]])
+                names = [tensor.name for tensor in model.inputs]
+                model({name: {**given, **states}[name] for name in names}, training=False)
+            except (ValueError, tf.errors.OpError) as error:
+                shown = {name: value.tolist() for name, value in _first(cases, row).items()}
+                raise ValueError(
+                    f"{self.name}: prepare or model cannot take the edge case {shown!s:.200}; a "
+                    f"batch of nothing still needs one padded step ({error!s:.300})"
+                ) from error
 
     @cached_property
     def served(self) -> keras.Model:
@@ -250,13 +272,16 @@ class Application(ABC):
             ValueError: an adapted layer is not part of it, or has another name in it.
         """
         raw = self.input.raw_inputs()
+        if same := set(raw) & set(self.adapted):
+            raise ValueError(f"{self.name}: raw input and layer '{same.pop()}' share one name")
         model, given = self.inference(), self.input.prepare(raw)
         first = next(iter(given.values()))
         for state in model.inputs:
             if state.name.startswith(STATE):
                 beginning = BeginningState(state.shape[1:], state.dtype, name=state.name)
                 given = {**given, state.name: beginning(first)}
-        answers = self.task.answers(model(given))
+        taken = {tensor.name: given[tensor.name] for tensor in model.inputs}
+        answers = self.task.answers(model(taken), given)
         served = keras.Model(raw, answers, name=self.name)
         inside = _layers(served)
         for name, layer in self.adapted.items():
@@ -356,6 +381,11 @@ def _layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
     for one in inner:
         found = {**_layers(one), **found}
     return found
+
+
+def _first(cases: Mapping[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
+    """A row of the edge cases, its arrays cut to a few numbers."""
+    return {name: values[row : row + 1].reshape(1, -1)[:, :8] for name, values in cases.items()}
 
 
 def _named(name: str, spec: tf.TensorSpec) -> tf.TensorSpec:

@@ -22,6 +22,7 @@ import tensorflow as tf
 from apps.configuration import ApplicationConfig, Options
 from apps.data import Column, Examples, split
 from apps.data.sequences import Stored, fetched
+from apps.data.views.rows import LENGTHS
 from apps.errors import UserError
 from apps.following import Chunk, Follower
 from apps.page_field import PageField
@@ -266,8 +267,13 @@ class Task(Component, ABC):
         """
 
     @abstractmethod
-    def answers(self, outputs: Outputs) -> dict[str, Any]:
-        """Named answers from the model's outputs, inside the graph; `apps.answers` reads them."""
+    def answers(self, outputs: Outputs, inputs: Tensors) -> dict[str, Any]:
+        """Named answers from the model's outputs, inside the graph; `apps.answers` reads them.
+
+        Args:
+            outputs: of the model.
+            inputs: what `Input.prepare` gave, lengths included.
+        """
 
     def answered(self, outputs: Outputs, answer: Callable[[], Mapping[str, np.ndarray]]) -> Any:
         """What `statistics` compares with the truth: the outputs, or what a search makes of them.
@@ -305,11 +311,22 @@ class Task(Component, ABC):
         found = []
         for start in range(0, len(units), _ROWS):
             rows = np.arange(start, min(start + _ROWS, len(units)))
-            batch = fetched(targets, rows)
+            batch = self._fetched(targets, rows)
             if truth is not None:
                 batch["truth"] = truth[rows]
             found.append(self.statistics(batch, baseline.predict(units.select(rows))))
         return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
+
+    def _fetched(
+        self, targets: Mapping[str, Stored | np.ndarray], rows: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Targets of some units with the lengths that they have in a batch of the view."""
+        batch = fetched(targets, rows)
+        for name, column in targets.items():
+            if not isinstance(column, np.ndarray) and column.lengths is not None:
+                own = LENGTHS if name in self.aligned else f"{name}_{LENGTHS}"
+                batch[own] = column.lengths[rows].astype(np.int32)
+        return batch
 
     @abstractmethod
     def measure(self, statistics: Mapping[str, np.ndarray]) -> dict[str, float]:

@@ -54,6 +54,6 @@ def export_stock(run: Run, folder: Path) -> Path:
     application = run.application
     raw = application.input.raw_inputs()
     logits = with_stock_lstm(application.model)(application.input.prepare(raw))
-    served = keras.Model(raw, application.task.answers(logits), name="stock")
+    served = keras.Model(raw, application.task.answers(logits, {}), name="stock")
     served.export(folder, verbose=False)
     return folder

@@ -23,6 +23,7 @@ from apps import catalogue
 from apps.answers import answers
 from apps.application import Application
 from apps.data import Examples
+from apps.export.onnx.conversion import outputs_by_name
 from apps.layers.doctor import diagnose_file, diagnose_model
 from apps.run import Run
 from apps.serving.local import LocalModel
@@ -255,9 +256,10 @@ class ApplicationContract:
         outputs = outputs_of(application, together)
         for row in {int(together.lengths.argmin()), int(together.lengths.argmax())}:
             alone = outputs_of(application, application.view(units.select([row]), targets=False))
-            one, other = np.atleast_1d(alone[0]), np.atleast_1d(outputs[row])
-            size = min(len(one), len(other))
-            np.testing.assert_allclose(one[:size], other[:size], atol=1e-5)
+            pairs = zip(tf.nest.flatten(alone[0]), tf.nest.flatten(outputs[row]), strict=True)
+            for one, other in (map(np.atleast_1d, pair) for pair in pairs):
+                size = min(len(one), len(other))
+                np.testing.assert_allclose(one[:size], other[:size], atol=1e-5)
 
     def test_a_stream_in_chunks_says_what_it_says_in_one(self, run: Run, units: Examples) -> None:
         application = run.application
@@ -339,8 +341,10 @@ class ApplicationContract:
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
         names = [tensor.name for tensor in session.get_inputs()]
         assert set(names) == {tensor.name for tensor in run.model.inputs}
-        (outputs,) = session.run(None, {name: np.asarray(batch[name]) for name in names})
-        np.testing.assert_allclose(outputs, run.model(batch), atol=1e-5)
+        ours = outputs_by_name(run.model, names, tuple(batch[name] for name in names))
+        outputs = session.run(list(ours), {name: np.asarray(batch[name]) for name in names})
+        for output, one in zip(outputs, ours.values(), strict=True):
+            np.testing.assert_allclose(output, one, atol=1e-5)
 
     def test_evaluation_measures_model_and_baselines_alike(
         self, rows: Examples, units: Examples, run: Run

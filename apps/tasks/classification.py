@@ -178,7 +178,7 @@ class Classification(Task):
             tf.nn.sparse_softmax_cross_entropy_with_logits(batch["target"], logits)
         )
 
-    def answers(self, outputs: Any) -> dict[str, Any]:
+    def answers(self, outputs: Any, inputs: Tensors) -> dict[str, Any]:
         return self.adapted["answers"](outputs)
 
     def statistics(

@@ -94,7 +94,7 @@ def measured(
     for predicted in predictor(view):
         units, outputs = predicted.units, predicted.outputs
         batch = _with_truth(predicted, truth)
-        answer = _Once(predictor, outputs)
+        answer = _Once(predictor, predicted)
         found.add(units, task.statistics(batch, task.answered(outputs, answer)))
         for name, decode in others.items():
             decoded[name].add(units, task.statistics(batch, decode(outputs)))
@@ -142,13 +142,13 @@ def finite(metrics: Mapping[str, float]) -> Metrics:
 class _Once:
     """Answers of a batch of outputs, made when they are first asked for."""
 
-    def __init__(self, predictor: Predictor, outputs: Any) -> None:
-        self._predictor, self._outputs = predictor, outputs
+    def __init__(self, predictor: Predictor, predicted: Predicted) -> None:
+        self._predictor, self._predicted = predictor, predicted
         self._answers: dict[str, np.ndarray] | None = None
 
     def __call__(self) -> dict[str, np.ndarray]:
         if self._answers is None:
-            self._answers = self._predictor.answers(self._outputs)
+            self._answers = self._predictor.answers(self._predicted)
         return self._answers
 
 

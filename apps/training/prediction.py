@@ -46,6 +46,7 @@ class Predictor:
         self._carried = Carried(self._model)
         self._traced: Callable[..., Any] | None = None
         self._answering: Callable[..., Any] | None = None
+        self._prepared: dict[str, tf.TensorSpec] = {}
         long = any(len(tensor.shape) > 2 for tensor in self._model.outputs)
         self._rows = _LONG_ROWS if long else _ROWS
 
@@ -62,13 +63,17 @@ class Predictor:
             states = states_of(outputs)
             yield _without_empty_rows(batch, tensors, without_states(outputs))
 
-    def answers(self, outputs: Any) -> dict[str, np.ndarray]:
+    def answers(self, predicted: Predicted) -> dict[str, np.ndarray]:
         """Named answers made of a batch of outputs, as arrays."""
         if self._answering is None:
-            specs = without_states(_specs(self._model.output))
-            self._answering = tf.function(self._application.task.answers, input_signature=[specs])
-        given = tf.nest.map_structure(tf.constant, outputs)
-        return {name: value.numpy() for name, value in self._answering(given).items()}
+            given = self._application.input
+            self._prepared = _specs(given.prepare(given.raw_inputs()))
+            outputs = without_states(_specs(self._model.output))
+            answers = self._application.task.answers
+            self._answering = tf.function(answers, input_signature=[outputs, self._prepared])
+        outputs = tf.nest.map_structure(tf.constant, predicted.outputs)
+        inputs = {name: tf.constant(predicted.batch[name]) for name in self._prepared}
+        return {name: value.numpy() for name, value in self._answering(outputs, inputs).items()}
 
     def milliseconds(self, view: View) -> float:
         """Median time of one unit in a batch of its own, in milliseconds."""
@@ -102,14 +107,14 @@ class Predictor:
 
 
 def outputs_of(application: Application, view: View) -> list[Any]:
-    """The output of every unit of a view in their order, for models of one output.
+    """The output of every unit of a view in their order, several outputs as a dict.
 
     Where outputs have a time axis each is as long as its batch was padded.
     """
     found: list[Any] = [None] * len(view)
     for predicted in Predictor(application)(view):
-        for unit, output in zip(predicted.units, predicted.outputs, strict=True):
-            found[unit] = output
+        for row, unit in enumerate(predicted.units):
+            found[unit] = tf.nest.map_structure(lambda array: array[row], predicted.outputs)  # noqa: B023
     return found
 
 
@@ -125,8 +130,8 @@ def _without_empty_rows(batch: Batch, tensors: Mapping[str, Any], outputs: Any) 
 
 def _specs(output: Any) -> Any:
     def spec(tensor: keras.KerasTensor) -> tf.TensorSpec:
-        floating = tf.as_dtype(tensor.dtype).is_floating
-        return tf.TensorSpec(tensor.shape, tf.float32 if floating else tensor.dtype)
+        dtype = tf.as_dtype(tensor.dtype)
+        return tf.TensorSpec(tensor.shape, tf.float32 if dtype.is_floating else dtype)
 
     return tf.nest.map_structure(spec, output)
 

@@ -131,7 +131,7 @@ class FinishedRun:
         units = application.input.units(self._read(inputs, columns, names))
         found: dict[int, dict[str, Any]] = {}
         for predicted in self.predictor(application.view(units, targets=False)):
-            answered = as_python(self.predictor.answers(predicted.outputs), len(predicted.units))
+            answered = as_python(self.predictor.answers(predicted), len(predicted.units))
             found.update(zip(map(int, predicted.units), answered, strict=True))
         return [found[unit] for unit in range(len(found))]
 

@@ -292,7 +292,7 @@ def test_a_model_of_both_directions_reads_no_streams(words: Examples) -> None:
 def test_rows_of_the_report_hold_what_its_sections_show(learnt: Keywords, words: Examples) -> None:
     spoken = Examples({**words.columns, "speaker": ["ann", "bob"] * 3}, words.places, "words.csv")
     logits = np.random.default_rng(0).standard_normal((6, 3)).astype(np.float32)
-    answers = as_python({k: v.numpy() for k, v in learnt.task.answers(logits).items()}, 6)
+    answers = as_python({k: v.numpy() for k, v in learnt.task.answers(logits, {}).items()}, 6)
     rows = json.loads(json.dumps(learnt.predictions(spoken, answers)))
     for row, given in zip(rows, logits, strict=True):
         assert row["label"] == learnt.labels[given.argmax()]

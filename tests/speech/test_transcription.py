@@ -78,7 +78,7 @@ def go_or_no(tokens: Tokens, go: float) -> np.ndarray:
 
 def answered(task: CtcTranscription, outputs: np.ndarray) -> list[dict[str, Any]]:
     """What is answered of outputs, as a client reads it."""
-    answers = task.answers(tf.constant(outputs))
+    answers = task.answers(tf.constant(outputs), {})
     return as_python({name: value.numpy() for name, value in answers.items()}, len(outputs))
 
 

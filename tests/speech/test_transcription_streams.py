@@ -63,7 +63,7 @@ def answers_to_all(model: Transcription, signals: Sequence[np.ndarray]) -> list[
     for row, signal in zip(audio, signals, strict=True):
         row[: len(signal)] = signal
     posteriors = model.model({"audio": audio, "lengths": lengths.astype(np.int32)})
-    found = {name: value.numpy() for name, value in model.task.answers(posteriors).items()}
+    found = {name: value.numpy() for name, value in model.task.answers(posteriors, {}).items()}
     return as_python(found, len(signals))
 
 

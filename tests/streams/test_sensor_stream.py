@@ -127,7 +127,7 @@ class Sums(Task):
     def loss(self, batch: Mapping[str, Any], outputs: Any) -> tf.Tensor:
         return tf.reduce_mean(tf.abs(batch["total"] - outputs))
 
-    def answers(self, outputs: Any) -> dict[str, Any]:
+    def answers(self, outputs: Any, inputs: Any) -> dict[str, Any]:
         return {"total": outputs}
 
     def statistics(self, batch: Mapping[str, np.ndarray], answered: Any) -> dict[str, np.ndarray]:

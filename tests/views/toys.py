@@ -110,7 +110,7 @@ class Reversal(Judged):
         real = tf.sequence_mask(batch["target_lengths"], tf.shape(losses)[1], losses.dtype)
         return tf.reduce_sum(losses * real) / tf.reduce_sum(real)
 
-    def answers(self, outputs: Any) -> dict[str, Any]:
+    def answers(self, outputs: Any, inputs: Any) -> dict[str, Any]:
         return {"words": keras.ops.argmax(outputs, -1)}
 
     def statistics(self, batch: Mapping[str, np.ndarray], answered: Any) -> dict[str, np.ndarray]:
@@ -195,7 +195,7 @@ class Two(Judged):
         losses = tf.nn.sparse_softmax_cross_entropy_with_logits(batch["word"], outputs["logits"])
         return tf.reduce_mean(losses) + tf.reduce_mean((outputs["size"] - batch["size"]) ** 2)
 
-    def answers(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def answers(self, outputs: Mapping[str, Any], inputs: Any) -> dict[str, Any]:
         return {"word": keras.ops.argmax(outputs["logits"], -1), "size": outputs["size"]}
 
     def statistics(self, batch: Mapping[str, np.ndarray], answered: Any) -> dict[str, np.ndarray]:
@@ -242,7 +242,7 @@ class NextWord(Judged):
         # Over all rows, so that pieces of a batch add up to it whatever is empty in them.
         return tf.reduce_mean(losses * real)
 
-    def answers(self, outputs: Mapping[str, Any]) -> dict[str, Any]:
+    def answers(self, outputs: Mapping[str, Any], inputs: Any) -> dict[str, Any]:
         return {"word": keras.ops.argmax(outputs["logits"], -1)}
 
     def statistics(self, batch: Mapping[str, np.ndarray], answered: Any) -> dict[str, np.ndarray]:

@@ -86,9 +86,15 @@ def convert(model: keras.Model, name: str) -> onnx.ModelProto:
 def outputs_by_name(
     model: keras.Model, names: list[str], given: tuple[tf.Tensor, ...]
 ) -> Mapping[str, tf.Tensor]:
-    """Call a model in inference mode; a single output is called `outputs`."""
+    """Call a model in inference mode.
+
+    A single output is called `outputs`. One with the name of an input, such as a carried state, is
+    called `next_NAME`, since ONNX has one value of a name.
+    """
     outputs = model(dict(zip(names, given, strict=True)), training=False)
-    return outputs if isinstance(outputs, dict) else {"outputs": outputs}
+    if not isinstance(outputs, dict):
+        return {"outputs": outputs}
+    return {f"next_{name}" if name in names else name: value for name, value in outputs.items()}
 
 
 @contextlib.contextmanager

@@ -117,7 +117,7 @@ class CtcTranscription(Task):
         rows = tf.reduce_sum(tf.cast(possible, tf.float32))
         return tf.reduce_sum(losses) / tf.maximum(rows, 1.0)
 
-    def answers(self, outputs: Any) -> dict[str, Any]:
+    def answers(self, outputs: Any, inputs: Tensors) -> dict[str, Any]:
         return self._decoded(self.adapted["decoder"], outputs)
 
     def _decoded(self, decoder: Decoder, outputs: Any) -> dict[str, Any]:
@@ -147,7 +147,7 @@ class CtcTranscription(Task):
     @cached_property
     def decode(self) -> Callable[[Any], dict[str, tf.Tensor]]:
         """`answers` as one graph for outputs of any length: op by op a search takes seconds."""
-        return self._traced(self.answers)
+        return self._traced(lambda outputs: self.answers(outputs, {}))
 
     def _traced(self, function: Callable[[Any], Any]) -> Callable[[Any], Any]:
         spec = tf.TensorSpec((None, None, len(self.tokens)), tf.float32)
