@@ -234,10 +234,10 @@ class Task(Component, ABC):
         stratify: column whose values have the same proportions on both sides of a split.
         aligned: targets with one entry for each step of the input's main sequence.
         stream_options: options of `stream` on how decisions are made.
-        answers_are_shares: whether `headline` gives a share for each of several names.
+        headline: name of the answer that a person wants to see first: a text, or shares by name.
     """
 
-    answers_are_shares: ClassVar[bool] = False
+    headline: ClassVar[str] = ""
     metrics: ClassVar[tuple[Metric, ...]]
     objective: ClassVar[str]
     stratify: str | None = None
@@ -347,10 +347,6 @@ class Task(Component, ABC):
     @abstractmethod
     def shown(self, examples: Examples) -> list[Any]:
         """The truth of each unit as a report shows it; JSON values."""
-
-    def headline(self, answer: Mapping[str, Any]) -> Any:
-        """What a person wants to see first in an answer: a text, or shares by name."""
-        return None
 
     def kept(self, answer: Mapping[str, Any], truth: Any) -> Mapping[str, Any]:
         """The part of an answer that `predictions.jsonl` keeps for a report."""

@@ -288,13 +288,18 @@ class ApplicationContract:
         space = Space(kind.Config)
         settings = [space.settings(drawn(space, seed)) for seed in range(30)]
         assert len({str(point) for point in settings}) == 30
-        deepest = max(settings, key=lambda point: point["depth"])
-        for point in (settings[0], deepest):
-            application = kind(kind.Config.from_values(point))
+        deepest = max(settings, key=lambda point: point.get("depth", 1))
+        # The deepest one, and the first in the other direction where direction is searched.
+        both = "bidirectional"
+        other = [point for point in settings if point.get(both) != deepest.get(both)][:1]
+        searched = {name for name, extent in kind.Config.ranges().items() if extent.searched}
+        tiny = {k: v for k, v in kind.tiny().settings.items() if k not in {*searched, both}}
+        for point in (deepest, *other):
+            application = kind(kind.Config.from_values({**point, **tiny}))
             checked = application.check(rows, learning=True)
             application.compose(application.input.units(checked))
             diagnoses = diagnose_model(application.model)
-            assert len(diagnoses) >= point["depth"]
+            assert len(diagnoses) >= point.get("depth", 1)
             assert [d.layer for d in diagnoses if not d.cudnn] == []
 
     def test_data_without_a_column_is_refused_before_anything_is_written(

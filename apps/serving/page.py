@@ -8,7 +8,7 @@ import signal
 import socket
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
@@ -120,15 +120,16 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
     os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
     import gradio as gr
 
-    kind = catalogue.load(metadata.model) if metadata.model in catalogue.APPLICATIONS else None
+    kind = _kind(metadata)
     own = kind.input.page_field if kind else None
-    called = own.signature if own and own.signature in metadata.signatures else _SIGNATURE
+    called = own.signature if own else _SIGNATURE
     signature = metadata.signature(called)
     fields = {
         name: own if own and own.signature == called else _field(spec)
         for name, spec in signature.inputs.items()
     }
-    headline = kind.task.headline if kind else _whole
+    headline = kind.task.headline if kind else ""
+    in_words = headline in signature.outputs and signature.outputs[headline].dtype == np.object_
 
     def ask(*given: Any) -> tuple[Any, Any, Any]:
         try:
@@ -149,7 +150,7 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
         except (CallError, UserError) as error:
             failed = gr.update(label="No answer", value=f"{error}")
             return gr.update(value=None), failed, gr.update(value=None)
-        shown = gr.update(value=headline(answer))
+        shown = gr.update(value=answer.get(headline))
         line = f"version {newest.version} · {spent:.1f} ms · {client.url}"
         return shown, gr.update(label="Answered by", value=line), answer
 
@@ -161,9 +162,9 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
                 button = gr.Button("Ask", variant="primary")
             with gr.Column():
                 shown = (
-                    gr.Label(label="Answer", num_top_classes=_MOST_BARS)
-                    if kind is None or kind.task.answers_are_shares
-                    else gr.Textbox(label="Answer", lines=4, interactive=False)
+                    gr.Textbox(label="Answer", lines=4, interactive=False)
+                    if in_words
+                    else gr.Label(label="Answer", num_top_classes=_MOST_BARS)
                 )
                 line = gr.Textbox(label="Answered by", interactive=False)
                 with gr.Accordion("The whole answer", open=False):
@@ -186,10 +187,24 @@ def _field(spec: TensorSpec) -> PageField:
     return _TextField() if spec.dtype == np.object_ and plain else _JsonField()
 
 
-def _whole(answer: Mapping[str, Any]) -> Any:
-    """The likeliest part of an answer of which nothing is known."""
-    told = answer.get("probabilities", answer.get("label"))
-    return told if isinstance(told, (dict, str)) else None
+def _kind(metadata: ModelMetadata) -> Any:
+    """The application that a model is of, by its name or by its signatures; None if it is of none.
+
+    A model may be served under any name. Of applications that fit, those with a field of their own
+    come first.
+    """
+    if metadata.model in catalogue.APPLICATIONS:
+        return catalogue.load(metadata.model)
+    kinds = sorted(
+        map(catalogue.load, catalogue.APPLICATIONS), key=lambda kind: kind.input.page_field is None
+    )
+    for kind in kinds:
+        field = kind.input.page_field
+        name = field.signature if field else _SIGNATURE
+        given = metadata.signatures.get(name)
+        if given and kind.task.headline in given.outputs:
+            return kind
+    return None
 
 
 class _TextField(PageField):

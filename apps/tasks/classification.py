@@ -133,7 +133,7 @@ class Classification(Task):
         Metric("calibration_error", "calibration error", "lower", rate=True),
     )
     objective = "accuracy"
-    answers_are_shares = True
+    headline = "probabilities"
     stream_options = Decisions
 
     def __init__(self, column: str = "label", background: Sequence[str] = ()) -> None:
@@ -215,9 +215,6 @@ class Classification(Task):
 
     def shown(self, examples: Examples) -> list[Any]:
         return list(examples[self.column])
-
-    def headline(self, answer: Mapping[str, Any]) -> Any:
-        return answer["probabilities"]
 
     def kept(self, answer: Mapping[str, Any], truth: Any) -> Mapping[str, Any]:
         """The answer with the likeliest classes only, and the true one, where there are many."""

@@ -49,6 +49,7 @@ class CtcTranscription(Task):
         Metric("insertions", "words put in, of those spoken", "lower", rate=True),
     )
     objective = "wer"
+    headline = "text"
     passed_over = "without a transcript"
     config: CtcConfig
 
@@ -191,9 +192,6 @@ class CtcTranscription(Task):
 
     def baselines(self) -> dict[str, Baseline]:
         return {"most_frequent_transcript": MostFrequentTranscript(self.column)}
-
-    def headline(self, answer: Mapping[str, Any]) -> Any:
-        return answer["text"]
 
     def shown(self, examples: Examples) -> list[Any]:
         return [normalized(text) for text in examples[self.column]]
