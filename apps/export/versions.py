@@ -41,7 +41,7 @@ def about_version(folder: Path) -> dict[str, Any]:
     """
     try:
         about = json.loads((folder / ABOUT).read_text(encoding="utf-8"))
-        about["application"]
+        about["application"], about["config"], about["seed"]
     except (OSError, ValueError, KeyError, TypeError):
         raise UserError(
             f"{folder}: not exported by this package (no {ABOUT}), so its columns are not "
