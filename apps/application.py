@@ -127,7 +127,7 @@ class Application(ABC):
             found |= self.task.targets(units)
         if training:
             found |= training.columns
-        return Rows(found, self.task.aligned if targets else ())
+        return Rows(found, (*self.input.aligned, *(self.task.aligned if targets else ())))
 
     def forward(self, batch: Tensors) -> Outputs:
         """The outputs that the loss is computed from: the model in training mode on a batch."""

@@ -117,11 +117,13 @@ class Input(Component, ABC):
 
     Attributes:
         attributes: optional columns that describe a row further, such as its speaker.
+        aligned: tensors with one entry for each step of the main sequence.
         page_field: its field on the browser page; None for a box that takes text or JSON.
         stream_options: options of `stream` on how chunks are cut; its docstring is the help.
     """
 
     attributes: Mapping[str, Column] = {}
+    aligned: tuple[str, ...] = ()
     page_field: ClassVar[PageField | None] = None
     stream_options: ClassVar[type[Options]] = Options
 
@@ -234,7 +236,8 @@ class Task(Component, ABC):
         stratify: column whose values have the same proportions on both sides of a split.
         aligned: targets with one entry for each step of the input's main sequence.
         stream_options: options of `stream` on how decisions are made.
-        headline: name of the answer that a person wants to see first: a text, or shares by name.
+        headline: name of the answer that a person wants to see first: a text, shares by name, or a
+            list of spans of the text that was sent.
     """
 
     headline: ClassVar[str] = ""
@@ -331,6 +334,10 @@ class Task(Component, ABC):
     @abstractmethod
     def measure(self, statistics: Mapping[str, np.ndarray]) -> dict[str, float]:
         """The metrics by name, from the statistics of any units; a rate is a fraction."""
+
+    def by_class(self, statistics: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
+        """Figures of each class by name, where the task tells them apart; often nothing."""
+        return {}
 
     def calibrate(self, outputs: Sequence[Outputs], truth: np.ndarray | None) -> None:
         """Choose on validation units what is set after the weights are final; often nothing.

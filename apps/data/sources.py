@@ -81,10 +81,9 @@ def _read_path(path: Path, schema: Schema) -> Raw:
     reader = _READERS.get(suffix)
     with explained(path):
         path.stat()
-        if reader is not None or path.is_dir():
-            corpus = _read_corpus(path, schema)
-            if corpus is not None:
-                return corpus
+        corpus = _read_corpus(path, schema)
+        if corpus is not None:
+            return corpus
         if path.is_dir() and reader is None:
             return read_folder(path, schema)
     if reader is None:

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 _SIGNATURE = "serving_default"
 _TIMEOUT_S = 30.0
 _MOST_BARS = 5
+# Fields of an answer that are shown as marks in the text.
+_SPANS = {"start", "end", "type"}
 _WIDTH = (
     ".gradio-container { width: 100%; max-width: 60rem !important; margin: 0 auto !important; }"
 )
@@ -130,6 +132,7 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
     }
     headline = kind.task.headline if kind else ""
     in_words = headline in signature.outputs and signature.outputs[headline].dtype == np.object_
+    marked = {name.removeprefix(f"{headline}_") for name in signature.outputs} >= _SPANS
 
     def ask(*given: Any) -> tuple[Any, Any, Any]:
         try:
@@ -150,9 +153,12 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
         except (CallError, UserError) as error:
             failed = gr.update(label="No answer", value=f"{error}")
             return gr.update(value=None), failed, gr.update(value=None)
-        shown = gr.update(value=answer.get(headline))
+        value = answer.get(headline)
+        if marked:
+            value = _marked(next(iter(named.values())), value or [])
         line = f"version {newest.version} · {spent:.1f} ms · {client.url}"
-        return shown, gr.update(label="Answered by", value=line), answer
+        answered = gr.update(label="Answered by", value=line)
+        return gr.update(value=value), answered, answer
 
     with gr.Blocks(title=f"{metadata.model}: try it", analytics_enabled=False) as blocks:
         gr.Markdown(f"# {metadata.model}")
@@ -161,11 +167,13 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
                 made = [field.make(name) for name, field in fields.items()]
                 button = gr.Button("Ask", variant="primary")
             with gr.Column():
-                shown = (
-                    gr.Textbox(label="Answer", lines=4, interactive=False)
-                    if in_words
-                    else gr.Label(label="Answer", num_top_classes=_MOST_BARS)
-                )
+                shown: gr.Component
+                if marked:
+                    shown = gr.HighlightedText(label="Answer", show_legend=True)
+                elif in_words:
+                    shown = gr.Textbox(label="Answer", lines=4, interactive=False)
+                else:
+                    shown = gr.Label(label="Answer", num_top_classes=_MOST_BARS)
                 line = gr.Textbox(label="Answered by", interactive=False)
                 with gr.Accordion("The whole answer", open=False):
                     whole = gr.JSON(show_label=False)
@@ -179,6 +187,12 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
             concurrency_limit=8,
         )
     return blocks
+
+
+def _marked(text: str, spans: list[dict[str, Any]]) -> dict[str, Any]:
+    """A text and its spans as Gradio's `HighlightedText` takes them."""
+    entities = [{"entity": s["type"], "start": s["start"], "end": s["end"]} for s in spans]
+    return {"text": text, "entities": entities}
 
 
 def _field(spec: TensorSpec) -> PageField:
@@ -202,7 +216,8 @@ def _kind(metadata: ModelMetadata) -> Any:
         field = kind.input.page_field
         name = field.signature if field else _SIGNATURE
         given = metadata.signatures.get(name)
-        if given and kind.task.headline in given.outputs:
+        headline = kind.task.headline
+        if given and any(o == headline or o.startswith(f"{headline}_") for o in given.outputs):
             return kind
     return None
 

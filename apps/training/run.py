@@ -18,6 +18,7 @@ from apps.errors import UserError
 from apps.training.finish import report_of
 from apps.training.measuring import (
     baseline_metrics,
+    finite,
     intervals_of,
     measured,
     metrics_of,
@@ -86,7 +87,8 @@ class FinishedRun:
         Returns:
             Each metric by name, `interval` (95 % bootstrap, by metric), `examples`, `skipped`,
             `baselines` (each with the same metrics), `decoders` (the same, where the task has
-            several) and `seconds`. An undefined figure is None.
+            several), `by_class` (where it tells classes apart) and `seconds`. An undefined figure
+            is None.
         """
         started = time.monotonic()
         application, task = self.application, self.application.task
@@ -95,6 +97,7 @@ class FinishedRun:
         units = application.input.units(checked)
         found = measured(application, self.predictor, application.view(units), task.truth(units))
         decoders = {name: metrics_of(task, one) for name, one in found.decoders.items()}
+        by_class = {name: finite(one) for name, one in task.by_class(found.statistics).items()}
         return {
             **metrics_of(task, found.statistics),
             "interval": intervals_of(task, found.statistics, units, self.seed),
@@ -105,6 +108,7 @@ class FinishedRun:
                 for name, baseline in self.baselines().items()
             },
             **({"decoders": decoders} if decoders else {}),
+            **({"by_class": by_class} if by_class else {}),
             "seconds": round(time.monotonic() - started, 2),
         }
 
