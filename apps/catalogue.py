@@ -19,6 +19,7 @@ APPLICATIONS = {
     "keywords": Entry("apps.speech.keywords:Keywords", "which word is spoken"),
     "transcription": Entry("apps.speech.transcription:Transcription", "what is said"),
     "sentiment": Entry("apps.text.sentiment:Sentiment", "which label a text carries"),
+    "entities": Entry("apps.text.entities:Entities", "which spans of a sentence name something"),
 }
 
 

@@ -1,0 +1,1 @@
+"""Sentences whose words carry tags: tagging schemes, and files of columns."""

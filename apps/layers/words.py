@@ -1,0 +1,115 @@
+"""Words as vectors: by their letters, and with rare ones forgotten at times."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from apps.layers.stack import LSTMStack
+
+
+@keras.saving.register_keras_serializable("apps")
+class CharacterLSTM(keras.layers.Layer):
+    """A word's vector from its characters: the last states of an LSTM in each direction.
+
+    Lample et al. 2016, "Neural architectures for named entity recognition", section 4.1.
+
+    Args:
+        alphabet: number of distinct ids of characters, 0 for padding among them.
+        embedding: width of a character's vector.
+        units: width of each direction.
+        dropout: share of the characters' features that is dropped, one mask for a whole word.
+        seed: of dropout.
+    """
+
+    def __init__(
+        self,
+        alphabet: int,
+        embedding: int,
+        units: int,
+        dropout: float = 0.0,
+        seed: int | None = None,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.alphabet, self.embedding, self.units = alphabet, embedding, units
+        self.dropout, self.seed = dropout, seed
+        self.vectors = keras.layers.Embedding(
+            alphabet, embedding, dtype=self.dtype_policy, name="vectors"
+        )
+        self.stack = LSTMStack(
+            units,
+            bidirectional=True,
+            input_dropout=dropout,
+            return_sequences=False,
+            seed=seed,
+            dtype=self.dtype_policy,
+            name="stack",
+        )
+
+    def build(self, shape: Any) -> None:
+        self.vectors.build((None, None))
+        self.stack.build((None, None, self.embedding))
+
+    def call(self, characters: tf.Tensor, training: bool = False) -> tf.Tensor:
+        """Read words letter by letter.
+
+        Args:
+            characters: `(batch, time, characters)` int32, padded at the end with 0.
+            training: whether dropout applies.
+
+        Returns:
+            `(batch, time, 2 · units)`.
+        """
+        shape = tf.shape(characters)
+        flat = tf.reshape(characters, [-1, shape[2]])
+        lengths = tf.reduce_sum(tf.cast(flat > 0, tf.int32), 1)
+        # Kernels take no row without a step, and no batch without one either.
+        longest = tf.maximum(tf.reduce_max(lengths), 1)
+        flat = flat[:, :longest]
+        mask = tf.sequence_mask(tf.maximum(lengths, 1), longest)
+        states = self.stack(self.vectors(flat), mask=mask, training=training)
+        return tf.reshape(states, [shape[0], shape[1], 2 * self.units])
+
+    def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:
+        return (*shape[:2], 2 * self.units)
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("alphabet", "embedding", "units", "dropout", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("apps")
+class ForgetRare(keras.layers.Layer):
+    """Ids in which rare words are unknown ones at times, so that the unknown word is learnt.
+
+    Lample et al. 2016, section 4.3.
+
+    Args:
+        rare_from: first id of a rare word; all ids above are rare too.
+        unknown: id of the unknown word.
+        rate: share of rare words that are forgotten in training.
+        seed: of the draws.
+    """
+
+    def __init__(
+        self, rare_from: int, unknown: int, rate: float, seed: int | None = None, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.rare_from, self.unknown, self.rate, self.seed = rare_from, unknown, rate, seed
+        self.generator = keras.random.SeedGenerator(seed)
+
+    def call(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
+        if not training:
+            return tf.identity(ids)
+        drawn = keras.random.uniform(tf.shape(ids), seed=self.generator)
+        return tf.where((ids >= self.rare_from) & (drawn < self.rate), self.unknown, ids)
+
+    def compute_output_spec(self, ids: Any, training: bool = False) -> keras.KerasTensor:
+        return keras.KerasTensor(ids.shape, dtype="int32")
+
+    def get_config(self) -> dict[str, Any]:
+        names = ("rare_from", "unknown", "rate", "seed")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,0 +1,113 @@
+"""Entities: which spans of a sentence are names or quantities, and of what type."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import keras
+import numpy as np
+
+from apps.application import Application, Tiny
+from apps.configuration import StackConfig, changed, fixed, searched
+from apps.data import Examples
+from apps.inputs.sentences import Sentences
+from apps.layers.pooling import LengthMask
+from apps.layers.stack import lstm_stack
+from apps.layers.token_features import UNKNOWN, TokenFeatures
+from apps.layers.words import CharacterLSTM, ForgetRare
+from apps.tasks.tagging import Tagging, TaggingConfig
+from apps.text.sample_news import sample_news
+from apps.text.word_vectors import read_word_vectors
+
+
+@dataclass(frozen=True)
+class EntitiesConfig(StackConfig, TaggingConfig):
+    """Hyperparameters of the entities model; `searched` ones are what tuning varies.
+
+    `embeddings` is `random`, or a file of word vectors. Of a word, `characters` are read by an LSTM
+    of `character_units` a direction. `rare_dropout` of the words that occur once are unknown in
+    training.
+    """
+
+    learning_rate: float = changed(2e-3)
+    batch_size: int = changed(16)
+    epochs: int = changed(40)
+    patience: int = changed(8)
+    input_dropout: float = changed(0.5)
+    output_dropout: float = changed(0.5)
+    embedding: int = searched(100, low=1, high=4096, log=True, span=(32, 300))
+    character_embedding: int = searched(32, low=1, high=512, log=True, span=(16, 64))
+    character_units: int = searched(32, low=1, high=512, log=True, span=(16, 64))
+    rare_dropout: float = searched(0.5, low=0.0, high=1.0, span=(0.2, 0.8))
+    word_dropout: float = searched(0.05, low=0.0, high=0.9, span=(0.0, 0.3))
+    casing: int = fixed(8, low=1, high=256)
+    characters: int = fixed(20, low=2, high=200)
+    vocabulary: int = fixed(100_000, low=1, high=10_000_000)
+    embeddings: str = fixed("random")
+
+
+class Entities(Application):
+    """Words, letters and case, a bidirectional LSTM over them, and a CRF over its outputs."""
+
+    name = "entities"
+    input = Sentences("text")
+    task = Tagging("spans", text="text")
+    Config = EntitiesConfig
+    config: EntitiesConfig
+
+    @classmethod
+    def sample(cls, seed: int) -> Examples:
+        return sample_news(seed)
+
+    @classmethod
+    def tiny(cls) -> Tiny:
+        small = {"units": 8, "embedding": 8, "character_units": 4, "character_embedding": 4}
+        schedule = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
+        return Tiny(cls.sample(0).select(range(120)), {**small, **schedule})
+
+    def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
+        config = self.config
+        tokens = TokenFeatures.adapt(
+            examples["text"],
+            config.vocabulary,
+            config.characters,
+            letters=config.tokens == "letters",
+            name="tokens",
+        )
+        draw = np.random.default_rng(self.seed).standard_normal((tokens.size, config.embedding))
+        vectors = (draw / np.sqrt(config.embedding)).astype(np.float32)
+        if config.embeddings != "random":
+            vectors = read_word_vectors(config.embeddings, tokens, vectors)
+        embedding = keras.layers.Embedding(tokens.size, config.embedding, name="embedding")
+        embedding.build()
+        embedding.set_weights([vectors])
+        return {"tokens": tokens, "embedding": embedding}
+
+    def build(self) -> keras.Model:
+        config, seed, tokens = self.config, self.seed, self.adapted["tokens"]
+        inputs = {
+            "ids": keras.Input((None,), dtype="int32", name="ids"),
+            "characters": keras.Input((None, config.characters), dtype="int32", name="characters"),
+            "casing": keras.Input((None,), dtype="int32", name="casing"),
+            "lengths": keras.Input((), dtype="int32", name="lengths"),
+        }
+        mask = LengthMask(name="mask")(inputs["ids"], inputs["lengths"])
+        ids = ForgetRare(tokens.rare_from, UNKNOWN, config.rare_dropout, seed, name="forget_rare")(
+            inputs["ids"]
+        )
+        words = keras.layers.Dropout(
+            config.word_dropout, noise_shape=(None, None, 1), seed=seed, name="word_dropout"
+        )(self.adapted["embedding"](ids))
+        letters = CharacterLSTM(
+            len(tokens.alphabet) + 2,
+            config.character_embedding,
+            config.character_units,
+            seed=seed,
+            name="letters",
+        )(inputs["characters"])
+        casing = keras.layers.Embedding(tokens.casings, config.casing, name="casing_embedding")
+        x = keras.layers.Concatenate(name="features")([words, letters, casing(inputs["casing"])])
+        x = lstm_stack(config, seed)(x, mask=mask)
+        x = keras.layers.Dropout(config.output_dropout, seed=seed, name="output_dropout")(x)
+        emissions = keras.layers.Dense(len(self.task.tag_set), name="emissions")(x)
+        return keras.Model(inputs, self.adapted["crf"](emissions))
