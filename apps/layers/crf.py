@@ -25,6 +25,9 @@ ILLEGAL = -1e9
 class CRF(keras.layers.Layer):
     """Learnt scores of transitions beside the emissions that it is given.
 
+    Attributes:
+        shift: `(tags,)`, is added to the emissions; training leaves it alone.
+
     Args:
         legal: `(tags + 1, tags + 1)` bool, whether the second index may follow the first; the last
             one stands for the start where it comes first and for the end where it comes second.
@@ -43,6 +46,9 @@ class CRF(keras.layers.Layer):
         self.transitions = self.add_weight(
             shape=self.legal.shape, initializer="zeros", name="transitions"
         )
+        self.shift = self.add_weight(
+            shape=(len(self.legal) - 1,), initializer="zeros", trainable=False, name="shift"
+        )
 
     def call(self, emissions: tf.Tensor) -> dict[str, tf.Tensor]:
         """All that the score of any sequence of tags is made of.
@@ -51,13 +57,15 @@ class CRF(keras.layers.Layer):
             emissions: `(batch, time, tags)`.
 
         Returns:
-            `emissions` as they are, and `transitions` `(batch, tags + 1, tags + 1)`, equal in all
-            rows, so that a row of the outputs stands on its own.
+            `emissions` with the shift, and `transitions` `(batch, tags + 1, tags + 1)`, equal in
+            all rows, so that a row of the outputs stands on its own.
         """
         scores = tf.where(self.legal, self.transitions, ILLEGAL)
         rows = tf.concat([tf.shape(emissions)[:1], scores.shape], 0)
-        # A tensor of its own, since the one that was given carries a mask.
-        return {"emissions": tf.identity(emissions), "transitions": tf.broadcast_to(scores, rows)}
+        return {
+            "emissions": emissions + self.shift,
+            "transitions": tf.broadcast_to(scores, rows),
+        }
 
     def compute_mask(self, emissions: Any, mask: Any = None) -> None:
         return None

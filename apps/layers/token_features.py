@@ -36,7 +36,7 @@ class TokenFeatures(keras.layers.Layer):
     Args:
         vocabulary: the words, the most frequent first; word `i` gets id `i + 2`.
         alphabet: the characters, the most frequent first; character `i` gets id `i + 2`.
-        rare_from: first id of the words that the training texts hold only once.
+        counts: how often the training texts hold each word.
         characters: of a longer word the first and the last half of so many are read.
         letters: whether every letter is a token of its own.
     """
@@ -49,7 +49,7 @@ class TokenFeatures(keras.layers.Layer):
         self,
         vocabulary: Sequence[str],
         alphabet: Sequence[str],
-        rare_from: int,
+        counts: Sequence[int],
         characters: int,
         *,
         letters: bool = False,
@@ -57,7 +57,7 @@ class TokenFeatures(keras.layers.Layer):
     ) -> None:
         super().__init__(**{"trainable": False, **kwargs})
         self.vocabulary, self.alphabet = list(vocabulary), list(alphabet)
-        self.rare_from, self.characters, self.letters = rare_from, characters, letters
+        self.counts, self.characters, self.letters = list(counts), characters, letters
         with tf.init_scope():
             self._words = _table(self.vocabulary, tf.string)
             self._points = _table([ord(character) for character in self.alphabet], tf.int32)
@@ -90,7 +90,7 @@ class TokenFeatures(keras.layers.Layer):
         return cls(
             [word.decode() for word, _ in ranked],
             [chr(point) for point in alphabet],
-            _RESERVED + sum(count > 1 for _, count in ranked),
+            [count for _, count in ranked],
             characters,
             letters=letters,
             **kwargs,
@@ -193,7 +193,7 @@ class TokenFeatures(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        names = ("vocabulary", "alphabet", "rare_from", "characters", "letters")
+        names = ("vocabulary", "alphabet", "counts", "characters", "letters")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from apps.layers.stack import LSTMStack
@@ -85,31 +87,43 @@ class CharacterLSTM(keras.layers.Layer):
 class ForgetRare(keras.layers.Layer):
     """Ids in which rare words are unknown ones at times, so that the unknown word is learnt.
 
-    Lample et al. 2016, section 4.3.
+    A word that the training texts hold `n` times is forgotten with probability
+    `rate / (rate + n)` (Kiperwasser & Goldberg 2016, "Simple and accurate dependency parsing using
+    bidirectional LSTM feature representations", section 4).
 
     Args:
-        rare_from: first id of a rare word; all ids above are rare too.
+        counts: how often the training texts hold each word; word `i` has the id `i + first_id`.
+        first_id: lower ids are never forgotten.
         unknown: id of the unknown word.
-        rate: share of rare words that are forgotten in training.
+        rate: as above; with 0 nothing is forgotten.
         seed: of the draws.
     """
 
     def __init__(
-        self, rare_from: int, unknown: int, rate: float, seed: int | None = None, **kwargs: Any
+        self,
+        counts: Sequence[int],
+        first_id: int,
+        unknown: int,
+        rate: float,
+        seed: int | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.rare_from, self.unknown, self.rate, self.seed = rare_from, unknown, rate, seed
+        self.counts, self.first_id, self.unknown = list(counts), first_id, unknown
+        self.rate, self.seed = rate, seed
         self.generator = keras.random.SeedGenerator(seed)
+        shares = rate / (rate + np.maximum(counts, 1))
+        self._shares = np.concatenate([np.zeros(first_id), shares]).astype(np.float32)
 
     def call(self, ids: tf.Tensor, training: bool = False) -> tf.Tensor:
         if not training:
             return tf.identity(ids)
         drawn = keras.random.uniform(tf.shape(ids), seed=self.generator)
-        return tf.where((ids >= self.rare_from) & (drawn < self.rate), self.unknown, ids)
+        return tf.where(drawn < tf.gather(self._shares, ids), self.unknown, ids)
 
     def compute_output_spec(self, ids: Any, training: bool = False) -> keras.KerasTensor:
         return keras.KerasTensor(ids.shape, dtype="int32")
 
     def get_config(self) -> dict[str, Any]:
-        names = ("rare_from", "unknown", "rate", "seed")
+        names = ("counts", "first_id", "unknown", "rate", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -38,7 +38,7 @@ class EntitiesConfig(StackConfig, TaggingConfig):
     embedding: int = searched(100, low=1, high=4096, log=True, span=(32, 300))
     character_embedding: int = searched(32, low=1, high=512, log=True, span=(16, 64))
     character_units: int = searched(32, low=1, high=512, log=True, span=(16, 64))
-    rare_dropout: float = searched(0.5, low=0.0, high=1.0, span=(0.2, 0.8))
+    forget: float = searched(1.0, low=0.0, high=100.0, span=(0.25, 8.0))
     word_dropout: float = searched(0.05, low=0.0, high=0.9, span=(0.0, 0.3))
     casing: int = fixed(8, low=1, high=256)
     characters: int = fixed(20, low=2, high=200)
@@ -92,9 +92,10 @@ class Entities(Application):
             "lengths": keras.Input((), dtype="int32", name="lengths"),
         }
         mask = LengthMask(name="mask")(inputs["ids"], inputs["lengths"])
-        ids = ForgetRare(tokens.rare_from, UNKNOWN, config.rare_dropout, seed, name="forget_rare")(
-            inputs["ids"]
+        forget = ForgetRare(
+            tokens.counts, tokens.first_id, UNKNOWN, config.forget, seed, name="forget_rare"
         )
+        ids = forget(inputs["ids"])
         words = keras.layers.Dropout(
             config.word_dropout, noise_shape=(None, None, 1), seed=seed, name="word_dropout"
         )(self.adapted["embedding"](ids))

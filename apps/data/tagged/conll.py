@@ -18,7 +18,7 @@ SUFFIXES = frozenset((".conll", ".conllu", ".iob", ".iob1", ".iob2", ".bio", ".b
 _OTHER_FORMATS = frozenset((".csv", ".json", ".jsonl", ".ndjson"))
 _LOOKED_AT = 400
 # So large a share of a column must be tags for it to be the column of tags.
-_MOST = 0.9
+_MOST = 0.5
 _DOCUMENT = "-DOCSTART-"
 
 Span = tuple[int, int, str]
