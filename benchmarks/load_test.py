@@ -27,6 +27,7 @@ from urllib.parse import urlsplit
 import grpc
 import numpy as np
 
+from apps.data.lines import text_lines
 from apps.errors import UserError
 from apps.serving.client import CallError, Client, Target, grpc_transport, http_transport
 from apps.serving.client.metadata import Signature
@@ -246,8 +247,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     try:
         inputs = list(options.inputs)
         if options.file:
-            lines = Path(options.file).read_text(encoding="utf-8").splitlines()
-            inputs += [line for line in lines if line.strip()]
+            inputs += text_lines(Path(options.file))
         result = load_test(
             options.server,
             inputs,
@@ -256,7 +256,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
             seconds=options.seconds,
             requests=options.requests,
         )
-    except (UserError, OSError, UnicodeDecodeError) as error:
+    except (UserError, OSError) as error:
         parser.exit(2, f"{error}\n")
     print(json.dumps(asdict(result)) if options.json else result)
 

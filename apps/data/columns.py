@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +28,14 @@ class Column:
     required: bool = True
     aliases: tuple[str, ...] = ()
     limit_bytes: int | None = None
+
+
+# A number, many words, or the name of a file.
+_LIKE_DATA = re.compile(r"\s*-?[\d.,:]+\s*|(\S+\s+){3}.*|\S+\.[a-z][a-z0-9]{2,3}", re.DOTALL)
+
+
+def _alike(name: str) -> str:
+    return unicodedata.normalize("NFC", name).casefold()
 
 
 def quoted(names: Iterable[object], most: int = 8) -> str:
@@ -127,21 +137,22 @@ class Schema:
 
         Args:
             column: the application's column name.
-            fields: the names in the source; matched exactly, else regardless of case, else
-                by the aliases of a column that is not renamed.
+            fields: the names in the source; matched exactly, else regardless of case and of how
+                letters with marks are composed, else by the aliases of a column that is not
+                renamed.
             source: what is being read, for the message.
 
         Returns:
             The field's name, or None where the source has none.
 
         Raises:
-            UserError: several fields differ from a name of the column in case only.
+            UserError: several fields are alike and none is exactly a name of the column.
         """
         names = list(fields)
         for name in self._names(column):
             if name in names:
                 return name
-            alike = [other for other in names if other.casefold() == name.casefold()]
+            alike = [other for other in names if _alike(other) == _alike(name)]
             if len(alike) > 1:
                 raise UserError(
                     f"{source}: {quoted(alike)} could each be the column '{name}'; "
@@ -172,7 +183,8 @@ class Schema:
         Raises:
             UserError: a required column is missing, or two fields have one name.
         """
-        twice = [field for field, times in Counter(fields).items() if field and times > 1]
+        times = Counter(unicodedata.normalize("NFC", field) for field in fields)
+        twice = [field for field in times if field and times[field] > 1]
         if twice:
             raise UserError(f"{source}: the column '{twice[0]}' is there twice; rename one of them")
         found: dict[str, str] = {}
@@ -186,9 +198,13 @@ class Schema:
 
     def missing(self, column: str, fields: Iterable[str], source: str) -> UserError:
         """The error that lists the fields there are and says how to name the right one."""
+        fields = list(fields)
+        hint = ""
+        if any(map(_LIKE_DATA.fullmatch, fields)):
+            hint = "if that is a row of data, put a row of names above it; else "
         return UserError(
             f"{source} has no column '{self.rename.get(column, column)}'; "
-            f"its columns are {quoted(fields) or 'none'}; "
+            f"its columns are {quoted(fields) or 'none'}; {hint}"
             f"say which one holds the {column}: {self.naming(column)}"
         )
 

@@ -14,10 +14,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
+from apps.data.foreign import GZIP_MAGIC, HEAD, check_text, undecodable
 from apps.errors import UserError
 
-_GZIP_MAGIC = b"\x1f\x8b"
-_UTF16_MARKS = (b"\xff\xfe", b"\xfe\xff")
+_QUOTED = re.compile(rb'"[^"]*"')
 _UNDECODED = re.compile("[\udc80-\udcff]")
 
 
@@ -56,8 +56,10 @@ def explained(path: Path) -> Iterator[None]:
 def open_text(path: Path) -> Iterator[TextIO]:
     """Open a UTF-8 file, gzip-compressed or not, with or without byte order mark.
 
-    Line endings are left as they are. A byte that is not UTF-8 comes through as a lone
-    surrogate, so that the reader, which knows the row, can report it with `check_decoded`.
+    Lines end at "\\n" or "\\r\\n" and are left as they are; where "\\r" alone is found outside
+    quotes, and no "\\n", they end there, as on the Macintosh of old. A byte that is not UTF-8 comes
+    through as a lone surrogate, so that the reader, which knows the row, can report it with
+    `check_decoded`.
 
     Args:
         path: a file; gzip is recognised by its first bytes, whatever the name.
@@ -66,25 +68,23 @@ def open_text(path: Path) -> Iterator[TextIO]:
         The text stream.
 
     Raises:
-        UserError: the file cannot be opened or read, or is UTF-16.
+        UserError: the file cannot be opened or read, or is no text in UTF-8.
     """
-    with explained(path), open(path, "rb") as file:
-        magic = file.read(2)
-        file.seek(0)
-        with contextlib.ExitStack() as stack:
-            raw: io.BufferedReader | gzip.GzipFile = file
-            if magic == _GZIP_MAGIC:
-                raw = stack.enter_context(gzip.GzipFile(fileobj=file))
-                magic = raw.peek(2)[:2]
-            if magic in _UTF16_MARKS:
-                raise UserError(f"{path} is UTF-16; convert it: {_iconv(path, 'utf-16')}")
-            yield stack.enter_context(
-                io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline="")
-            )
+    with explained(path), open(path, "rb") as file, contextlib.ExitStack() as stack:
+        raw: io.BufferedReader | gzip.GzipFile = file
+        if file.peek(2)[:2] == GZIP_MAGIC:
+            raw = stack.enter_context(gzip.GzipFile(fileobj=file))
+        head = raw.read(HEAD)
+        raw.seek(0)
+        check_text(head, path)
+        newline = "\r" if b"\r" in head and b"\n" not in _QUOTED.sub(b"", head) else "\n"
+        yield stack.enter_context(
+            io.TextIOWrapper(raw, "utf-8-sig", errors="surrogateescape", newline=newline)
+        )
 
 
 def check_decoded(text: str, path: Path, place: str) -> None:
-    """Refuse text in which `open_text` met a byte that is not UTF-8.
+    """Refuse text in which `open_text` met a zero byte or one that is not UTF-8.
 
     Args:
         text: what was read.
@@ -94,6 +94,10 @@ def check_decoded(text: str, path: Path, place: str) -> None:
     Raises:
         UserError: names place, byte and the command that converts the file.
     """
+    if "\0" in text:
+        raise UserError(
+            f"{place}: a zero byte, which no text has; the file is damaged, or another kind of file"
+        )
     if text.isascii():
         return
     bad = _UNDECODED.search(text)
@@ -101,15 +105,5 @@ def check_decoded(text: str, path: Path, place: str) -> None:
         position = len(text[: bad.start()].encode("utf-8", "surrogateescape"))
         raise UserError(
             f"{place}: byte 0x{ord(bad[0]) - 0xDC00:02x} at position {position} is not UTF-8; "
-            f"convert the file: {_iconv(path, 'latin1')}"
+            f"{undecodable(path)}"
         )
-
-
-def _iconv(path: Path, encoding: str) -> str:
-    """Shell command that converts a file to UTF-8 into a file beside it."""
-    zipped = path.suffix.lower() == ".gz"
-    stem, suffix = os.path.splitext(str(path)[:-3] if zipped else str(path))
-    name, target = shlex.quote(str(path)), shlex.quote(f"{stem}.utf8{suffix}")
-    if zipped:
-        return f"gunzip -c {name} | iconv -f {encoding} -t utf-8 > {target}"
-    return f"iconv -f {encoding} -t utf-8 {name} > {target}"

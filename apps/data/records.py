@@ -1,4 +1,4 @@
-"""Records, each with its own keys: `.jsonl` files, lists of dictionaries and the like."""
+"""Records, each with its own keys: JSON files, lists of dictionaries and the like."""
 
 from __future__ import annotations
 
@@ -14,21 +14,89 @@ from apps.data.raw import Raw
 from apps.errors import UserError
 
 
-def read_jsonl(path: Path, schema: Schema) -> Raw:
-    """Read one JSON object per line; blank lines are skipped and not counted.
+def read_json(path: Path, schema: Schema) -> Raw:
+    """Read one JSON object per line, or a document that is a table.
 
     Args:
-        path: the file.
+        path: the file. Of lines, blank ones are skipped and not counted. A document is an array of
+            objects, alone or in an object that has nothing else, or an object of columns, which are
+            arrays or, as pandas writes them, objects.
         schema: the wanted columns.
 
     Returns:
         Unchecked values; row 1 is the first object.
 
     Raises:
-        UserError: a line is not a JSON object, or lacks a wanted column.
+        UserError: it is not such JSON, or a row lacks a wanted column.
     """
     with open_text(path) as stream:
+        lines = (line for line in stream if line.strip())
+        first, second = next(lines, ""), next(lines, None)
+    alone = _parsed(first)
+    if first and (alone is None or isinstance(alone, list) or second is None):
+        with open_text(path) as stream:
+            content = stream.read()
+        rows = _document(content, path)
+        if rows is not None:
+            return from_records(_checked(rows, path), schema, str(path))
+    with open_text(path) as stream:
         return from_records(_objects(stream, path), schema, str(path))
+
+
+def _parsed(text: str) -> Any:
+    """The value of a JSON text, None where it is not valid."""
+    try:
+        return json.loads(text, object_pairs_hook=_Object)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _document(content: str, path: Path) -> list[Any] | None:
+    """The rows of a JSON document; None where it is not one."""
+    if content.lstrip().startswith("["):
+        check_decoded(content, path, str(path))
+        try:
+            return json.loads(content, object_pairs_hook=_Object)
+        except (ValueError, RecursionError) as error:
+            # The lines may be arrays of their own, of which the reader of lines tells.
+            if _parsed(content.lstrip().split("\n", 1)[0]) is not None:
+                return None
+            raise UserError(f"{path} is not valid JSON ({error}); correct it there") from None
+    value = _parsed(content)
+    if not isinstance(value, dict):
+        return None
+    check_decoded(content, path, f"{path} row 1")
+    inner = list(value.values())
+    if len(inner) == 1 and _all(dict, inner[0]):
+        return inner[0]
+    if _all(dict, inner):
+        keys = list(inner[0])
+        if keys and all(list(cells) == keys for cells in inner):
+            return [{name: cells[key] for name, cells in value.items()} for key in keys]
+    if _all(list, inner) and len({len(cells) for cells in inner}) == 1:
+        return [dict(zip(value, row, strict=True)) for row in zip(*inner, strict=True)]
+    return [value]
+
+
+def _all(kind: type, values: Any) -> bool:
+    """Whether it is a list of at least one value, all of a type."""
+    return isinstance(values, list) and bool(values) and all(isinstance(v, kind) for v in values)
+
+
+def _checked(rows: Iterable[Any], path: Path) -> Iterator[Mapping[str, Any]]:
+    for number, row in enumerate(rows, 1):
+        yield _checked_object(row, f"{path} row {number}")
+
+
+def _checked_object(record: Any, place: str) -> Mapping[str, Any]:
+    if not isinstance(record, dict):
+        raise UserError(
+            f"{place} is a JSON {type(record).__name__}, not an object; "
+            'write one object a line: {"…": …}'
+        )
+    if isinstance(record, _Object) and record.twice:
+        raise UserError(f"{place}: the key '{record.twice}' is there twice; rename one of them")
+    return record
 
 
 def _objects(lines: Iterable[str], path: Path) -> Iterator[Mapping[str, Any]]:
@@ -45,14 +113,7 @@ def _objects(lines: Iterable[str], path: Path) -> Iterator[Mapping[str, Any]]:
             raise UserError(
                 f"{place} is not valid JSON ({error}); write one object a line"
             ) from None
-        if not isinstance(record, dict):
-            raise UserError(
-                f"{place} is a JSON {type(record).__name__}, not an object; "
-                'write one object a line: {"…": …}'
-            )
-        if isinstance(record, _Object) and record.twice:
-            raise UserError(f"{place}: the key '{record.twice}' is there twice; rename one of them")
-        yield record
+        yield _checked_object(record, place)
 
 
 class _Object(dict[str, Any]):

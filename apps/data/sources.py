@@ -8,21 +8,26 @@ from typing import Any
 
 from apps.data.columns import Column, Schema
 from apps.data.examples import Examples
-from apps.data.files import explained
+from apps.data.files import explained, open_text
 from apps.data.folders import from_corpus, read_folder
 from apps.data.iterables import read_iterable
+from apps.data.lines import read_lines
 from apps.data.raw import Raw
-from apps.data.records import read_jsonl
-from apps.data.tables import read_csv, read_tsv
+from apps.data.records import read_json
+from apps.data.tables import read_table
 from apps.data.tfds import PREFIX, read_tfds
 from apps.data.validation import validate
 from apps.errors import UserError
 
 SAMPLE = "sample"
 _READERS: Mapping[str, Callable[[Path, Schema], Raw]] = {
-    ".csv": read_csv,
-    ".tsv": read_tsv,
-    ".jsonl": read_jsonl,
+    ".csv": read_table,
+    ".tsv": read_table,
+    ".tab": read_table,
+    ".jsonl": read_json,
+    ".ndjson": read_json,
+    ".json": read_json,
+    ".txt": read_lines,
 }
 
 
@@ -38,9 +43,10 @@ def read(
     """Read and check the examples of a source.
 
     Args:
-        source: `"sample"`; a `.csv`, `.tsv` or `.jsonl` file, gzip-compressed or not; a folder per
-            class, whose files hold a text, a recording or whatever else a kind keeps in files; a
-            corpus whose layout a kind knows, such as LJSpeech's or LibriSpeech's;
+        source: `"sample"`; a table (`.csv`, `.tsv`), JSON (`.jsonl`, `.json`) or text of one value
+            a line (`.txt`), gzip-compressed or not; a folder per class, whose files hold a text, a
+            recording or whatever else a kind keeps in files; a corpus whose layout a kind knows,
+            such as LJSpeech's or LibriSpeech's;
             `tfds:NAME[/config][:split]`; or what `iterables.read_iterable` takes. Paths in a file
             are relative to it.
         columns: the application's column names and what each holds.
@@ -87,6 +93,9 @@ def _read_path(path: Path, schema: Schema) -> Raw:
         if path.is_dir() and reader is None:
             return read_folder(path, schema)
     if reader is None:
+        # Compressed tables, spreadsheets and the like have advice of their own.
+        with open_text(path):
+            pass
         raise UserError(
             f"{path} is none of {', '.join(_READERS)} (each also .gz); convert it, "
             "or name a folder per class"

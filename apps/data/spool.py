@@ -50,6 +50,18 @@ class Spool:
         if self._bytes > self._most_bytes:
             self._write()
 
+    def finish_on_disk(self) -> tuple[IO[bytes], np.ndarray] | None:
+        """The file that holds everything, and `offsets` in elements; None if memory holds it.
+
+        The elements of a map that were looked at stay in memory; those read from a file do not.
+        Nothing may be appended afterwards.
+        """
+        if self._file is None:
+            return None
+        self._write()
+        file, self._file = self._file, None
+        return file, np.concatenate([[0], np.cumsum(self._lengths)])
+
     def finish(self) -> tuple[np.ndarray, np.ndarray]:
         """Everything that was appended; nothing may be appended afterwards.
 

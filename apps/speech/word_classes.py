@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections import Counter
 from collections.abc import Sequence
 
@@ -74,7 +75,8 @@ class WordClasses(Classification):
 
 def chosen_keywords(text: str) -> tuple[str, ...]:
     """Keywords from a list separated by commas, `yes,no,stop`; none from an empty text."""
-    return tuple(dict.fromkeys(name for part in text.split(",") if (name := part.strip())))
+    parts = unicodedata.normalize("NFC", text).split(",")
+    return tuple(dict.fromkeys(name for part in parts if (name := part.strip())))
 
 
 def with_classes(examples: Examples, keywords: Sequence[str]) -> Examples:
@@ -134,7 +136,8 @@ def with_generated_silence(examples: Examples, share: float, seed: int) -> Examp
 
 def soundless(clip: Clip) -> bool:
     """Whether all samples are equal."""
-    return len(clip.samples) == 0 or int(clip.samples.min()) == int(clip.samples.max())
+    samples = clip.samples
+    return len(samples) == 0 or int(samples.min()) == int(samples.max())
 
 
 def _class(label: str, keywords: Sequence[str]) -> str:
@@ -174,12 +177,12 @@ def _with_noise_in_pieces(examples: Examples) -> Examples:
 
 def _piece(clip: Clip, number: int) -> Clip:
     size = round(_PIECE_SECONDS * clip.rate)
-    return Clip(clip.samples[number * size : (number + 1) * size], clip.rate, clip.path)
+    return clip.part(number * size, (number + 1) * size, clip.path)
 
 
 def _noise(like: Clip, draw: np.random.Generator) -> Clip:
     """Noise with the rate and the length of a clip."""
-    rate, samples = like.rate, len(like.samples)
+    rate, samples = like.rate, like.count
     if draw.random() < _DIGITAL_SILENCE:
         return Clip(np.zeros(samples, np.int16), rate)
     hertz = np.maximum(np.fft.rfftfreq(samples, 1 / rate), 50.0)

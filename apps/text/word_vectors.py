@@ -10,6 +10,7 @@ import numpy as np
 
 from apps.errors import UserError
 from apps.layers.text import WordIds
+from apps.layers.unicode_form import composed
 
 
 def read_word_vectors(file: str, words: WordIds, initial: np.ndarray) -> np.ndarray:
@@ -33,7 +34,9 @@ def read_word_vectors(file: str, words: WordIds, initial: np.ndarray) -> np.ndar
     table, found = initial.copy(), []
     dimension = initial.shape[1]
     try:
-        with (gzip.open if path.suffix == ".gz" else open)(path, "rt", encoding="utf-8") as lines:
+        opened = gzip.open if path.suffix == ".gz" else open
+        # Words may hold characters at which Python would end lines.
+        with opened(path, "rt", encoding="utf-8", newline="\n") as lines:
             for number, line in enumerate(lines, 1):
                 parts = line.rstrip().split(" ")
                 if number == 1 and len(parts) == 2:
@@ -43,7 +46,7 @@ def read_word_vectors(file: str, words: WordIds, initial: np.ndarray) -> np.ndar
                         f"{file} line {number}: {len(parts) - 1} numbers; embedding={dimension} "
                         f"needs {dimension}; train with --set embedding={len(parts) - 1}"
                     )
-                row = rows.get(" ".join(parts[:-dimension]).lower())
+                row = rows.get(composed(" ".join(parts[:-dimension])).lower())
                 if row is not None:
                     table[row] = np.array(parts[-dimension:], np.float32)
                     found.append(row)

@@ -1,5 +1,7 @@
 """Clips: from arrays, at other rates, told apart by their content."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 
@@ -139,6 +141,21 @@ def test_spooled_clips_are_the_same_clips():
     again = spooled(iter(clips))
     assert [clip.digest for clip in again] == [clip.digest for clip in clips]
     assert [clip.path for clip in again] == ["a.wav", "", "b.wav"]
+
+
+def test_many_clips_lie_in_a_file_and_are_read_when_asked_for(monkeypatch):
+    monkeypatch.setattr("apps.data.recordings.clip.Spool", partial(Spool, most_bytes=1))
+    clips = [Clip.of(TONE, 8000, "a.wav"), Clip.of([], 16000), Clip.of(TONE[:9], 44100, "b.wav")]
+    again = spooled(iter(clips))
+    for one, same in zip(clips, again, strict=True):
+        assert "samples" not in vars(same)
+        np.testing.assert_array_equal(same.samples, one.samples)
+        np.testing.assert_array_equal(same.at(16000), one.at(16000))
+        assert (same.digest, same.seconds, same.path) == (one.digest, one.seconds, one.path)
+    part = again[0].part(100, 300, "part").part(50, 1000, "part of it")
+    np.testing.assert_array_equal(part.samples, clips[0].samples[150:300])
+    assert (part.count, part.rate, part.path) == (150, 8000, "part of it")
+    assert again[0].part(9000, 9100, "").count == 0
 
 
 def test_ragged_rows_hold_floats():

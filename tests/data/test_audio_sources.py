@@ -365,6 +365,46 @@ def test_rows_of_ljspeech_that_are_wrong(ljspeech):
     assert "byte 0xe9 at position 8 is not UTF-8" in refused(metadata, SPEECH)
 
 
+@pytest.mark.parametrize(
+    ("third", "text", "chosen"),
+    [
+        ("4.42", "x i sixty one", 0),
+        ("HH AH0 L OW1", "hello there my friend", 0),
+        ("bob", "yes", 0),
+        ("happy", "I am so glad", 0),
+        ("in nineteen fifteen, he said no.", 'In 1915, "he said no.', 1),
+        ("YES", "yes", 1),
+        ("nineteen", "19", 1),
+        ("19.5", "19", 0),
+        ("ni3 hao3", "你好", 0),
+        ("你好十", "你好10", 1),
+    ],
+)
+def test_a_third_field_of_ljspeech_that_is_something_else(tmp_path, capsys, third, text, chosen):
+    for number in (1, 2):
+        put(tmp_path / "wavs" / f"LJ-{number}.wav", number)
+    (tmp_path / "metadata.csv").write_text(f"LJ-1|{text}|{third}\nLJ-2|{text}|{third}\n")
+    assert read(tmp_path, SPEECH)["transcript"] == [(text, third)[chosen]] * 2
+    said = capsys.readouterr().err
+    assert ("the third field is no normalised text of the second" in said) == (not chosen)
+
+
+def test_names_of_files_in_another_unicode_form(tmp_path):
+    put(tmp_path / "wavs" / "cafe\u0301.wav", 1)
+    (tmp_path / "metadata.csv").write_text("caf\u00e9|one\ncaf\u00e9.wav|two\n")
+    assert numbers(read(tmp_path, SPEECH)) == [1, 1]
+    (tmp_path / "rows.csv").write_text(
+        "audio,label\nwavs/caf\u00e9.wav,x\nwavs\\cafe\u0301.wav,x\n"
+    )
+    assert numbers(read(tmp_path / "rows.csv", WORDS)) == [1, 1]
+
+
+def test_one_class_in_folders_of_two_unicode_forms(tmp_path):
+    put(tmp_path / "caf\u00e9" / "1.wav", 1)
+    put(tmp_path / "cafe\u0301" / "2.wav", 2)
+    assert read(tmp_path, WORDS)["label"] == ["caf\u00e9"] * 2
+
+
 def test_librispeech(tmp_path):
     for identity, number in [("19-198-0000", 1), ("19-198-0001", 2), ("26-495-0000", 3)]:
         speaker, chapter, _ = identity.split("-")

@@ -62,6 +62,28 @@ def test_the_exact_name_goes_before_one_in_other_case(tmp_path):
     assert read(path, COLUMNS)["text"] == ["right"]
 
 
+@pytest.mark.parametrize("name", ["R\u00e9sum\u00e9", "Re\u0301sume\u0301"])
+@pytest.mark.parametrize("form", ["csv", "jsonl", "rows", "columns"])
+def test_names_may_be_composed_in_different_ways(tmp_path, name, form):
+    source = {"rows": [{name: "fine", "label": 1}], "columns": {name: ["fine"], "label": [1]}}
+    path = tmp_path / f"reviews.{form}"
+    path.write_text(
+        f"{name},label\nfine,1\n" if form == "csv" else f'{{"{name}": "fine", "label": 1}}'
+    )
+    rename = parse_rename("text=re\u0301sum\u00e9", COLUMNS)
+    assert read(source.get(form, path), COLUMNS, rename=rename)["text"] == ["fine"]
+
+
+@pytest.mark.parametrize(
+    "line", ["what an awful long breakfast,0", "good,1", "a.txt,x", "no,-1.5", "never;once;2"]
+)
+def test_a_first_row_of_data_instead_of_a_header(tmp_path, line):
+    path = tmp_path / "reviews.csv"
+    path.write_text(f"{line}\n{line}\n")
+    with pytest.raises(UserError, match="if that is a row of data, put a row of names above it"):
+        read(path, COLUMNS)
+
+
 def test_names_that_differ_in_case_only_are_refused(tmp_path):
     path = tmp_path / "reviews.csv"
     path.write_text("Text,TEXT,label\na,b,1\n")

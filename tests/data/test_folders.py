@@ -72,7 +72,7 @@ def test_a_text_that_is_not_utf8(folder):
     (folder / "pos" / "3.txt").write_bytes(b"ol\xe9")
     message = refused(folder)
     assert message.startswith("reviews/pos/3.txt: byte 0xe9 at position 2 is not UTF-8")
-    assert "iconv -f latin1" in message
+    assert "iconv -f cp1252" in message
 
 
 def test_a_folder_where_a_text_is_expected(folder):

@@ -82,9 +82,55 @@ def test_an_empty_file(tmp_path):
 def test_bytes_that_are_not_utf8(tmp_path):
     message = refused(write(tmp_path, b'{"text": "caf\xe9", "label": 1}\n'))
     assert message.startswith("reviews.jsonl row 1: byte 0xe9 at position 13 is not UTF-8")
-    assert "iconv -f latin1 -t utf-8 reviews.jsonl > " in message
+    assert "iconv -f cp1252 -t utf-8 < reviews.jsonl > " in message
 
 
 def test_half_a_surrogate_pair(tmp_path):
     message = refused(write(tmp_path, '{"text": "\\ud83d", "label": 1}\n'))
     assert message.startswith("reviews.jsonl row 1: the text has half of a surrogate pair")
+
+
+ROWS = [{"text": "a", "label": 1}, {"text": "zwei\nZeilen \u2028", "label": 0}]
+DOCUMENTS = {
+    "array": json.dumps(ROWS),
+    "array over lines": json.dumps(ROWS, indent=2),
+    "array in an object": json.dumps({"data": ROWS}, indent=2),
+    "columns": json.dumps({name: [row[name] for row in ROWS] for name in ROWS[0]}),
+    "columns of pandas": json.dumps(
+        {name: {str(i): row[name] for i, row in enumerate(ROWS)} for name in ROWS[0]}
+    ),
+    "lines": "\n".join(map(json.dumps, ROWS)),
+    "blank lines": "\n\n" + "\n\n".join(map(json.dumps, ROWS)) + "\n\n",
+}
+
+
+@pytest.mark.parametrize("document", DOCUMENTS)
+@pytest.mark.parametrize("suffix", [".json", ".jsonl", ".ndjson", ".json.gz"])
+@pytest.mark.parametrize("mark", [b"", b"\xef\xbb\xbf"])
+def test_documents_and_lines_under_any_name(tmp_path, document, suffix, mark):
+    content = mark + DOCUMENTS[document].encode()
+    path = write(tmp_path, content, f"reviews{suffix}")
+    examples = read(path, COLUMNS)
+    assert examples["text"] == [row["text"] for row in ROWS]
+    assert examples["label"] == ["1", "0"]
+    assert examples.places == [f"{path} row 1", f"{path} row 2"]
+
+
+def test_a_single_object(tmp_path):
+    assert len(read(write(tmp_path, json.dumps(ROWS[0], indent=1), "one.json"), COLUMNS)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "part"),
+    [
+        ('[{"text": "a", "label": 1},]', "reviews.jsonl is not valid JSON"),
+        ('[{"text": "a", "label": 1}, 5]', "reviews.jsonl row 2 is a JSON int, not an object"),
+        ('[{"text": "a"}]', "reviews.jsonl row 1 has no column 'label'"),
+        ('[{"text": "a", "text": "b", "label": 1}]', "row 1: the key 'text' is there twice"),
+        ("[]", "reviews.jsonl has no rows"),
+        ('{"a": {"b": 1}, "c": 5}', "row 1 has no column 'text'; its columns are 'a', 'c'"),
+        ('[{"text": "a", "label": "\u00e9"}]'.encode("latin1"), "not UTF-8; convert the file"),
+    ],
+)
+def test_documents_that_are_no_tables(tmp_path, content, part):
+    assert part in refused(write(tmp_path, content))

@@ -37,13 +37,14 @@ def test_a_missing_folder(tmp_path):
         read(tmp_path / "nowhere" / "a.csv", COLUMNS)
 
 
-@pytest.mark.parametrize("name", ["reviews.xlsx", "reviews", "reviews.gz", "reviews.json"])
+@pytest.mark.parametrize("name", ["reviews.xlsx", "reviews", "reviews.gz", "reviews.data"])
 def test_an_unknown_suffix(tmp_path, name):
     (tmp_path / name).write_text("text,label\n")
     with pytest.raises(UserError) as error:
         read(tmp_path / name, COLUMNS)
     assert str(error.value) == (
-        f"{tmp_path}/{name} is none of .csv, .tsv, .jsonl (each also .gz); convert it, "
+        f"{tmp_path}/{name} is none of .csv, .tsv, .tab, .jsonl, .ndjson, .json, .txt (each also "
+        ".gz); convert it, "
         "or name a folder per class"
     )
 

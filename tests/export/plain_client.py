@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+import unicodedata
 from pathlib import Path
 
 import numpy as np
@@ -24,7 +25,7 @@ def main(folder: Path, texts: list[str]) -> None:
     ids_of = {word: number for number, word in enumerate(lines, rules["first_id"])}
 
     def ids(text: str) -> list[int]:
-        text = text.lower()
+        text = unicodedata.normalize(rules["form"], text).lower()
         for pattern, replacement in rules["rewrites"]:
             text = re.sub(pattern, replacement, text)
         words = [word for word in re.split(rules["split"], text) if word]

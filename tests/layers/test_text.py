@@ -114,3 +114,13 @@ def test_a_saved_layer_gives_equal_ids_inside_a_graph(tmp_path: Path) -> None:
     for name in ("ids", "lengths"):
         np.testing.assert_array_equal(found[name].numpy(), expected[name].numpy())
     assert not model.trainable_variables
+
+
+def test_the_vocabulary_of_very_many_texts_comes_from_a_sample(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("apps.layers.text._MOST_CHARACTERS", 1200)
+    words = WordIds.adapt([f"word{row:03} of all" for row in range(300)], 50_000, 10)
+    assert words.vocabulary[:2] == ["all", "of"]
+    assert len(words.vocabulary) == 2 + 85
+    assert "vocabulary from 85 of 300 texts" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from apps.data.recordings.clip import Clip, ClipSpool
 from apps.data.recordings.column import is_recording, read_clips
 from apps.data.recordings.corpora import find_corpus
 from apps.data.recordings.decoding import SUFFIXES
-from apps.data.recordings.parts import check_lengths, check_starts, field_of
+from apps.data.recordings.parts import cut, field_of
 
 # The rate of LibriSpeech and Speech Commands, whose features do not all state it.
 _DEFAULT_RATE = 16_000
@@ -42,10 +42,7 @@ class Audio(Kind):
     slow: ClassVar[bool] = True
 
     def parse(self, column: RawColumn) -> Sequence[Clip | None]:
-        check_starts(column)
-        clips = read_clips(column)
-        check_lengths(column, clips)
-        return clips
+        return cut(column, read_clips(column))
 
     def sees(self, field: str) -> bool:
         """Fields that say where a part of a recording begins or ends."""

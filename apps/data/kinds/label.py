@@ -17,7 +17,8 @@ _MISSING = frozenset({"", "NaN"})
 
 
 def label(*, required: bool = True, aliases: Iterable[str] = ()) -> Column:
-    """A column of class names: stripped texts, neither empty nor "NaN"; 1 and 1.0 are "1"."""
+    """A column of class names: stripped, in Unicode's form NFC, neither empty nor "NaN"; 1 and 1.0
+    are "1"."""
     return Column(Label(), required, tuple(aliases))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -17,10 +18,21 @@ _TRANSCRIPT_ALIASES = ("text", "sentence", "transcription", "normalized_text")
 
 
 def text(
-    *, required: bool = True, aliases: Iterable[str] = (), limit_bytes: int | None = None
+    *,
+    required: bool = True,
+    aliases: Iterable[str] = (),
+    limit_bytes: int | None = None,
+    as_sent: bool = False,
 ) -> Column:
-    """A column of free text, kept as it stands; an empty or missing one becomes `""`."""
-    return Column(Text(), required, tuple(aliases), limit_bytes)
+    """A column of free text in Unicode's form NFC; an empty or missing one becomes `""`.
+
+    Args:
+        required: whether a source without this column is refused.
+        aliases: names that sources use for such a column.
+        limit_bytes: longest admissible value, in bytes of UTF-8; that of the kind if None.
+        as_sent: keep the form that the source has, where answers count its characters.
+    """
+    return Column(Text(as_sent), required, tuple(aliases), limit_bytes)
 
 
 def transcript(*, required: bool = True) -> Column:
@@ -30,8 +42,13 @@ def transcript(*, required: bool = True) -> Column:
 
 @dataclass(frozen=True)
 class Text(Kind):
-    """Free text; values are `str`."""
+    """Free text; values are `str`.
 
+    Attributes:
+        as_sent: whether values keep the Unicode form that the source has; else they are in NFC.
+    """
+
+    as_sent: bool = False
     limit_bytes: ClassVar[int] = 1 << 20
     files: ClassVar[Files] = Files((".txt",), "texts")
 
@@ -39,7 +56,8 @@ class Text(Kind):
         def form(value: Any) -> str:
             if not isinstance(value, str):
                 raise ValueError(f"is of type {type(value).__name__}, not a text; make it a string")
-            return checked_text(value, column.limit_bytes, "split it into several rows")
+            found = checked_text(value, column.limit_bytes, "split it into several rows")
+            return value if self.as_sent else found
 
         return ["" if value is None else value for value in column.each(form)]
 
@@ -52,7 +70,7 @@ class Text(Kind):
 
 
 def checked_text(value: str, limit_bytes: int | None, remedy: str) -> str:
-    """The text itself.
+    """The text in NFC.
 
     Raises:
         ValueError: it is not Unicode, or it is longer than the limit; then the remedy is named.
@@ -69,7 +87,7 @@ def checked_text(value: str, limit_bytes: int | None, remedy: str) -> str:
             raise ValueError(
                 f"has {size:,} bytes, more than the limit of {limit_bytes:,}; {remedy}"
             )
-    return value
+    return unicodedata.normalize("NFC", value)
 
 
 def class_names(feature: Any) -> Collector:

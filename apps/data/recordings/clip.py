@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import hashlib
 import itertools
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import IO, Self
 
 import numpy as np
 
@@ -81,7 +82,16 @@ class Clip:
     @property
     def seconds(self) -> float:
         """Duration, s."""
-        return len(self.samples) / self.rate
+        return self.count / self.rate
+
+    @property
+    def count(self) -> int:
+        """Number of samples."""
+        return len(self.samples)
+
+    def part(self, first: int, last: int, path: str) -> Clip:
+        """The samples from number `first` to before number `last` as a clip of their own."""
+        return Clip(self.samples[first:last], self.rate, path)
 
     @cached_property
     def digest(self) -> str:
@@ -100,30 +110,63 @@ class Clip:
             `(m,)` float32 in [-1, 1], m being n × `rate` / `self.rate` to the nearest whole number,
             and at least 1 where n is; computed anew at each call.
         """
-        if rate == self.rate or not len(self.samples):
-            return self._floats(0, len(self.samples))
+        samples = self.samples
+        if rate == self.rate or not len(samples):
+            return _scaled(samples)
         import soxr
 
         # In blocks, since an hour at 96 kHz would take 1.4 GB as floats.
         stream = soxr.ResampleStream(self.rate, checked_rate(rate), 1, quality="HQ")
-        starts = range(0, len(self.samples), _BLOCK)
+        starts = range(0, len(samples), _BLOCK)
         resampled = np.concatenate(
             [
-                stream.resample_chunk(self._floats(start, _BLOCK), last=start == starts[-1])
+                stream.resample_chunk(
+                    _scaled(samples[start : start + _BLOCK]), last=start == starts[-1]
+                )
                 for start in starts
             ]
         )
         if not len(resampled):
-            return self._floats(0, 1)
+            return _scaled(samples[:1])
         # A band-limited curve through full-scale samples overshoots them.
         return np.clip(resampled, -1.0, 1.0, out=resampled)
 
-    def _floats(self, start: int, count: int) -> np.ndarray:
-        return self.samples[start : start + count].astype(np.float32) / np.float32(_FULL_SCALE)
+
+class _ClipOnDisk(Clip):
+    """A clip whose samples are read from a file whenever they are asked for.
+
+    Args:
+        file: holds the samples of many clips.
+        first: number of the clip's first sample in it.
+        count: number of samples.
+    """
+
+    _file: IO[bytes]
+    _first: int
+    _count: int
+
+    def __init__(self, file: IO[bytes], first: int, count: int, rate: int, path: str) -> None:
+        # A frozen dataclass lets nobody else set attributes.
+        self.__dict__.update(_file=file, _first=first, _count=count, rate=rate, path=path)
+
+    @property
+    def samples(self) -> np.ndarray:
+        """`(n,)` int16, mono."""
+        content = os.pread(self._file.fileno(), 2 * self._count, 2 * self._first)
+        return np.frombuffer(content, np.int16)
+
+    @property
+    def count(self) -> int:
+        return self._count
+
+    def part(self, first: int, last: int, path: str) -> Clip:
+        first, last, _ = slice(first, last).indices(self._count)
+        size = max(last - first, 0)
+        return _ClipOnDisk(self._file, self._first + first, size, self.rate, path)
 
 
 class ClipSpool:
-    """Collects clips, their samples end to end in one array, which lies on disk if large."""
+    """Collects clips, whose samples lie in one array, or in a file if they are many."""
 
     def __init__(self) -> None:
         self._spool = Spool(np.int16)
@@ -140,6 +183,15 @@ class ClipSpool:
 
     def finish(self) -> list[Clip]:
         """All clips that were added; none may be added afterwards."""
+        on_disk = self._spool.finish_on_disk()
+        if on_disk is not None:
+            file, offsets = on_disk
+            return [
+                _ClipOnDisk(file, int(start), int(end - start), rate, path)
+                for (start, end), (rate, path) in zip(
+                    itertools.pairwise(offsets), self._heads, strict=True
+                )
+            ]
         values, offsets = self._spool.finish()
         parts = zip(itertools.pairwise(offsets), self._heads, strict=True)
         return [Clip(values[start:end], rate, path) for (start, end), (rate, path) in parts]
@@ -190,6 +242,10 @@ def check_finite(floats: np.ndarray) -> None:
 def peak(mono: np.ndarray) -> float:
     """Largest absolute value of `(n,)` floats; 0 if there are none."""
     return float(max(mono.max(), -mono.min())) if len(mono) else 0.0
+
+
+def _scaled(samples: np.ndarray) -> np.ndarray:
+    return samples.astype(np.float32) / np.float32(_FULL_SCALE)
 
 
 def to_int16(mono: np.ndarray) -> np.ndarray:

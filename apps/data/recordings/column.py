@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -61,7 +62,7 @@ def read_clips(column: RawColumn) -> list[Clip | None]:
         value = _plain(cell)
         if value is None:
             keys.append(None)
-        elif isinstance(value, Clip) and len(value.samples):
+        elif isinstance(value, Clip) and value.count:
             keys.append(value)
         elif isinstance(value, str | Path):
             path = value if isinstance(value, Path) else _found(value, column.folder)
@@ -100,8 +101,12 @@ def _plain(value: Any) -> Any:
 
 def _found(text: str, folder: Path | None) -> Path:
     """The file that a cell names, in the manifest's folder or in one of its usual subfolders."""
-    path = Path(os.path.expanduser(text))
-    candidates = [(folder or Path()) / below / path for below in _FOLDERS]
+    # File systems and manifests may compose letters and marks in different ways; Windows separates
+    # folders with a backslash.
+    composed, decomposed = unicodedata.normalize("NFC", text), unicodedata.normalize("NFD", text)
+    forms = dict.fromkeys((text, composed, decomposed, text.replace("\\", "/")))
+    paths = [Path(os.path.expanduser(form)) for form in forms]
+    candidates = [(folder or Path()) / below / path for path in paths for below in _FOLDERS]
     return next((file for file in candidates if _exists(file)), candidates[0])
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
+from apps import environment
 from apps.data.files import check_decoded, explained, open_text
 from apps.data.kind import Corpus
 from apps.data.recordings.decoding import SUFFIXES
@@ -55,11 +57,11 @@ def _read_ljspeech(metadata: Path) -> Corpus:
     """Read rows `ID|text|normalised text` or `ID|text`; the recording is `wavs/ID.wav`.
 
     There is no header, quotes are plain characters, and the normalised text is used where there is
-    one.
+    one. Corpora of this layout put other things there too, such as seconds or phonemes.
     """
     wavs = _Recordings(metadata.parent / _WAVS)
     audio: list[Path] = []
-    transcripts: list[str] = []
+    texts_of: list[list[str]] = []
     places: list[str] = []
     for line, text, place in _lines(metadata):
         identity, *texts = text.split("|")
@@ -69,10 +71,41 @@ def _read_ljspeech(metadata: Path) -> Corpus:
                 "write ID|text|normalised text"
             )
         audio.append(wavs[identity.strip()])
-        transcripts.append(texts[-1] if texts[-1].strip() else texts[0])
+        texts_of.append(texts)
         places.append(place)
+    transcripts = [texts[-1] if texts[-1].strip() else texts[0] for texts in texts_of]
+    thirds = [texts for texts in texts_of if len(texts) > 1 and texts[1].strip()]
+    if thirds and not _alike(thirds):
+        text, other = (field.strip()[:40] for field in thirds[0])
+        environment.say(
+            f"{metadata}: the third field is no normalised text of the second, such as '{other}' "
+            f"beside '{text}'; the second is used"
+        )
+        transcripts = [texts[0] for texts in texts_of]
     fields: dict[str, Sequence[Any]] = {"audio": audio, "transcript": transcripts}
     return Corpus(fields, places, metadata, "LJSpeech's layout")
+
+
+def _alike(pairs: Sequence[Sequence[str]]) -> bool:
+    """Whether the second texts are the first ones, normalised: they share most of their words.
+
+    Numbers and abbreviations are spelt out, so that a pair alone says little.
+    """
+    shared = total = 0
+    for text, normalised in pairs:
+        # A text without spaces is of a script that has none.
+        words = [_units(one, " " in text.strip()) for one in (text, normalised)]
+        shared += len(words[0] & words[1])
+        total += len(words[0])
+    if not total:
+        return any(letter.isalpha() for _, normalised in pairs for letter in normalised)
+    return 2 * shared >= total
+
+
+def _units(text: str, words: bool) -> set[str]:
+    """Words or characters of letters alone, in one case."""
+    kept = "".join(c if c.isalpha() or unicodedata.combining(c) else " " for c in text.casefold())
+    return set(kept.split()) if words else set(kept.replace(" ", ""))
 
 
 def _find_librispeech(folder: Path) -> list[Path]:
@@ -110,7 +143,7 @@ class _Recordings:
         self._folder, self._missing = folder, missing
         with explained(folder):
             self._names = {
-                path.stem: path
+                unicodedata.normalize("NFC", path.stem): path
                 for path in sorted(folder.iterdir(), reverse=True)
                 if path.suffix.lower() in SUFFIXES
             }
@@ -118,9 +151,12 @@ class _Recordings:
     def __getitem__(self, identity: str) -> Path:
         """The file of an ID with or without suffix; the expected path if it is missing."""
         whole = self._folder / identity
-        if whole.suffix.lower() in SUFFIXES:
+        has_suffix = whole.suffix.lower() in SUFFIXES
+        if has_suffix and whole.exists():
             return whole
-        return self._names.get(identity, self._folder / f"{identity}{self._missing}")
+        name = unicodedata.normalize("NFC", whole.stem if has_suffix else identity)
+        missing = whole if has_suffix else self._folder / f"{identity}{self._missing}"
+        return self._names.get(name, missing)
 
 
 def _lines(path: Path) -> Iterator[tuple[int, str, str]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from apps.data.recordings.clip import Clip, check_finite, checked_rate, peak, to_int16
+from apps.data.recordings.riff import OPEN_LENGTH, mended
 from apps.errors import UserError
 
 if TYPE_CHECKING:
@@ -30,8 +31,6 @@ _NARROW = frozenset({"PCM_16", "PCM_S8", "PCM_U8", "ULAW", "ALAW"})
 _SHORTENED = re.compile(
     r"^ *(?:data|SSND|Data Size|riff|Riff size) *: (\d+) \(should be (\d+)\)", re.MULTILINE
 )
-# Writers that cannot seek back, such as pipes, leave the length open: about 2³¹ or 2³².
-_OPEN_LENGTH = 0x7FFF0000
 # Less than a step of any front end does no harm; sizes that count a padding byte are common.
 _TOLERATED_SECONDS = 0.01
 _LFS_POINTER = b"version https://git-lfs"
@@ -71,6 +70,7 @@ def _decode(file: io.FileIO | io.BytesIO, path: str) -> Clip:
     import soundfile
 
     name = path or "the recording"
+    file = mended(file) or file
     try:
         samples, rate, highest = _samples(file, name, 1.0)
         if highest > 1.0:
@@ -143,7 +143,7 @@ def _check_whole(sound: soundfile.SoundFile, count: int, name: str) -> None:
         raise UserError(f"{name} holds no samples, only a header; record or copy it again")
     promised = sound.frames / sound.samplerate
     shortened = _SHORTENED.search(sound.extra_info)
-    if shortened and int(shortened[1]) < _OPEN_LENGTH:
+    if shortened and int(shortened[1]) < OPEN_LENGTH:
         promised *= int(shortened[1]) / max(1, int(shortened[2]))
     seconds = count / sound.samplerate
     if promised - seconds > _TOLERATED_SECONDS:

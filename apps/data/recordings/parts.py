@@ -1,21 +1,25 @@
-"""Refusing manifests whose rows are parts of recordings: their text is not the whole file's."""
+"""Parts of recordings: manifests whose rows say where in their file they begin and end."""
 
 from __future__ import annotations
 
 import contextlib
+import math
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+from apps import environment
 from apps.data.raw import RawColumn, plain
 from apps.data.recordings.clip import Clip
 from apps.errors import UserError
 
 _START, _END, _DURATION = "start", "end", "duration"
 _ROLES = {
-    **dict.fromkeys(("offset", "onset", "start", "starttime", "begin", "begintime"), _START),
-    **dict.fromkeys(("end", "endtime", "stop", "stoptime"), _END),
+    **dict.fromkeys(
+        ("offset", "onset", "start", "starttime", "begin", "begintime", "xmin", "from"), _START
+    ),
+    **dict.fromkeys(("end", "endtime", "stop", "stoptime", "finish", "xmax", "to"), _END),
     **dict.fromkeys(("duration", "dur"), _DURATION),
 }
 _UNITS = {
@@ -26,6 +30,8 @@ _UNITS = {
 }
 _PASSED_OVER = frozenset("time segment seg utterance utt clip audio in at".split())
 _CLOCK = re.compile(r"(?:(\d+):)?(\d+):(\d+(?:[.,]\d*)?)")
+# Manifests round, in seconds.
+_ROUNDING = 0.1
 
 
 def field_of(name: str) -> tuple[str, float] | None:
@@ -46,62 +52,199 @@ def field_of(name: str) -> tuple[str, float] | None:
     return roles[0], units[0] if units else 1.0
 
 
-def check_starts(column: RawColumn) -> None:
-    """Refuse rows that begin within their recording.
+def cut(column: RawColumn, clips: Sequence[Clip | None]) -> list[Clip | None]:
+    """The parts that the rows name; a row that names none is the whole recording.
+
+    A duration alone is compared with the recording, and rows that disagree are counted.
+
+    Args:
+        column: the fields beside it say where parts begin and end.
+        clips: the whole recordings, one for each row; rows that share a file share its clip.
+
+    Returns:
+        A clip for each row, None where there is none. A part is a view of its recording.
 
     Raises:
-        UserError: names the first of them.
+        UserError: a part lies outside its recording or is empty, its fields contradict each other,
+            or rows of one file have durations and no start.
+    """
+    fields = list(_fields(column))
+    stated = [
+        {} if clip is None else _stated(column, row, clip, fields) for row, clip in enumerate(clips)
+    ]
+    times = Counter(map(id, clips))
+    if not any(stated) or _only_rounded(stated, clips, times):
+        return list(clips)
+    found: list[Clip | None] = []
+    parts, elsewhere, other = 0, 0, []
+    for row, (clip, said) in enumerate(zip(clips, stated, strict=True)):
+        part = clip
+        if clip is not None and (_START in said or _END in said):
+            start, end = _span(column, row, said, clip)
+            if end > clip.seconds + _rounding(end) and _close(end - start, clip.seconds):
+                elsewhere += 1
+            else:
+                part = _cut_out(column, row, clip, start, end)
+                parts += part is not clip
+        elif clip is not None and not _close(said.get(_DURATION, clip.seconds), clip.seconds):
+            if times[id(clip)] > 1:
+                raise _refused(
+                    column,
+                    row,
+                    f"says that it lasts {said[_DURATION]:g} s and shares its recording of "
+                    f"{clip.seconds:.2f} s with other rows, but not where it begins; add a column "
+                    "'offset' in seconds",
+                )
+            other.append(f"{column.places[row]}: {said[_DURATION]:g} s, not {clip.seconds:.2f} s")
+        found.append(part)
+    _say(column, [name for name, _, _, _ in fields], parts, elsewhere, other)
+    return found
+
+
+def _fields(column: RawColumn) -> Iterator[tuple[str, str, float, list[float | None]]]:
+    """Name, role, unit and numbers of the fields that tell of parts.
+
+    Raises:
+        UserError: a field has numbers and something else.
     """
     for name, cells in column.beside.items():
         found = field_of(name)
-        if found is not None and found[0] == _START:
-            for row, cell in enumerate(cells):
-                if (_number(cell) or 0.0) > 0.0:
-                    raise _part(column, row, name)
-
-
-def check_lengths(column: RawColumn, clips: Sequence[Clip | None]) -> None:
-    """Refuse rows that end before their recording does.
-
-    A duration alone may mean anything. Where rows also say where they begin or end, or several name
-    the same file, it is the duration of the part.
-
-    Raises:
-        UserError: names the first of them.
-    """
-    roles = {name: found for name in column.beside if (found := field_of(name)) is not None}
-    places = any(role != _DURATION for role, _ in roles.values())
-    times = Counter(map(id, clips))
-    for name, (role, unit) in roles.items():
-        if role == _START:
+        numbers = [_number(cell) for cell in cells]
+        if found is None or not any(number is not None for number in numbers):
             continue
-        for row, (cell, clip) in enumerate(zip(column.beside[name], clips, strict=True)):
-            number = _number(cell)
-            if clip is None or number is None or not (places or times[id(clip)] > 1):
-                continue
-            end = number * (unit or 1.0 / clip.rate)
-            # Manifests round, some to whole seconds.
-            tolerance = max(0.1 * clip.seconds, 1.0 if end % 1 == 0 else 0.1)
-            if 0.0 < end < clip.seconds - tolerance:
-                raise _part(column, row, name)
+        for row, (cell, number) in enumerate(zip(cells, numbers, strict=True)):
+            if number is None and not _empty(cell):
+                raise _refused(column, row, f"has '{cell}' as {name}, which is no time; correct it")
+        yield name, *found, numbers
+
+
+def _stated(
+    column: RawColumn, row: int, clip: Clip, fields: Sequence[tuple[str, str, float, list]]
+) -> dict[str, float]:
+    """What a row says, by role, in seconds; ends and durations below 0 mean the end of the file."""
+    said: dict[str, float] = {}
+    for name, role, unit, numbers in fields:
+        number = numbers[row]
+        if number is None or (number < 0 and role != _START):
+            continue
+        seconds = number * (unit or 1.0 / clip.rate)
+        if abs(said.setdefault(role, seconds) - seconds) > _ROUNDING:
+            raise _refused(
+                column,
+                row,
+                f"has {said[role]:g} s and, as {name}, {seconds:g} s for the same {role}; correct "
+                "one of them, or rename that column",
+            )
+    return said
+
+
+def _only_rounded(
+    stated: Sequence[dict[str, float]], clips: Sequence[Clip | None], times: Counter[int]
+) -> bool:
+    """Whether all rows are whole recordings whose lengths were rounded to whole seconds."""
+    return all(
+        clip is None
+        or (
+            times[id(clip)] == 1
+            and not said.get(_START)
+            and (end := said.get(_END, said.get(_DURATION, 0.5))) % 1 == 0
+            and abs(end - clip.seconds) < 1.0
+        )
+        for said, clip in zip(stated, clips, strict=True)
+    )
+
+
+def _span(column: RawColumn, row: int, said: dict[str, float], clip: Clip) -> tuple[float, float]:
+    """Start and end of a row, in seconds."""
+    start, end, duration = (said.get(role) for role in (_START, _END, _DURATION))
+    if duration is not None and start is not None and end is not None:
+        if abs(end - start - duration) > _rounding(duration):
+            raise _refused(
+                column,
+                row,
+                f"lasts from {start:g} to {end:g} s and says that it lasts {duration:g} s; correct "
+                "one of them",
+            )
+    elif duration is not None and start is not None:
+        end = start + duration
+    elif duration is not None and end is not None:
+        start = max(end - duration, 0.0)
+    return start or 0.0, clip.seconds if end is None else end
+
+
+def _cut_out(column: RawColumn, row: int, clip: Clip, start: float, end: float) -> Clip:
+    if end > clip.seconds + _rounding(end) or start < 0:
+        raise _refused(
+            column,
+            row,
+            f"lasts from {start:g} to {end:g} s, but its recording has {clip.seconds:.2f} s; "
+            "correct it, or say another unit in the column's name, such as start_ms",
+        )
+    first, last = round(start * clip.rate), round(min(end, clip.seconds) * clip.rate)
+    if last <= first:
+        raise _refused(
+            column, row, f"lasts from {start:g} to {end:g} s, which is nothing; remove it"
+        )
+    if (first, last) == (0, clip.count):
+        return clip
+    # As in the addresses of media fragments, so that a report tells parts of one file apart.
+    path = f"{clip.path}#t={start:g},{end:g}" if clip.path else ""
+    return clip.part(first, last, path)
+
+
+def _rounding(seconds: float) -> float:
+    """How far a stated time may be off."""
+    return 1.0 if seconds % 1 == 0 and seconds else _ROUNDING
+
+
+def _close(stated: float, seconds: float) -> bool:
+    return abs(stated - seconds) <= max(_ROUNDING * seconds, _rounding(stated))
+
+
+def _say(
+    column: RawColumn, names: Sequence[str], parts: int, elsewhere: int, other: Sequence[str]
+) -> None:
+    if parts:
+        environment.say(
+            f"{column.source}: {parts} of {len(column.places)} rows are parts of recordings "
+            f"({', '.join(names)}) and are cut out of them"
+        )
+    if elsewhere:
+        environment.say(
+            f"{column.source}: {elsewhere} rows state times of longer recordings, and their own "
+            "are as long as the part: they are taken whole"
+        )
+    if other:
+        environment.say(
+            f"{column.source}: {len(other)} of {len(column.places)} rows state another length than "
+            f"their recording has, such as {other[0]}; check that they belong together"
+        )
+
+
+def _empty(cell: Any) -> bool:
+    value = plain(cell)
+    return value is None or (isinstance(value, str) and not value.strip())
 
 
 def _number(cell: Any) -> float | None:
     """Seconds or samples, from a number, a text or h:m:s; None where it is not a number."""
     with contextlib.suppress(ValueError, TypeError, OverflowError):
         value = plain(cell)
-        clock = _CLOCK.fullmatch(value.strip()) if isinstance(value, str) else None
+        if not isinstance(value, str):
+            return _finite(float(value))
+        clock = _CLOCK.fullmatch(value.strip())
         if clock is None:
-            return float(value)
+            # A comma for the point, as spreadsheets of Europe write it.
+            return _finite(float(value.replace(",", ".")))
         hours, minutes, seconds = clock.groups()
         whole = 60 * (60 * int(hours or 0) + int(minutes))
         return whole + float(seconds.replace(",", "."))
     return None
 
 
-def _part(column: RawColumn, row: int, name: str) -> UserError:
-    return UserError(
-        f"{column.places[row]} is a part of a recording ({name} {column.beside[name][row]}), and "
-        "only whole ones are read; cut them into a file for each row, or rename that column if it "
-        "says something else"
-    )
+def _finite(number: float) -> float | None:
+    return number if math.isfinite(number) else None
+
+
+def _refused(column: RawColumn, row: int, what: str) -> UserError:
+    return UserError(f"{column.places[row]} {what}")

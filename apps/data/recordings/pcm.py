@@ -10,6 +10,7 @@ from typing import Protocol
 import numpy as np
 
 from apps.data.recordings.clip import MOST_CHANNELS, check_finite
+from apps.data.recordings.riff import OPEN_LENGTH
 from apps.errors import UserError
 
 FORMATS = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}
@@ -17,8 +18,6 @@ FORMATS = {"u8": 1, "s16le": 2, "s24le": 3, "s32le": 4, "f32le": 4, "f64le": 8}
 # Tags of the chunk `fmt `: integers, floats, and "see the first two bytes of the subformat".
 _INTEGERS, _FLOATS, _EXTENSIBLE = 1, 3, 0xFFFE
 _SUBFORMAT = 24
-# Writers that cannot seek back leave the length open: they write 0, or about 2³¹ or 2³².
-_OPEN_LENGTH = 0x7FFF0000
 _MOST_BYTES = 1 << 16
 
 
@@ -140,7 +139,7 @@ class PcmStream:
                     raise UserError(
                         "the WAV stream has its samples before their format; send raw ones"
                     )
-                self._left = size if 0 < size < _OPEN_LENGTH else None
+                self._left = size if 0 < size < OPEN_LENGTH else None
                 return found
             content = self._exactly(size + size % 2)
             if name == b"fmt ":

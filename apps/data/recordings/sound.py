@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +12,7 @@ import numpy as np
 from apps.data.files import explained
 from apps.data.recordings.clip import check_finite, checked_rate
 from apps.data.recordings.pcm import PcmFormat, PcmStream, Readable
+from apps.data.recordings.riff import mended
 from apps.errors import UserError
 
 _BLOCK_FRAMES = 4096
@@ -75,19 +77,22 @@ def from_file(path: Path) -> Sound:
     with explained(path), open(path, "rb") as file:
         if not file.read(1):
             raise UserError(f"{path} is empty (0 bytes); record or copy it again")
+        source = mended(file) or path
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(source) as sound:
             rate = checked_rate(sound.samplerate)
     except soundfile.LibsndfileError as error:
         raise _unreadable(path, error) from None
-    return Sound(_blocks(path), rate)
+    return Sound(_blocks(path, source), rate)
 
 
-def _blocks(path: Path) -> Iterator[np.ndarray]:
+def _blocks(path: Path, source: Path | io.BytesIO) -> Iterator[np.ndarray]:
     import soundfile
 
+    if isinstance(source, io.BytesIO):
+        source.seek(0)
     try:
-        with soundfile.SoundFile(path) as sound:
+        with soundfile.SoundFile(source) as sound:
             while len(block := sound.read(_BLOCK_FRAMES, "float32", always_2d=True)):
                 mono = block.mean(axis=1, dtype=np.float32)
                 try:

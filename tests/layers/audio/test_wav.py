@@ -68,6 +68,17 @@ def test_samples_are_those_of_the_package_s_own_reader(files: list[bytes]) -> No
     np.testing.assert_array_equal(audio[0, :3000], decode_bytes(files[0]).at(RATE))
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("size", [0, 0x7FFFF000, 0xFFFFFFFF])
+@pytest.mark.parametrize("behind", [b"", b"\1"])
+def test_a_length_that_was_never_written(channels: int, size: int, behind: bytes) -> None:
+    whole = wav(sound(100, channels))
+    opened = whole[:40] + struct.pack("<I", size) + whole[44:] + behind
+    answer = decoded(tf.constant([whole, opened]))
+    assert answer["lengths"].numpy().tolist() == [100, 100]
+    np.testing.assert_array_equal(answer["audio"][1], answer["audio"][0])
+
+
 def test_no_files_are_no_rows() -> None:
     answer = decoded(tf.constant([], tf.string))
     assert answer["audio"].shape[0] == answer["lengths"].shape[0] == 0
