@@ -11,7 +11,10 @@ ROOT = Path(__file__).parents[1]
 # name applications in texts and import them when they are asked for.
 FLOORS: tuple[tuple[str, ...], ...] = (
     ("apps.errors",),
-    ("apps.environment", "apps.configuration", "apps.atomic", "apps.compilation", "apps.answers"),
+    (
+        *("apps.environment", "apps.configuration", "apps.atomic", "apps.compilation"),
+        *("apps.answers", "apps.sampling", "apps.strict_json", "apps.threads"),
+    ),
     ("apps.process",),
     ("apps.catalogue",),
     ("apps.layers", "apps.data"),

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 
 import tuning
-from apps import environment
+from apps import environment, strict_json
 from apps.errors import UserError
 from apps.process import Parser, run_command
 from tuning.arguments import add_arguments, from_options
@@ -93,7 +92,7 @@ def _search(options: argparse.Namespace) -> None:
 def _show(options: argparse.Namespace) -> None:
     found = tuning.load(options.folder)
     if options.json:
-        print(json.dumps(found.to_dict(), allow_nan=False))
+        print(strict_json.dumps(found.to_dict()))
         return
     from tuning.report import render_leaderboard
 

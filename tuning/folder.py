@@ -10,6 +10,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from apps import strict_json
 from apps.atomic import write_atomically
 from apps.data import Examples
 from apps.errors import UserError
@@ -126,7 +127,7 @@ class SearchFolder:
 
     def write_json(self, file: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON object in one step."""
-        text = json.dumps(value, indent=2, ensure_ascii=False)
+        text = strict_json.dumps(value, indent=2)
         write_atomically(file, lambda stream: stream.write(text.encode() + b"\n"))
 
 

@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 
     from tuning.oracles import DurableOracle
 
+# What few rows stretch.
+_OPEN = {"epochs", "patience"}
+
 
 @dataclass(frozen=True)
 class Wait:
@@ -136,13 +139,20 @@ class LocalScheduler:
         earlier = values.get("tuner/trial_id")
         number = int(name.rpartition("-")[2]) if name.startswith("final-") else 0
         seconds = oracle.limit(name) + chain_seconds(oracle.rows, earlier)
+        point = oracle.space.settings(values)
+        # Left open unless fixed: the training knows how many steps the rows make. Hyperband's rungs
+        # are parts of so many epochs.
+        for key in _OPEN - oracle.space.fixed.keys():
+            del point[key]
+        if (most := getattr(oracle, "max_epochs", None)) is not None:
+            point["epochs"] = most
         return Job(
             id=name,
             application=settings.application,
             data=settings.data,
             validation=settings.validation,
             columns=dict(settings.columns),
-            settings={**oracle.space.settings(values), "objective": settings.objective},
+            settings={**point, "objective": settings.objective},
             seed=settings.seed + number,
             folder=str(folder / f"trial_{name}"),
             epochs=values.get("tuner/epochs"),

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
+import math
 from pathlib import Path
 from typing import Any
 
 import apps
-from apps import catalogue
+from apps import catalogue, strict_json
 from apps.errors import UserError, nearest
 
 
@@ -89,7 +89,7 @@ def _list(options: argparse.Namespace) -> None:
         found = [
             {"name": n, "answers": entry.answers} for n, entry in catalogue.APPLICATIONS.items()
         ]
-        print(json.dumps({"applications": found}))
+        print(strict_json.dumps({"applications": found}))
         return
     for name, entry in catalogue.APPLICATIONS.items():
         print(f"{name:14} {entry.answers}")
@@ -126,7 +126,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     run = apps.load(options.run)
     measured = run.evaluate(options.data, columns=_renamed(options, run.application.name))
     if options.json:
-        print(json.dumps(measured, allow_nan=False))
+        print(strict_json.dumps(measured))
         return
     names = list(measured["interval"])
     skipped = f"{measured['skipped']} skipped ({run.application.passed_over})"
@@ -145,7 +145,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 
 
 def _figure(value: float | None) -> str:
-    return "–" if value is None else f"{value:.4f}"
+    return "–" if value is None or math.isnan(value) else f"{value:.4f}"
 
 
 def _predict(options: argparse.Namespace) -> None:
@@ -166,7 +166,7 @@ def _predict(options: argparse.Namespace) -> None:
         if options.file:
             answers += run.predict(options.file, columns=_renamed(options, run.application.name))
     for answer in answers:
-        print(json.dumps(answer, ensure_ascii=False))
+        print(strict_json.dumps(answer))
 
 
 def _report(options: argparse.Namespace) -> None:
@@ -188,7 +188,7 @@ def _doctor(options: argparse.Namespace) -> None:
     else:
         diagnoses = diagnose_file(options.target)
     if options.json:
-        print(json.dumps({"layers": [diagnosis.to_dict() for diagnosis in diagnoses]}))
+        print(strict_json.dumps({"layers": [diagnosis.to_dict() for diagnosis in diagnoses]}))
     else:
         print(render(diagnoses))
 

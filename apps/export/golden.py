@@ -16,7 +16,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.python.util import deprecation
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from apps.errors import UserError
+from apps.errors import UserError, cause_of
 
 WARM_UP = Path("assets.extra") / "tf_serving_warmup_requests"
 MOST_RECORDS = 1000
@@ -87,7 +87,6 @@ def read_records(file: str | os.PathLike[str]) -> Iterator[prediction_log_pb2.Pr
             number += 1
             yield prediction_log_pb2.PredictionLog.FromString(raw)
     except (tf.errors.OpError, DecodeError) as error:
-        reason = str(error).split("\n")[0][:120]
         raise UserError(
-            f"{place}: record {number} is damaged ({reason}); export the model again"
+            f"{place}: record {number} is damaged ({cause_of(error)}); export the model again"
         ) from error

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,7 +10,7 @@ import jinja2
 import numpy as np
 import tensorflow as tf
 
-from apps import catalogue
+from apps import catalogue, strict_json
 from apps.signatures import PREDICT, Signature
 from apps.training.golden import Golden
 from apps.training.run import FinishedRun
@@ -54,7 +53,7 @@ def render(run: FinishedRun, signatures: Mapping[str, Signature], goldens: Seque
         golden=len(goldens),
         parameters=application.inference().count_params(),
         environment=run.files.read_json(run.files.environment),
-        config=json.dumps(about["config"], indent=2, ensure_ascii=False),
+        config=strict_json.dumps(about["config"], indent=2),
     )
 
 
@@ -70,7 +69,7 @@ def _example(golden: Golden) -> str:
     """A request for the shell, with texts cut short."""
     inputs = {name: _short(value) for name, value in golden.inputs.items()}
     body = inputs if len(inputs) > 1 else next(iter(inputs.values()))
-    return shlex.quote(json.dumps({"inputs": body}, ensure_ascii=False))[1:-1]
+    return shlex.quote(strict_json.dumps({"inputs": body}))[1:-1]
 
 
 def _short(value: np.ndarray) -> list:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import json
 import os
 import shutil
 import tempfile
@@ -16,6 +15,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from apps import strict_json
 from apps.errors import UserError
 from apps.export import golden, model_card, models_config
 from apps.export.gate import verify
@@ -148,7 +148,7 @@ def _write_extras(
         },
         "states": list(application.stream_states()),
     }
-    (folder / ABOUT).write_text(json.dumps(about, indent=2, ensure_ascii=False) + "\n")
+    (folder / ABOUT).write_text(strict_json.dumps(about, indent=2) + "\n")
     if application.labels:
         lines = "".join(f"{label}\n" for label in application.labels)
         (extra / "labels.txt").write_text(lines, encoding="utf-8")

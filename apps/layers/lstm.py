@@ -5,6 +5,9 @@ import tensorflow as tf
 
 from apps.layers.recurrence import Recurrence
 
+TANH = (keras.activations.tanh, keras.ops.tanh, tf.tanh)
+SIGMOID = (keras.activations.sigmoid, keras.ops.sigmoid, tf.sigmoid)
+
 
 @keras.saving.register_keras_serializable(package="apps")
 class ChronoBias(keras.initializers.Initializer):
@@ -61,9 +64,11 @@ class LSTM(keras.layers.LSTM):
             `use_cudnn=False` keeps the layer off cuDNN on a GPU too.
 
     Call arguments:
-        sequences: `(batch, time, features)`.
-        initial_state: hidden and cell state, `(batch, units)` each; zeros if left out.
-        mask: which steps count, `(batch, time)`, bool.
+        sequences: `(batch, time, features)`, any dtype; computed in the layer's.
+        initial_state: hidden and cell state, `(batch, units)` or `(1, units)` each; zeros if left
+            out.
+        mask: which steps count, `(batch, time)`, `(1, time)` or `(batch, time, 1)`; bool, or
+            numbers that are 0 where a step does not.
         training: apply dropout.
 
     Raises:
@@ -96,7 +101,8 @@ class LSTM(keras.layers.LSTM):
     def inner_loop(self, sequences, initial_state, mask, training=False):
         if isinstance(mask, (list, tuple)):
             mask = mask[0]
-        x = tf.convert_to_tensor(sequences)
+        # Keras casts floats to the compute dtype before the call, and integers not at all.
+        x = tf.cast(sequences, self.compute_dtype)
         if training and self.dropout:
             x = x * self.cell.get_dropout_mask(x[:, 0, :])[:, None, :]
         # `value` is in the layer's compute dtype.
@@ -123,8 +129,8 @@ class LSTM(keras.layers.LSTM):
         """Do nothing: Keras would draw a mask in inference too; `inner_loop` draws its own."""
 
     def get_config(self):
-        config = super().get_config()
-        return {**config, "weight_dropout": self.weight_dropout, "chrono": self.chrono}
+        names = ("use_cudnn", "weight_dropout", "chrono")
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def _refuse_what_cudnn_cannot(layer: LSTM) -> None:
@@ -134,9 +140,9 @@ def _refuse_what_cudnn_cannot(layer: LSTM) -> None:
             "recurrent_dropout draws a mask inside the recurrence, which cuDNN cannot; "
             f"use weight_dropout={layer.recurrent_dropout} to drop recurrent weights instead"
         )
-    if layer.activation is not keras.activations.tanh:
+    if layer.activation not in TANH:
         raise ValueError("cuDNN's LSTM has activation='tanh' only; leave it out")
-    if layer.recurrent_activation is not keras.activations.sigmoid:
+    if layer.recurrent_activation not in SIGMOID:
         raise ValueError("cuDNN's LSTM has recurrent_activation='sigmoid' only; leave it out")
     if not layer.use_bias:
         raise ValueError(

@@ -41,19 +41,27 @@ class Recurrence:
 
         Args:
             x: inputs, `(batch, time, features)`.
-            h0: initial hidden state, `(batch, units)`.
-            c0: initial cell state, `(batch, units)`.
+            h0: initial hidden state, `(batch, units)` or `(1, units)`.
+            c0: initial cell state, the same shape.
             weights: kernel `(features, 4 * units)`, recurrent kernel `(units, 4 * units)`, bias
                 `(4 * units,)`.
-            mask: which steps count, `(batch, time)`, bool; `None` for all.
+            mask: which steps count, `(batch, time)`, `(1, time)` or `(batch, time, 1)`, bool or
+                numbers; `None` for all.
 
         Returns:
             The output, `(batch, time, units)` or `(batch, units)`, and with `states` the hidden
             and cell state, `(batch, units)`.
         """
-        arguments = [x, h0, c0, *weights]
+        arguments = [x, *(_of_batch(state, x) for state in (h0, c0)), *weights]
         if mask is not None:
-            arguments.append(tf.cast(mask, tf.bool))
+            mask = tf.cast(mask, tf.bool)
+            if mask.shape.rank == 3 and mask.shape[2] == 1:
+                mask = mask[..., 0]
+            if not mask.shape.is_compatible_with([None, x.shape[1]]):
+                raise ValueError(
+                    f"a mask {mask.shape} for sequences {x.shape}: it needs their steps"
+                )
+            arguments.append(_of_batch(mask, x))
         if in_xla() or not self.cudnn:
             return self._on_cpu(*arguments)
         return call_for_device(self._on_cpu, self._on_gpu, arguments)
@@ -112,3 +120,10 @@ class Recurrence:
             output = h
         results = (output, h, c) if self.states else (output,)
         return tuple(tf.cast(result, dtype) for result in results)
+
+
+def _of_batch(rows: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+    """Repeat what is given once for all rows of `x`."""
+    if rows.shape.rank != 2 or rows.shape[0] != 1 or x.shape[0] == 1:
+        return rows
+    return tf.repeat(rows, tf.shape(x)[0], 0)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
+from apps.layers.kernels.dispatch import in_xla
+
 
 @dataclass(frozen=True)
 class Layout:
@@ -42,7 +44,7 @@ class Layout:
         def moved():
             steps = tf.reverse(x, [1]) if self.backwards else x
             order = tf.argsort(tf.cast(~self.mask, tf.int32), axis=1, stable=True)
-            return tf.gather(steps, order, batch_dims=1)
+            return _take(steps, order)
 
         return tf.cond(self.padded, in_place, moved)
 
@@ -61,7 +63,7 @@ class Layout:
         shown = self.mask if zero_masked else count > 0
 
         def moved():
-            return tf.gather(hidden, tf.maximum(count - 1, 0), batch_dims=1)
+            return _take(hidden, tf.maximum(count - 1, 0))
 
         if zero_masked and not self.backwards:
             placed = tf.cond(self.padded, lambda: hidden, moved)
@@ -81,3 +83,12 @@ class Layout:
         """
         index = tf.stack([tf.maximum(self.lengths - 1, 0), tf.range(tf.shape(states)[1])], 1)
         return tf.where(self.lengths[:, None] > 0, tf.gather_nd(states, index), first)
+
+
+def _take(values: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """Steps `(batch, time)` of each row of `values`, `(batch, time, width)`."""
+    if not in_xla():
+        return tf.gather(values, steps, batch_dims=1)
+    # XLA does not compile the gradient of the gradient of a gather within rows.
+    rows = tf.broadcast_to(tf.range(tf.shape(steps)[0])[:, None], tf.shape(steps))
+    return tf.gather_nd(values, tf.stack([rows, steps], -1))

@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from apps import catalogue
 from apps.components import Input, Task
-from apps.errors import UserError
+from apps.errors import UserError, cause_of
 from apps.export.versions import about_version, is_saved_model, version_folder
 from apps.signatures import STATE
 from apps.training.run import FinishedRun
@@ -81,8 +81,9 @@ class StreamModel:
             loaded = tf.saved_model.load(os.fspath(folder))
             step = loaded.signatures[_STEP]
         except (OSError, ValueError, KeyError, RuntimeError, tf.errors.OpError) as error:
-            reason = str(error).split("\n")[0][:200]
-            raise UserError(f"{folder}: cannot be loaded ({reason}); export it again") from None
+            raise UserError(
+                f"{folder}: cannot be loaded ({cause_of(error)}); export it again"
+            ) from None
         taken = step.structured_input_signature[1]
         states = {name: spec for name, spec in taken.items() if name.startswith(STATE)}
         labels = tuple(about["labels"])

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping
@@ -10,6 +9,7 @@ from typing import Any, TextIO
 
 import numpy as np
 
+from apps import strict_json
 from apps.following import Decision, Follower
 
 _START_OF_LINE, _REST_OF_LINE = "\r", "\x1b[K"
@@ -54,7 +54,7 @@ class Printer(ABC):
         for decision in decisions:
             any_text |= bool(decision.text)
             if self._as_json:
-                self._print_line(json.dumps(decision.fields, ensure_ascii=False))
+                self._print_line(strict_json.dumps(decision.fields))
             elif decision.text:
                 self._print_text(decision.text)
         return any_text

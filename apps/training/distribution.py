@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from apps.errors import UserError
+from apps.errors import UserError, cause_of
 from apps.training.gradients import share
 
 STRATEGIES = ("mirrored", "multiworker")
@@ -251,9 +251,8 @@ def _multiworker(log: Callable[[str], None]) -> Distribution:
             "training before anything else"
         ) from None
     except tf.errors.OpError as error:
-        reason = str(error).split("\n")[0][:200]
         raise UserError(
-            f"strategy multiworker: the processes of TF_CONFIG did not meet ({reason})"
+            f"strategy multiworker: the processes of TF_CONFIG did not meet ({cause_of(error)})"
         ) from None
     return Processes(made, len(hosts), place == first)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from apps import strict_json
 from apps.atomic import PARTIAL, write_atomically
 from apps.errors import UserError
 
@@ -145,12 +146,12 @@ class RunFolder:
 
     def write_json(self, file: Path, value: Mapping[str, Any]) -> None:
         """Write a JSON object in one step."""
-        text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+        text = strict_json.dumps(value, indent=2)
         write_atomically(file, lambda stream: stream.write(text.encode() + b"\n"))
 
     def write_rows(self, file: Path, rows: Iterable[Mapping[str, Any]]) -> None:
         """Write one JSON object a line in one step."""
-        lines = [json.dumps(row, ensure_ascii=False).encode() + b"\n" for row in rows]
+        lines = [strict_json.dumps(row).encode() + b"\n" for row in rows]
         write_atomically(file, lambda stream: stream.writelines(lines))
 
     def write_history(self, history: Sequence[Mapping[str, Any]]) -> None:

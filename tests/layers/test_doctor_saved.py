@@ -13,7 +13,7 @@ from tensorflow.python.framework import kernels
 
 from apps.errors import UserError
 from apps.layers import LSTM
-from apps.layers.doctor import diagnose_file
+from apps.layers.doctor import diagnose_file, render
 
 L = keras.layers
 
@@ -273,7 +273,7 @@ def test_bad_paths_are_the_users_fault(tmp_path):
         "empty": "holds neither",
         "models": "versions 12; name one",
         "notes.txt": "is no model",
-        "text.keras": "cannot be loaded",
+        "text.keras": "is no model",
         "short.keras": "cannot be loaded",
         "hollow.keras": "cannot be loaded",
         "short": "not a readable SavedModel",
@@ -285,3 +285,83 @@ def test_bad_paths_are_the_users_fault(tmp_path):
             diagnose_file(tmp_path / name)
         assert name in str(raised.value)
         assert "\n" not in str(raised.value)
+
+
+@keras.saving.register_keras_serializable("theirs")
+class Theirs(keras.layers.Layer):
+    """A layer of a user's, whose class is not known where the file is examined."""
+
+    def call(self, x):
+        return x
+
+
+@pytest.fixture
+def of_a_user(tmp_path):
+    """Files of a model with the user's own layer between others."""
+    i = keras.Input((None, 4))
+    x = L.Bidirectional(L.LSTM(3, return_sequences=True), name="both")(Theirs(name="theirs")(i))
+    x = keras.Sequential([L.GRU(2, reset_after=False, name="gru")], name="head")(x)
+    model = keras.Model(i, x)
+    for name in ("model.keras", "model.h5"):
+        model.save(tmp_path / name)
+    shutil.copy(tmp_path / "model.h5", tmp_path / "renamed.keras")
+    shutil.copy(tmp_path / "model.keras", tmp_path / "renamed.h5")
+    model.save_weights(tmp_path / "only.weights.h5")
+    return tmp_path
+
+
+@pytest.fixture
+def without_their_class():
+    known = keras.saving.get_custom_objects()
+    taken = known.pop("theirs>Theirs")
+    yield
+    known["theirs>Theirs"] = taken
+
+
+@pytest.mark.parametrize("name", ["model.keras", "model.h5", "renamed.keras", "renamed.h5"])
+def test_layers_around_an_unknown_class_are_examined(name, of_a_user, without_their_class):
+    unknown, both, gru = diagnose_file(of_a_user / name)
+    assert (unknown.layer, unknown.kind, unknown.gpu) == ("theirs", "Theirs", "unknown")
+    assert "Could not locate class" in unknown.reason
+    assert "diagnose_model" in unknown.remedy
+    assert (both.layer, both.kind, both.cudnn) == ("both", "Bidirectional(LSTM)", True)
+    assert (gru.layer, gru.cudnn) == ("head/gru", False)
+    shown = render([unknown, both, gru])
+    assert shown.endswith("1 of 2 recurrent layers on cuDNN.\nNot examined: theirs.")
+
+
+def test_a_whole_file_counts_by_its_content(of_a_user):
+    for name in ("model.keras", "renamed.keras", "renamed.h5"):
+        both, gru = diagnose_file(of_a_user / name)
+        assert (both.cudnn, gru.cudnn) == (True, False)
+        assert "on its own" not in both.reason
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_the_code_of_a_lambda_is_not_run(suffix, tmp_path):
+    i = keras.Input((None, 4))
+    file = tmp_path / f"model{suffix}"
+    keras.Model(i, L.LSTM(2)(L.Lambda(lambda x: 2 * x, name="twice")(i))).save(file)
+    unknown, lstm = diagnose_file(file)
+    assert (unknown.layer, unknown.gpu, lstm.cudnn) == ("twice", "unknown", True)
+    assert "not run" in unknown.reason
+
+
+def test_files_that_are_no_whole_model_say_what_they_are(of_a_user, without_their_class):
+    (of_a_user / "empty.keras").write_bytes(b"")
+    whole = (of_a_user / "model.h5").read_bytes()
+    (of_a_user / "short.h5").write_bytes(whole[: len(whole) // 2])
+    with zipfile.ZipFile(of_a_user / "other.keras", "w") as other:
+        other.writestr("notes.txt", "no model")
+    alone = keras.Sequential([keras.Input((None, 4)), Theirs(name="theirs")])
+    alone.save(of_a_user / "alone.keras")
+    expected = {
+        "empty.keras": "is empty",
+        "short.h5": "truncated file",
+        "other.keras": "holds no model's configuration",
+        "only.weights.h5": "name the .keras file of the whole model",
+        "alone.keras": "nor 'theirs' .*class 'Theirs'.*; import the module of its class",
+    }
+    for name, message in expected.items():
+        with pytest.raises(UserError, match=message):
+            diagnose_file(of_a_user / name)

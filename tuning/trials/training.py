@@ -65,7 +65,8 @@ class Training:
         if position.best is None:
             return self.failed(f"no epoch within {job.minutes:g} minutes")
         row = position.history[position.best["epoch"] - 1]
-        metrics = {name[4:]: row[name] for name in row if name.startswith("val_")}
+        measured = [name for name in row if name.startswith("val_") and name != "val_loss"]
+        metrics = {name[4:]: row[name] for name in measured}
         return self._outcome(
             COMPLETED, score=float(position.best["value"]), metrics=metrics, epochs=position.epoch
         )

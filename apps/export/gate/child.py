@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NoReturn, TextIO
 
+from apps.errors import cause_of
 from apps.export.gate.verdict import RefusedError, SkippedError
 
 
@@ -65,8 +66,7 @@ class _Checks:
             # Files from elsewhere can be wrong in ways that no check foresees; they are refused
             # too.
             except Exception as error:
-                reason = " ".join(str(error).split())[:200]
-                state, detail = "failed", f"ended with {type(error).__name__}: {reason}"
+                state, detail = "failed", f"ended with {cause_of(error)}"
             seconds = time.perf_counter() - start
             self._tell({"check": [name, state, detail, remedy, seconds]})
             if state == "failed":

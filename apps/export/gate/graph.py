@@ -12,6 +12,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from tensorflow.python.saved_model import loader_impl
 
+from apps.errors import cause_of
 from apps.export.gate.files import SAVED_MODEL
 from apps.export.gate.verdict import RefusedError
 
@@ -114,9 +115,8 @@ def _check_variables(folder: Path, meta: meta_graph_pb2.MetaGraphDef) -> None:
             reader.get_tensor(name)
     # The reader's C++ code raises errors of several kinds: OpError, RuntimeError, ValueError.
     except Exception as error:
-        reason = str(error).strip().split("\n")[0].split(": /")[0][:200]
         raise RefusedError(
-            f"the variables are incomplete or damaged, at {name} ({reason})", COPY_AGAIN
+            f"the variables are incomplete or damaged, at {name} ({cause_of(error)})", COPY_AGAIN
         ) from error
 
 

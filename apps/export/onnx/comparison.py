@@ -10,7 +10,7 @@ import numpy as np
 import onnx
 import tensorflow as tf
 
-from apps.errors import UserError
+from apps.errors import UserError, cause_of
 from apps.export.onnx.conversion import in_float32, outputs_by_name
 
 TOLERANCE = 1e-5
@@ -80,7 +80,4 @@ def _difference(wanted: np.ndarray, found: np.ndarray) -> float:
 
 
 def _refusal(name: str, what: str, error: Exception) -> UserError:
-    reason = " ".join(str(error).split())[:200]
-    return UserError(
-        f"{name}: {what} in onnxruntime ({type(error).__name__}: {reason}); export without --onnx"
-    )
+    return UserError(f"{name}: {what} in onnxruntime ({cause_of(error)}); export without --onnx")

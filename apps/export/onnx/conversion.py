@@ -13,7 +13,7 @@ import onnx
 import tensorflow as tf
 from onnx import helper, numpy_helper
 
-from apps.errors import UserError
+from apps.errors import UserError, cause_of
 from apps.export.onnx.directions import merge_directions
 from apps.export.onnx.naming import arrange
 from apps.export.onnx.recurrence import Tracing
@@ -193,10 +193,8 @@ def _through_tf2onnx(
             )
     # A converter may raise anything; the user's remedy is the same.
     except Exception as error:
-        reason = " ".join(str(error).split())[:200]
         raise UserError(
-            f"{name}: cannot be converted to ONNX ({type(error).__name__}: {reason}); "
-            "export without --onnx"
+            f"{name}: cannot be converted to ONNX ({cause_of(error)}); export without --onnx"
         ) from error
     return converted
 

@@ -1,13 +1,11 @@
 """Explain why a layer gets the kernels that a trace showed, and what to change."""
 
 import keras
-import tensorflow as tf
 
 from apps.layers.doctor.tracing import Sighting
+from apps.layers.lstm import SIGMOID, TANH
 
 FUSED = (keras.layers.LSTM, keras.layers.GRU)
-TANH = (keras.activations.tanh, keras.ops.tanh, tf.tanh)
-SIGMOID = (keras.activations.sigmoid, keras.ops.sigmoid, tf.sigmoid)
 
 
 def explain(layer: keras.layers.Layer, sighting: Sighting, maskers: list[str]) -> tuple[str, str]:

@@ -4,6 +4,8 @@ import dataclasses
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True)
 class Diagnosis:
@@ -34,6 +36,11 @@ class Diagnosis:
             `{"layer": …, "kind": …, "gpu": …, "cpu": …, "cudnn": …, "reason": …, "remedy": …}`.
         """
         return dataclasses.asdict(self)
+
+
+def known(diagnosis: Diagnosis) -> bool:
+    """Whether the layer could be examined."""
+    return UNKNOWN not in (diagnosis.gpu, diagnosis.cpu)
 
 
 def merge_directions(
@@ -90,6 +97,9 @@ def render(diagnoses: Sequence[Diagnosis]) -> str:
         lines.append(f"    why: {diagnosis.reason}")
         if diagnosis.remedy:
             lines.append(f"    fix: {diagnosis.remedy}")
-    reached = sum(diagnosis.cudnn for diagnosis in diagnoses)
-    lines.append(f"{reached} of {len(diagnoses)} recurrent layers on cuDNN.")
+    examined = [diagnosis for diagnosis in diagnoses if known(diagnosis)]
+    reached = sum(diagnosis.cudnn for diagnosis in examined)
+    lines.append(f"{reached} of {len(examined)} recurrent layers on cuDNN.")
+    if unknown := [diagnosis.layer for diagnosis in diagnoses if not known(diagnosis)]:
+        lines.append(f"Not examined: {', '.join(unknown)}.")
     return "\n".join(lines)

@@ -6,6 +6,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from apps.errors import cause_of
 from apps.layers.doctor.causes import explain
 from apps.layers.doctor.diagnosis import Diagnosis, merge_directions
 from apps.layers.doctor.tracing import Place, Sighting, places, trace
@@ -46,7 +47,7 @@ def _sightings(model: keras.Model, everywhere: list[Place]) -> dict[int, Sightin
         except Exception as error:
             seen.clear()
             _forget_dropout_masks(everywhere)
-            apart = f"the model cannot be traced: {type(error).__name__}"
+            apart = f"the model cannot be traced: {cause_of(error)}"
     masked = bool(_mask_makers(place.layer for place in everywhere))
     for place in everywhere:
         if isinstance(place.layer, keras.layers.RNN) and id(place.layer) not in seen:
@@ -105,7 +106,7 @@ def _traced_alone(layer: keras.layers.RNN, masked: bool, why: str) -> Sighting:
         sighting = seen[id(built)]
     # A user's cell may need more than a sequence and a mask.
     except Exception as error:
-        sighting = Sighting(failure=f"{type(error).__name__} without its model")
+        sighting = Sighting(failure=f"{cause_of(error)} without its model")
     sighting.alone = why
     return sighting
 
@@ -125,6 +126,18 @@ def _built_copy(layer: keras.layers.RNN) -> keras.layers.RNN:
         shape = [1, steps, 1, *image] if first else [1, steps, *image, 1]
     copy.build(tuple(shape))
     return copy
+
+
+def diagnosis_alone(layer: keras.layers.RNN, path: str, maskers: list[str], why: str) -> Diagnosis:
+    """The diagnosis of a recurrent layer outside its model.
+
+    Args:
+        layer: the layer.
+        path: where it stands in its model.
+        maskers: the layers of the model that make masks, as messages name them.
+        why: why it is not examined in its model.
+    """
+    return _diagnosis(Place(layer, path), _traced_alone(layer, bool(maskers), why), maskers)
 
 
 def _mask_makers(layers: Iterable[keras.layers.Layer]) -> list[str]:

@@ -11,6 +11,8 @@ import keras
 import tensorflow as tf
 from tensorflow.core.framework import graph_pb2
 
+from apps.errors import cause_of
+from apps.layers.doctor.diagnosis import UNKNOWN
 from apps.layers.doctor.graph import LOOPS, Functions, Kernel
 
 Device = Literal["GPU", "CPU"]
@@ -63,7 +65,7 @@ class Sighting:
     def label(self, device: Device) -> str:
         """The kernels on a kind of device in words."""
         if self.failure:
-            return "unknown"
+            return UNKNOWN
         if device in self.refusal:
             return "refused"
         running, training = (
@@ -205,7 +207,7 @@ class _Observer:
             if getattr(layer, "use_cudnn", None) is not True:
                 raise
             # The refusal is the finding; with the loop, the rest of the model can be traced.
-            self._sighting(layer).refusal[self._device] = str(error).split("\n")[0]
+            self._sighting(layer).refusal[self._device] = cause_of(error)
             layer.use_cudnn = False
             try:
                 return call(*args, **kwargs)

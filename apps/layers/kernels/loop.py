@@ -1,6 +1,6 @@
 """The LSTM recurrence in plain TensorFlow operations: any dtype, any device, XLA too."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import tensorflow as tf
 
@@ -29,15 +29,10 @@ def loop_lstm(
     Returns:
         Hidden states and cell states after every step, both `(time, batch, units)`.
     """
-    units = recurrent_kernel.shape[0]
-    features = kernel.shape[0]
 
     @tf.custom_gradient
     def core(x, h0, c0, kernel, recurrent_kernel, bias):
-        steps, batch = tf.shape(x)[0], tf.shape(x)[1]
-        projected = tf.matmul(tf.reshape(x, [-1, features]), kernel) + bias
-        projected = tf.reshape(projected, [steps, batch, 4 * units])
-        hidden, cell, gates = _forward(projected, h0, c0, recurrent_kernel)
+        hidden, cell, gates = _forward(x, h0, c0, kernel, recurrent_kernel, bias)
 
         def gradient(d_hidden, d_cell):
             forward = (x, h0, c0, kernel, recurrent_kernel, hidden, cell, gates)
@@ -46,6 +41,29 @@ def loop_lstm(
         return (hidden, cell), gradient
 
     return core(x, h0, c0, kernel, recurrent_kernel, bias)
+
+
+@tf.function(autograph=False, reduce_retracing=True)
+def gradient_of_gradient(
+    inputs: Sequence[tf.Tensor], upstream: Sequence[tf.Tensor], seeds: Sequence[tf.Tensor]
+) -> list[tf.Tensor]:
+    """Gradients at what an LSTM's gradient is computed from; fused operations have none.
+
+    The LSTM runs again in a loop, which TensorFlow can differentiate any number of times.
+
+    Args:
+        inputs: the arguments of `loop_lstm`.
+        upstream: gradients at its hidden and cell states, both `(time, batch, units)`.
+        seeds: gradients at the LSTM's gradient at each of `inputs`.
+
+    Returns:
+        Gradients at `inputs` and at `upstream`.
+    """
+    gradients = steps_back(*inputs[:5], *_forward(*inputs), *upstream)
+    # TensorFlow stops its tapes while it computes derivatives forwards.
+    return tf.gradients(
+        gradients, [*inputs, *upstream], seeds, unconnected_gradients=tf.UnconnectedGradients.ZERO
+    )
 
 
 def steps_back(
@@ -99,9 +117,12 @@ def _while(steps: tf.Tensor, body: Callable, state: list) -> list:
     )[1:]
 
 
-def _forward(projected, h0, c0, recurrent_kernel):
-    units, dtype = recurrent_kernel.shape[0], projected.dtype
-    steps = tf.shape(projected)[0]
+def _forward(x, h0, c0, kernel, recurrent_kernel, bias):
+    """Hidden states, cell states and gates of all steps."""
+    units, features, dtype = recurrent_kernel.shape[0], kernel.shape[0], x.dtype
+    steps, batch = tf.shape(x)[0], tf.shape(x)[1]
+    projected = tf.matmul(tf.reshape(x, [-1, features]), kernel) + bias
+    projected = tf.reshape(projected, [steps, batch, 4 * units])
     inputs = _arrays(steps, dtype, 4 * units)[0].unstack(projected)
 
     def body(t, h, c, hidden, cell, gates):
