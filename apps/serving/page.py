@@ -169,7 +169,7 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
             with gr.Column():
                 shown: gr.Component
                 if marked:
-                    shown = gr.HighlightedText(label="Answer", show_legend=True)
+                    shown = gr.HighlightedText(label="Answer", show_inline_category=True)
                 elif in_words:
                     shown = gr.Textbox(label="Answer", lines=4, interactive=False)
                 else:

@@ -72,8 +72,11 @@ def test_likelihoods_are_those_of_enumeration_and_add_up_to_one(seed: int) -> No
         tags = np.zeros((len(scores), STEPS), np.int32)
         for target, path in zip(tags, scores, strict=True):
             target[:length] = path
-        repeated = [tf.repeat(outputs[n][row : row + 1], len(scores), 0) for n in outputs]
-        found = log_likelihood(*repeated, tags, tf.fill([len(scores)], length)).numpy()
+        emissions, transitions = (
+            tf.repeat(value[row : row + 1], len(scores), 0) for value in outputs.values()
+        )
+        lengths = tf.fill([len(scores)], length)
+        found = log_likelihood(emissions, transitions, tags, lengths).numpy()
         np.testing.assert_allclose(found, np.array(list(scores.values())) - total, atol=1e-4)
         assert np.exp(found).sum() == pytest.approx(1, abs=1e-4)
 
@@ -112,11 +115,14 @@ def test_what_stands_in_padding_changes_nothing() -> None:
     other = tf.constant(np.where(real, outputs["emissions"], noise), tf.float32)
     tags = tf.constant(np.random.default_rng(1).integers(0, 2, real.shape[:2]), tf.int32)
     moved = tf.where(real[:, :, 0], tags, 1 - tags)
-    for function, arguments in ((viterbi, ()), (log_likelihood, (tags,))):
-        ours = function(outputs["emissions"], outputs["transitions"], *arguments, LENGTHS)
-        changed = () if not arguments else (moved,)
-        theirs = function(other, outputs["transitions"], *changed, LENGTHS)
-        np.testing.assert_array_equal(ours, theirs)
+    emissions, transitions = outputs.values()
+    np.testing.assert_array_equal(
+        viterbi(emissions, transitions, LENGTHS), viterbi(other, transitions, LENGTHS)
+    )
+    np.testing.assert_array_equal(
+        log_likelihood(emissions, transitions, tags, LENGTHS),
+        log_likelihood(other, transitions, moved, LENGTHS),
+    )
 
 
 def test_gradients_are_expected_counts() -> None:
@@ -126,7 +132,8 @@ def test_gradients_are_expected_counts() -> None:
     with tf.GradientTape() as tape:
         outputs = layer(emissions)
         tags = tf.zeros((len(LENGTHS), STEPS), tf.int32)
-        loss = tf.reduce_sum(log_likelihood(*outputs.values(), tags, LENGTHS))
+        scored = log_likelihood(outputs["emissions"], outputs["transitions"], tags, LENGTHS)
+        loss = tf.reduce_sum(scored)
     by_emission, by_transition = tape.gradient(loss, [emissions, layer.transitions])
     for row, length in enumerate(LENGTHS):
         scores = enumerated(outputs, row)
@@ -145,7 +152,9 @@ def test_gradients_are_expected_counts() -> None:
 def test_a_shift_is_added_to_the_emissions_and_not_learnt() -> None:
     layer, emissions = crf(), given()["emissions"]
     layer.shift.assign([-1.0, 0.0, 2.0])
-    np.testing.assert_allclose(layer(emissions)["emissions"], emissions + [-1.0, 0.0, 2.0])
+    np.testing.assert_allclose(
+        layer(emissions)["emissions"], emissions + tf.constant([-1.0, 0.0, 2.0])
+    )
     assert [weight.name for weight in layer.trainable_weights] == ["transitions"]
 
 

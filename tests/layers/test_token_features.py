@@ -21,7 +21,7 @@ def features() -> TokenFeatures:
 
 def test_words_by_frequency_then_spelling_with_digits_alike(features: TokenFeatures) -> None:
     assert features.vocabulary[:4] == ["00", "ann", "café", "paid"]
-    assert features.rare_from == features.first_id + 4
+    assert features.counts[:5] == [2, 2, 2, 2, 1]
     assert features.size == features.first_id + len(features.vocabulary)
 
 

@@ -260,6 +260,46 @@ def test_a_transcript_is_plain_text_with_the_times_of_its_words_beside(
         tab.close()
 
 
+class Marker(ScriptedModel):
+    """Marks the second word of any text, counted in code points."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        kinds = {"start": "DT_INT32", "end": "DT_INT32", "type": "DT_STRING", "score": "DT_FLOAT"}
+        spans: dict[str, Tensor] = {f"spans_{name}": (d, (-1, -1)) for name, d in kinds.items()}
+        raw: dict[str, Tensor] = {"text": ("DT_STRING", (-1,))}
+        self.signatures = {"serving_default": (raw, {**spans, "spans_counts": ("DT_INT32", (-1,))})}
+        self.answers = {"serving_default": self.marked}
+
+    @staticmethod
+    def marked(inputs: Arrays) -> Arrays:
+        words: list[str] = inputs["text"][0].decode().split()
+        first, second = [*words, "", ""][:2]
+        start = len(first) + 1
+        return {
+            "spans_start": np.array([[start, 0]], np.int32),
+            "spans_end": np.array([[start + len(second), 0]], np.int32),
+            "spans_type": np.array([[b"person", b""]], object),
+            "spans_score": np.array([[0.75, 0]], np.float32),
+            "spans_counts": np.array([1 if second else 0], np.int32),
+        }
+
+
+def test_spans_are_marks_in_the_text_that_was_sent(browser: Any) -> None:
+    with http_server(Marker()) as server, page(server, model="toy") as url:
+        tab = open_tab(browser)
+        tab.goto(url)
+        ask(tab, f"🙂🙂 Ann <b>ran</b> {HOSTILE}")
+        marked = tab.locator(".token.highlighted")
+        marked.wait_for()
+        assert marked.count() == 1
+        assert marked.inner_text().casefold().split() == ["ann", "person"]
+        assert "owned" not in tab.title()
+        tab.get_by_text("The whole answer").click()
+        tab.get_by_text("0.75").wait_for()
+        tab.close()
+
+
 def test_what_cannot_be_shown_is_refused(server: str, model: ScriptedModel) -> None:
     with pytest.raises(UserError, match="has no model 'boy'"):
         serve_page(server, model="boy")

@@ -36,7 +36,9 @@ def columns(examples: Examples, scheme: str) -> str:
         marked = text
         for start, end, _ in sorted(spans, reverse=True):
             marked = f"{marked[:start]} \0{marked[start:end]}\0 {marked[end:]}"
-        words, found, open_at = [], [], None
+        words: list[str] = []
+        found: list[TokenSpan] = []
+        open_at = None
         kinds = iter([kind for _, _, kind in spans])
         for word in marked.split():
             if word.startswith("\0"):

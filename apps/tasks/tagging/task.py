@@ -120,7 +120,7 @@ class Tagging(Task):
         """
         batches, start = [], 0
         for one in outputs:
-            rows = [] if truth is None else truth[start : start + len(one["emissions"])]
+            rows: Any = [] if truth is None else truth[start : start + len(one["emissions"])]
             start += len(rows)
             tags = Sequences.from_rows(rows)
             lengths = tags.lengths.astype(np.int32)

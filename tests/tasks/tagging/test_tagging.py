@@ -66,8 +66,8 @@ def test_tags_give_their_spans_back_unknown_types_too(scheme: str) -> None:
     lengths = np.array([len(row) for row in rows])
     # Padding that looks like tags is none.
     tags = np.full((len(rows), lengths.max() + 2), 1)
-    for target, row in zip(tags, rows, strict=True):
-        target[: len(row)] = row
+    for target, filled in zip(tags, rows, strict=True):
+        target[: len(filled)] = filled
     assert tag_set.found(tags, lengths).tolist() == expected
 
 
