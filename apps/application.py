@@ -96,6 +96,14 @@ class Application(ABC):
         """A training that takes seconds, for the contract test."""
         return Tiny(cls.sample(0).select(range(120)), {"epochs": 3, "batch_size": 16})
 
+    @classmethod
+    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+        """Hyperparameters that suit these training units better than the defaults of the Config.
+
+        Such as a smaller model and more dropout where they are few. What the user sets counts more.
+        """
+        return {}
+
     # Few applications override these
 
     def check(self, examples: Examples, *, learning: bool) -> Examples:
@@ -146,6 +154,13 @@ class Application(ABC):
         """Mean loss of a batch, a scalar."""
         return self.task.loss(batch, outputs)
 
+    def calibrate(self, units: Examples) -> None:  # noqa: B027
+        """Choose on validation units what is set when the weights are final; often nothing.
+
+        Args:
+            units: the validation units.
+        """
+
     def baselines(self) -> dict[str, Baseline]:
         """The baselines that the model must beat, by name, not yet fitted."""
         return self.task.baselines()
@@ -186,6 +201,10 @@ class Application(ABC):
         return self.task.sections(rows)
 
     # The same for every application
+
+    def configure(self, config: ApplicationConfig) -> None:
+        """Take other hyperparameters, which neither layers nor rows that exist depend on."""
+        self.config = self.input.config = self.task.config = config
 
     @classmethod
     def columns(cls) -> dict[str, Column]:

@@ -152,13 +152,18 @@ class ApplicationConfig(Options):
 
     `accumulation_steps` cuts each batch into that many pieces and adds up their gradients: the same
     steps with less memory. `objective` names the metric by which the best epoch is chosen; where it
-    is empty, the application's own.
+    is empty, the application's own. Unless `epochs` is given, few rows are passed through as often
+    as it takes for `updates` steps; unless `patience` is given, it covers a quarter of those.
+    `averaging` is the momentum of a moving average of the weights, which is what is measured and
+    kept; 0 keeps the weights of the last step of an epoch.
     """
 
     learning_rate: float = searched(1e-3, low=1e-5, high=1e-1, log=True, span=(3e-4, 1e-2))
     batch_size: int = searched(32, low=1, high=4096, log=True, span=(16, 128))
     epochs: int = fixed(12, low=1, high=100_000)
     patience: int = fixed(5, low=1, high=100_000)
+    updates: int = fixed(500, low=1, high=10_000_000)
+    averaging: float = fixed(0.0, low=0.0, high=0.99999)
     warmup: float = fixed(0.05, low=0.0, high=0.5)
     weight_decay: float = fixed(0.0, low=0.0, high=1.0)
     clip_norm: float = fixed(1.0, low=1e-6, high=1e6)

@@ -33,6 +33,10 @@ _STOPPED = {
     "minutes": "Training ended when its minutes were used up.",
     "patience": "Training ended early: the validation metric had stopped improving.",
 }
+_UNUSED = {
+    "epochs": "its learning rate had fallen to nothing by then, as the epochs had it",
+    "patience": "more passes over the training rows would have been learnt by heart",
+}
 
 
 def write_report(
@@ -71,7 +75,7 @@ def write_report(
         rivals=list(_rivals(record)),
         curves=_curves(record),
         history=_history_table(record),
-        stopped=_STOPPED.get(str(record.results.get("stopped")), ""),
+        stopped=_stopped(record),
         cost=_cost(record),
         configuration=_pairs(section(record.settings, "config")),
         data=_data(record),
@@ -89,6 +93,15 @@ def write_report(
             f"{file}: cannot be written ({error.strerror}); free space or allow writing there"
         ) from None
     return file
+
+
+def _stopped(record: Record) -> str:
+    """Why training ended, and with how many minutes left."""
+    why, left = str(record.results.get("stopped")), record.results.get("minutes_left")
+    said = _STOPPED.get(why, "")
+    if said and why != "minutes" and isinstance(left, float) and left > 0:
+        said += f" {left:g} of its minutes were left: {_UNUSED[why]}."
+    return said
 
 
 def _key_figures(record: Record) -> list[tuple[str, str]]:

@@ -54,6 +54,7 @@ class KeywordsConfig(FrontConfig, StackConfig):
     learning_rate: float = changed(3e-3)
     epochs: int = changed(60)
     patience: int = changed(20)
+    updates: int = changed(1000)
     depth: int = changed(2)
     units: int | tuple[int, ...] = changed(96, span=(32, 192))
     bidirectional: bool = changed(False, searched=False)

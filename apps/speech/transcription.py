@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -30,6 +31,9 @@ from apps.tasks.transcription import CtcConfig, CtcTranscription
 # Steps of the LSTM are four frames apart.
 _KERNELS, _STRIDES = ((11, 7), (7, 7)), ((2, 2), (2, 2))
 _STREAMED = ("log_mel", "normalization", "convolutions", "lstm", "look_ahead")
+# A few minutes of speech are learnt by a model that makes three steps in the time of one.
+_LITTLE_SPEECH_SECONDS = 600.0
+_FOR_LITTLE_SPEECH = {"units": 96, "depth": 2, "channels": 16, "batch_size": 8, "averaging": 0.99}
 
 
 @dataclass(frozen=True)
@@ -43,6 +47,7 @@ class TranscriptionConfig(FrontConfig, StackConfig, CtcConfig):
     batch_size: int = changed(16, span=(8, 32))
     epochs: int = changed(60)
     patience: int = changed(20)
+    updates: int = changed(3000)
     clip_norm: float = changed(5.0)
     depth: int = changed(3, span=(1, 4))
     units: int | tuple[int, ...] = changed(256, span=(64, 512))
@@ -82,6 +87,12 @@ class Transcription(Application):
         chosen = {"language_weight": 0.5, "word_insertion_bonus": 1.0}
         small = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
         return Tiny(cls.sample(0).select(range(120)), {**sizes, **streams, **chosen, **small})
+
+    @classmethod
+    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+        heard = itertools.accumulate(clip.seconds for clip in units["audio"])
+        much = any(seconds >= _LITTLE_SPEECH_SECONDS for seconds in heard)
+        return {} if much else _FOR_LITTLE_SPEECH
 
     def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
         log_mel = LogMel(self.input.sample_rate, bands=self.config.bands, name="log_mel")

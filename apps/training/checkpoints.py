@@ -29,7 +29,7 @@ class Position:
         seconds: time that training and validation have taken, earlier sessions included.
         loss_sum, loss_steps: sum and number of the training losses of the epoch under way.
         history: one row of measurements for each completed epoch.
-        best: epoch, step and objective of the best weights so far.
+        best: epoch, step and `Score` of the best weights so far.
         stale: epochs since the objective last improved.
         stopped: why training ended, or an empty text.
     """

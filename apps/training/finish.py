@@ -70,6 +70,7 @@ def write_finished_run(
         },
         "seconds": round(position.seconds, 1),
         "stopped": position.stopped,
+        "minutes_left": round(training.minutes_left(position), 1),
         "best": {"epoch": best["epoch"], "step": best["total"]} if best else {},
     }
     folder.write_json(folder.metrics, metrics)

@@ -7,7 +7,7 @@ import math
 import sys
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -19,6 +19,7 @@ from apps.data import View, dataset
 from apps.errors import UserError
 from apps.training.carried import Carried, as_arrays
 from apps.training.checkpoints import Checkpoints, Position
+from apps.training.choosing import Score
 from apps.training.distribution import Distribution
 from apps.training.gradients import batch_gradients
 from apps.training.interrupt import interrupt_between_steps
@@ -32,6 +33,14 @@ _ENDS = {
     "patience": "validation stopped improving",
     "minutes": "the minutes are used up",
 }
+
+
+_REASONS = {
+    "epochs": "the learning rate has come down to nothing; a larger --epochs makes it fall later",
+    "patience": "more passes would learn the training rows by heart; a larger patience makes them",
+}
+# Epochs of fewer steps have no progress bar; of many epochs, so many are told of.
+_SHORT, _LINES = 10, 100
 
 
 @dataclass(frozen=True)
@@ -98,7 +107,11 @@ class Training:
         self.distribution = distribution or Distribution()
         with self.distribution.scope():
             self.optimizer = LazyAdam(
-                config.learning_rate, weight_decay=config.weight_decay, epsilon=1e-8
+                config.learning_rate,
+                weight_decay=config.weight_decay,
+                epsilon=1e-8,
+                use_ema=config.averaging > 0,
+                ema_momentum=config.averaging,
             )
             self.optimizer.exclude_from_weight_decay(var_names=["embedding", "bias"])
             self.optimizer.build(self.model.trainable_variables)
@@ -149,6 +162,11 @@ class Training:
                 best = position.best or {}
                 end = _ENDS[position.stopped]
                 self.log(f"{end}; the weights of epoch {best.get('epoch')} are kept")
+                if position.stopped != "minutes" and self.budget.minutes is not None:
+                    self.log(
+                        f"{self.minutes_left(position):.1f} of {self.budget.minutes:g} minutes are "
+                        f"left: {_REASONS[position.stopped]}"
+                    )
         return position
 
     def _run_epoch(self, position: Position, on_step: Callable[[Position], None] | None) -> None:
@@ -169,7 +187,7 @@ class Training:
             file=sys.stderr,
             mininterval=0.5 if sys.stderr.isatty() else 20.0,
             dynamic_ncols=True,
-            disable=not self.distribution.chief,
+            disable=not self.distribution.chief or self.steps < _SHORT,
         )
         with progress as bar, interrupt_between_steps() as interrupted:
             for batch in data:
@@ -206,8 +224,14 @@ class Training:
             self._count(losses, position)
 
     def _close_epoch(self, position: Position) -> None:
+        with self.optimizer.averaged():
+            self._judge_epoch(position)
+        self._save(position)
+        self.folder.write_history(position.history)
+
+    def _judge_epoch(self, position: Position) -> None:
         application, config = self.application, self.application.config
-        metrics = self._validated()
+        metrics, score = self._validated()
         loss = position.loss_sum / max(position.loss_steps, 1)
         position.epoch += 1
         position.history.append(
@@ -217,13 +241,14 @@ class Training:
                 "seconds": round(self._seconds(), 2),
                 "learning_rate": float(self.optimizer.learning_rate.numpy()),
                 "loss": loss,
+                "val_loss": score.loss,
                 **{f"val_{name}": value for name, value in metrics.items()},
             }
         )
         position.step, position.loss_sum, position.loss_steps = 0, 0.0, 0
-        score = metrics[application.objective]
-        if application.judge.beats(score, position.best["value"] if position.best else None):
-            position.best = {"epoch": position.epoch, "total": position.total, "value": score}
+        if score.beats(Score.of(position.best), application.judge):
+            at = {"epoch": position.epoch, "total": position.total}
+            position.best = {**at, **asdict(score)}
             position.stale = 0
             self.checkpoints.save_best(position)
         else:
@@ -232,21 +257,22 @@ class Training:
             position.stopped = position.stopped or "epochs"
         elif position.stale >= config.patience:
             position.stopped = position.stopped or "patience"
-        self._save(position)
-        shown = "".join(f"  {name} {value:.4f}" for name, value in metrics.items())
-        self.log(f"epoch {position.epoch}: loss {loss:.4f}  validation:{shown}")
-        self.folder.write_history(position.history)
+        # A line for each of a thousand epochs of two steps would hide all others.
+        if position.stopped or position.epoch % max(1, config.epochs // _LINES) == 0:
+            shown = "".join(f"  {name} {value:.4f}" for name, value in metrics.items())
+            self.log(f"epoch {position.epoch}: loss {loss:.4f}  validation:{shown}")
 
-    def _validated(self) -> dict[str, float]:
+    def _validated(self) -> tuple[dict[str, float], Score]:
         """Validation metrics, measured once for all processes, which must not differ over them."""
 
         def measure() -> bytes:
-            found = provisional_metrics(
+            metrics, score = provisional_metrics(
                 self.application, self.predictor, self.validation, self.truth
             )
-            return json.dumps(found).encode()
+            return json.dumps([metrics, asdict(score)]).encode()
 
-        return json.loads(self.distribution.from_chief(measure))
+        metrics, score = json.loads(self.distribution.from_chief(measure))
+        return metrics, Score(**score)
 
     def _traced(self, data: tf.data.Dataset) -> Callable[..., Any]:
         """The step as one graph that takes every batch, of whatever length."""
@@ -266,10 +292,16 @@ class Training:
         return loss, own.states
 
     def _learning_rate(self, position: Position) -> float:
-        """Linear warm-up, then linear decay to zero at the last epoch or the last minute."""
+        """Linear warm-up, then linear decay to zero at the last epoch or the last minute.
+
+        Where the minutes will not suffice for all epochs, they end the warm-up sooner too.
+        """
         config = self.application.config
         steps = self.steps * config.epochs
         rise = (position.total + 1) / max(1.0, config.warmup * steps)
+        if self.budget.minutes and self.budget.anneal and self._paced and config.warmup:
+            trained = (time.monotonic() - self._paced[0]) / (60 * self.budget.minutes)
+            rise = max(rise, trained / config.warmup)
         spent = self.budget.spent(self._earlier) if self.budget.anneal else 0.0
         left = 1.0 - max(position.total / steps, min(1.0, spent))
         return config.learning_rate * min(1.0, rise) * max(left, 1e-3)
@@ -285,6 +317,10 @@ class Training:
         rows = max(position.total - before, 1) * self.application.config.batch_size
         pace = (time.monotonic() - began) / rows
         return left < 5 + self.budget.minutes + 2 * pace * len(self.validation)
+
+    def minutes_left(self, position: Position) -> float:
+        """Minutes of the budget that training ended without; 0 where there is no budget."""
+        return max(0.0, (self.budget.minutes or 0.0) - position.seconds / 60)
 
     def _seconds(self) -> float:
         return self._earlier + time.monotonic() - self.budget.started

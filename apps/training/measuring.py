@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from apps.answers import answers as as_python
 from apps.application import Application
 from apps.components import Baseline, Task
 from apps.data import Examples, View
 from apps.report.bootstrap import bootstrap_interval
+from apps.training.choosing import Score, standard_error
 from apps.training.prediction import Predicted, Predictor
 
-# A decoder's weights are chosen by the first of the validation units.
-_UNITS_TO_CHOOSE_BY = 300
 BLOCK = "block"
 
 Statistics = dict[str, np.ndarray]
@@ -62,13 +62,18 @@ class Measured:
 
 def provisional_metrics(
     application: Application, predictor: Predictor, view: View, truth: np.ndarray | None
-) -> dict[str, float]:
-    """Metrics after an epoch, without a search that takes long."""
-    task, found = application.task, Collected()
+) -> tuple[dict[str, float], Score]:
+    """Metrics after an epoch, without a search that takes long, and how good its weights are."""
+    task, found, loss = application.task, Collected(), 0.0
     for predicted in predictor(view):
         answered = task.provisional(predicted.outputs)
         found.add(predicted.units, task.statistics(_with_truth(predicted, truth), answered))
-    return task.measure(found.in_order())
+        given = tf.nest.map_structure(tf.constant, (predicted.batch, predicted.outputs))
+        loss += len(predicted.units) * float(task.loss(*given))
+    statistics, name = found.in_order(), application.objective
+    metrics = task.measure(statistics)
+    error = standard_error(task.measure, statistics, name) if application.judge.rate else 0.0
+    return metrics, Score(metrics[name], loss / len(view), error)
 
 
 def measured(
@@ -105,10 +110,11 @@ def measured(
 
 
 def calibrate(application: Application, predictor: Predictor, units: Examples) -> None:
-    """Let the task choose what it chooses by validation units, if it chooses anything."""
+    """Let application and task choose what they choose by validation units, if anything."""
+    application.calibrate(units)
     if type(application.task).calibrate is Task.calibrate:
         return
-    first = units.select(range(min(len(units), _UNITS_TO_CHOOSE_BY)))
+    first = units.select(range(min(len(units), application.task.calibration_units)))
     truth = application.task.truth(first)
     batches = list(predictor(application.view(first)))
     if truth is not None:

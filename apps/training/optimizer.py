@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import keras
@@ -21,6 +23,31 @@ class LazyAdam(keras.optimizers.AdamW):
     def _all_reduce_sum_gradients(self, grads_and_vars: Any) -> Any:
         """The gradients as they are: training has summed them over devices before it clips them."""
         return grads_and_vars
+
+    def _update_model_variables_moving_average(self, trainable_variables: Any) -> None:
+        """Average the weights, the first ones over fewer steps, so that none counts for long."""
+        if not self.use_ema:
+            return
+        steps = tf.cast(self.iterations, tf.float32)
+        momentum = tf.minimum(self.ema_momentum, steps / (10.0 + steps))
+        averages = self._model_variables_moving_average
+        for variable, average in zip(trainable_variables, averages, strict=True):
+            average.assign_add(tf.cast(1.0 - momentum, variable.dtype) * (variable - average))
+
+    @contextmanager
+    def averaged(self) -> Iterator[None]:
+        """While it is entered, the variables are their averages, if there are averages."""
+        if not self.use_ema:
+            yield
+            return
+        variables = self._trainable_variables
+        kept = [variable.numpy() for variable in variables]
+        self._overwrite_model_variables_with_average_value(variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(variables, kept, strict=True):
+                variable.assign(value)
 
     def update_step(self, gradient: Any, variable: Any, learning_rate: Any) -> None:
         if not isinstance(gradient, tf.IndexedSlices):

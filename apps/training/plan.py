@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+import dataclasses
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -31,10 +33,13 @@ class Plan:
     Attributes:
         kind: the application's class.
         config: its hyperparameters.
+        chosen: those of them that were chosen from the data.
 
     Raises:
         UserError: application, settings or seed are none.
     """
+
+    chosen: Mapping[str, Any]
 
     def __init__(
         self,
@@ -47,18 +52,46 @@ class Plan:
         settings: Mapping[str, Any] | None = None,
     ) -> None:
         self.kind: type[Application] = catalogue.load(application)
-        self.config = self.kind.Config.from_values(settings or {})
+        self._given = dict(settings or {})
+        self.config, self.chosen = self.kind.Config.from_values(self._given), {}
         if not 0 <= seed < 2**31:
             raise UserError(f"seed={seed}: give a whole number from 0 to {2**31 - 1}")
         self.application, self.seed = application, seed
         self.data, self.validation = data, validation
         self.columns = dict(columns or {})
 
+    def choosing(self, settings: Mapping[str, Any]) -> Plan:
+        """This plan with settings that are chosen from the data, where the user has not given them.
+
+        Args:
+            settings: hyperparameters by name.
+        """
+        ranges = self.kind.Config.ranges()
+        # A width for each layer, say, also gives the number of layers.
+        given = {*self._given, *(ranges[key].per for key in self._given)}
+        chosen = {**self.chosen, **{k: v for k, v in settings.items() if k not in given}}
+        other = copy.copy(self)
+        other.config, other.chosen = dataclasses.replace(self.config, **chosen), chosen
+        return other
+
+    def begun_with(self, config: Mapping[str, Any]) -> Plan:
+        """This plan with the settings of a run that it goes on with, nothing left open.
+
+        Args:
+            config: as `config.json` holds it.
+        """
+        other = copy.copy(self)
+        kept = self.config.to_dict().keys() & config.keys() - _MAY_CHANGE
+        other._given = {**self.config.to_dict(), **{key: config[key] for key in kept}}
+        other.config = self.kind.Config.from_values(other._given)
+        return other
+
     def describe(self) -> dict[str, Any]:
         """What `config.json` says of the run, but for the fingerprint of its rows."""
         return {
             "application": self.application,
             "config": self.config.to_dict(),
+            "chosen": dict(self.chosen),
             "data": {
                 "train": _name(self.data),
                 "validation": None if self.validation is None else _name(self.validation),
@@ -105,7 +138,8 @@ class Plan:
         defaults = self.kind.Config.defaults()
         for key, value in about["config"].items():
             old = before["config"].get(key, defaults.get(key))
-            if old != value and key not in _MAY_CHANGE:
+            open_one = key in before.get("chosen", {}) and key not in self._given
+            if old != value and key not in _MAY_CHANGE and not open_one:
                 raise UserError(
                     f"{folder.path}: was started with {key}={old}, not {value}; "
                     "resume with the same settings"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,7 +15,7 @@ from apps.answers import answers as as_python
 from apps.application import Application
 from apps.components import Baseline
 from apps.data import Examples, read
-from apps.errors import UserError
+from apps.errors import UserError, cause_of
 from apps.training.finish import report_of
 from apps.training.measuring import (
     baseline_metrics,
@@ -43,11 +44,13 @@ class FinishedRun:
         about = files.about()
         kind: type[Application] = catalogue.load(about["application"])
         try:
+            # Keras takes any other file for a missing one.
+            zipfile.ZipFile(files.model).close()
             served = keras.models.load_model(files.model, compile=False)
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            reason = str(error).split("\n")[0][:200]
+        # A damaged file fails in the zip, JSON, HDF5 or layer code, each with errors of its own.
+        except Exception as error:
             raise UserError(
-                f"{files.model}: cannot be read ({reason}); train the run again"
+                f"{files.model}: cannot be read ({cause_of(error)}); train the run again"
             ) from error
         self.files = files
         self.folder = files.path

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import atexit
+import json
 import os
 import shutil
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 import keras
 
@@ -22,6 +24,7 @@ from apps.training.measuring import Metrics, baseline_metrics
 from apps.training.plan import Plan
 from apps.training.provenance import describe_environment
 from apps.training.run_folder import RunFolder, new_run_folder
+from apps.training.schedule import enough_epochs
 from apps.training.sides import read_sides
 
 
@@ -74,15 +77,22 @@ class Session:
         self._plan, self._distribution = plan, strategy
         self._say = say if strategy.chief else _silent
         self.folder = RunFolder(run or new_run_folder(plan.application))
-        going_on = bool(strategy.from_chief(lambda: self._goes_on() if resume else b""))
+        before = strategy.from_chief(lambda: self._goes_on() if resume else b"")
+        going_on = bool(before)
+        if going_on:
+            self._plan = plan = plan.begun_with(json.loads(before))
         if not strategy.chief:
             self.folder = RunFolder(_temporary_folder())
         keras.utils.set_random_seed(plan.seed)
         self.application = application = plan.kind(plan.config, plan.seed)
         sides = read_sides(plan, application)
         fingerprint = plan.fingerprint(sides.training, sides.validation)
+        self._clock = _Clock(started)
+        self._clock.note("reading")
         self._check_data(fingerprint, going_on)
         self._units = application.input.units(sides.training)
+        if self._choose(self._plan.kind.settings_for(self._units)):
+            self.application = application = plan.kind(self._plan.config, plan.seed)
         # Whatever is wrong with data or settings shows before anything is written.
         with strategy.scope():
             adaptation = application.compose(self._units)
@@ -91,6 +101,9 @@ class Session:
         truth = application.task.truth(self._held_out)
         self._validation = application.view(self._held_out)
         training = application.view(learnt, training=adaptation)
+        self._clock.note("adapting")
+        self._choose(enough_epochs(self._plan.config, training))
+        application.configure(self._plan.config)
         self._open(fingerprint, going_on)
         self._say(
             f"{len(self._units)} training rows, {len(self._held_out)} validation rows, "
@@ -109,14 +122,24 @@ class Session:
         )
 
     def _goes_on(self) -> bytes:
-        """Something where there is a run to go on with, its settings found to be the same."""
+        """The settings of a run to go on with, found to be the same; nothing if there is none."""
         if not self.folder.unbegun():
             self._plan.require_same(self.folder)
-            return b"1"
+            return json.dumps(self.folder.about()["config"]).encode()
         self._say(
             f"{self.folder.path}: holds nothing to go on from; training starts from the beginning"
         )
         return b""
+
+    def _choose(self, settings: Mapping[str, Any]) -> bool:
+        """Take what suits the data where the user has left it open, and say so."""
+        before = self._plan.config.to_dict()
+        self._plan = self._plan.choosing(settings)
+        after = self._plan.config.to_dict()
+        said = [f"{key}={after[key]}" for key in after if after[key] != before[key]]
+        if said:
+            self._say(f"chosen for {len(self._units)} training rows: {', '.join(said)}")
+        return bool(said)
 
     def _check_data(self, fingerprint: str, going_on: bool) -> None:
         """Refuse rows that are not those of the first process, or those the run began with."""
@@ -177,6 +200,7 @@ class Session:
                 self._baselines[name] = metrics
                 objective = self.application.objective
                 self._say(f"baseline {name}: {objective} {_written(metrics[objective])}")
+            self._clock.note("baselines")
         return self._baselines
 
     def fit(
@@ -211,6 +235,7 @@ class Session:
         Returns:
             The run folder.
         """
+        self._say(f"before the first step: {self._clock}")
         position = self.fit()
         report = write_finished_run(
             self.folder,
@@ -229,6 +254,23 @@ class Session:
         # The other processes would take this one for lost if it left before the first is done.
         self._distribution.wait()
         return self.folder.path
+
+
+class _Clock:
+    """The seconds that each part of the preparation took."""
+
+    def __init__(self, started: float) -> None:
+        self._last = started
+        self._parts: dict[str, float] = {}
+
+    def note(self, part: str) -> None:
+        """Give the time since the last note to a part."""
+        now = time.monotonic()
+        self._parts[part], self._last = now - self._last, now
+
+    def __str__(self) -> str:
+        parts = ", ".join(f"{name} {seconds:.0f}" for name, seconds in self._parts.items())
+        return f"{sum(self._parts.values()):.0f} s ({parts})"
 
 
 def _written(value: float | None) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from apps import environment
 from apps.application import Application
 from apps.data import Examples
+from apps.data.remarks import check_labels, remarks
 from apps.training.plan import Plan
 
 
@@ -26,6 +28,8 @@ class Sides:
     def usable(self, application: Application) -> tuple[Examples, int]:
         """Validation units that a model can be measured on, and how many rows were left out.
 
+        What looks wrong with the rows of both sides although they can be used is said.
+
         Args:
             application: adapted to the training units, so that it knows its labels.
 
@@ -34,6 +38,9 @@ class Sides:
         """
         checked = application.check(self.validation, learning=False)
         dropped = max(len(self.validation) - len(checked), 0)
+        columns, inputs = application.columns(), list(application.input.columns)
+        for line in remarks(self.training, checked, columns, inputs):
+            environment.say(line)
         return application.input.units(checked), self.dropped + dropped
 
 
@@ -44,6 +51,7 @@ def read_sides(plan: Plan, application: Application) -> Sides:
         UserError: a source cannot be read, or no model can be trained on it.
     """
     rows = plan.read()
+    check_labels(rows, application.columns())
     checked = application.check(rows, learning=True)
     dropped = max(len(rows) - len(checked), 0)
     if plan.validation is not None:

@@ -432,3 +432,16 @@ def test_a_bonus_for_words_is_chosen_too(learnt: Transcription) -> None:
     task.calibrate([outputs], truth("no no"))
     assert texts(task, outputs) == ["no no"]
     assert chosen(task)[1] > reluctant
+
+
+def test_a_few_minutes_of_speech_are_learnt_by_a_smaller_model() -> None:
+    minute = Clip.of(np.zeros(60 * 100), 100)
+
+    def chosen(minutes: int) -> Mapping[str, Any]:
+        rows = {"audio": [minute] * minutes, "transcript": ["a"] * minutes}
+        return Transcription.settings_for(Examples(rows, [""] * minutes, "minutes"))
+
+    assert chosen(10) == {}
+    few = chosen(9)
+    assert few["units"] < TranscriptionConfig.defaults()["units"]
+    TranscriptionConfig.from_values(few)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -33,24 +32,36 @@ def test_all_epochs_are_done_and_written_down(tmp_path: Path) -> None:
     assert {"loss", "learning_rate", "seconds", "val_accuracy"} <= set(history[0])
 
 
-@pytest.mark.parametrize(("objective", "choose"), [("accuracy", max), ("cross_entropy", min)])
-def test_training_learns_and_keeps_the_best_weights(
-    tmp_path: Path, objective: str, choose: Callable[[list[float]], float]
-) -> None:
-    session = training(tmp_path / "run", epochs=8, learning_rate=0.05, objective=objective)
+def test_training_learns_and_keeps_the_best_weights(tmp_path: Path) -> None:
+    session = training(tmp_path / "run", epochs=8, learning_rate=0.05, objective="cross_entropy")
     position = session.run()
     assert position.history[-1]["loss"] < position.history[0]["loss"] / 2
-    scores = [row[f"val_{objective}"] for row in position.history]
+    scores = [row["val_cross_entropy"] for row in position.history]
     assert position.best is not None
-    assert position.best["value"] == choose(scores)
-    assert position.best["epoch"] == 1 + scores.index(choose(scores))
-    kept = provisional_metrics(session.application, session.predictor, session.validation, None)
-    assert kept[objective] == choose(scores)
+    assert position.best["value"] == min(scores)
+    assert position.best["epoch"] == 1 + scores.index(min(scores))
+    kept, score = provisional_metrics(
+        session.application, session.predictor, session.validation, None
+    )
+    assert kept["cross_entropy"] == score.value == min(scores)
+    assert score.loss == pytest.approx(score.value, rel=1e-5)
+
+
+def test_few_validation_rows_choose_an_epoch_by_the_loss(tmp_path: Path) -> None:
+    # Of 40 rows each is worth 2.5 points of accuracy.
+    session = training(tmp_path / "run", epochs=8, learning_rate=0.05, objective="accuracy")
+    position = session.run()
+    assert position.best is not None
+    losses = [row["val_loss"] for row in position.history]
+    assert position.best["loss"] == min(losses)
+    best = losses.index(min(losses))
+    assert position.best["epoch"] == 1 + best
+    assert position.best["value"] == position.history[best]["val_accuracy"] >= 0.9
 
 
 def test_early_stopping_counts_epochs_without_a_better_score(tmp_path: Path) -> None:
-    # With next to no learning rate the first epoch's score is never beaten.
-    session = training(tmp_path / "run", epochs=50, patience=2, learning_rate=1e-5, warmup=0.5)
+    # A model that learns the opposite is never better than after the first epoch.
+    session = training(tmp_path / "run", epochs=50, patience=2, learning_rate=0.01, loss="-1")
     position = session.run()
     assert position.stopped == "patience"
     assert position.stale == 2
@@ -66,8 +77,11 @@ def test_minutes_end_the_training_in_time(tmp_path: Path, monkeypatch: pytest.Mo
         tmp_path / "run", epochs=9999, patience=9999, started=now, minutes=minutes, log=said.append
     )
 
+    rates: list[float] = []
+
     def step(position: Position) -> None:
         nonlocal now
+        rates.append(float(session.optimizer.learning_rate.numpy()))
         now += 1.0
 
     def validation(position: Position) -> None:
@@ -78,7 +92,29 @@ def test_minutes_end_the_training_in_time(tmp_path: Path, monkeypatch: pytest.Mo
     assert position.stopped == "minutes"
     assert 0.5 * 60 * minutes < now - 7.0 < 60 * minutes
     assert "the minutes are used up" in said[-1]
+    # The warm-up is a share of the minutes, not of epochs that they will not reach.
+    assert 2 < rates.index(max(rates)) < 0.1 * 60 * minutes
+    assert max(rates) > 0.9 * 1e-3
     assert position.history[-1]["learning_rate"] < 0.5 * 1e-3
+    assert session.minutes_left(position) < 0.5 * minutes
+
+
+@pytest.mark.parametrize(
+    ("end", "settings"),
+    [("epochs", {"epochs": 2}), ("patience", {"epochs": 50, "patience": 1, "loss": "-1"})],
+)
+def test_minutes_that_are_not_used_are_accounted_for(
+    tmp_path: Path, end: str, settings: dict[str, Any]
+) -> None:
+    said: list[str] = []
+    session = training(
+        tmp_path / "run", minutes=600.0, log=said.append, learning_rate=0.01, **settings
+    )
+    position = session.run()
+    assert position.stopped == end
+    assert said[-1].split(" minutes are left: ")[0].endswith(" of 600")
+    assert end.rstrip("s") in said[-1]
+    assert 599 < session.minutes_left(position) < 600
 
 
 def test_learning_rate_rises_then_falls_to_zero(tmp_path: Path) -> None:

@@ -75,3 +75,28 @@ def test_optimizer_survives_saving(tmp_path: Path) -> None:
     restored = keras.optimizers.deserialize(keras.optimizers.serialize(LazyAdam(0.02)))
     assert isinstance(restored, LazyAdam)
     assert float(restored.learning_rate) == pytest.approx(0.02)
+
+
+@pytest.mark.parametrize("compiled", [False, True])
+def test_averages_of_the_weights_follow_them_and_stand_in_for_them(compiled: bool) -> None:
+    variable, table = (keras.Variable(np.ones((3, 2), np.float32)) for _ in range(2))
+    optimizer = LazyAdam(RATE, weight_decay=0.0, use_ema=True, ema_momentum=0.3)
+    optimizer.build([variable, table])
+
+    def apply() -> None:
+        rows = tf.IndexedSlices(tf.ones((1, 2)), tf.constant([1]), tf.constant([3, 2]))
+        optimizer.apply([tf.ones((3, 2)), rows], [variable, table])
+
+    step_once = tf.function(apply) if compiled else apply
+    expected = [np.zeros((3, 2)), np.zeros((3, 2))]
+    for step in range(6):
+        step_once()
+        momentum = min(0.3, step / (10 + step))
+        for average, weights in zip(expected, (variable, table), strict=True):
+            average += (1 - momentum) * (weights.numpy() - average)
+    last = variable.numpy()
+    with optimizer.averaged():
+        np.testing.assert_allclose(variable, expected[0], rtol=1e-6)
+        np.testing.assert_allclose(table, expected[1], rtol=1e-6)
+        assert np.abs(variable.numpy() - last).min() > 0
+    np.testing.assert_array_equal(variable, last)
