@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import wave
 from collections import Counter
@@ -16,9 +17,10 @@ import tensorflow as tf
 
 from apps.components import Input
 from apps.configuration import ApplicationConfig, fixed
-from apps.data import Examples, Rows, Sequences, dataset
+from apps.data import Examples, LazyRows, Rows, Sequences, dataset
 from apps.data.kinds.audio import audio as audio_column
 from apps.data.kinds.group import group
+from apps.data.recordings.clip import Clip
 from apps.errors import UserError
 from apps.following import Chunk
 from apps.inputs.recording_field import RecordingField
@@ -30,6 +32,8 @@ from apps.signatures import Signature
 # Speech has little above 8 kHz, and every octave more doubles the work.
 _HIGHEST_RATE = 16_000
 _ROWS_FOR_SCALE = 1000
+# An hour at 16 kHz in 230 MB; of more, each batch is made from the clips anew.
+_MOST_SAMPLES_IN_MEMORY = 60_000_000
 _SHELL = (
     """echo '{"signature_name": "wav", "instances": [{"b64": "'$(base64 -w0 recording.wav)'"}]}'"""
 )
@@ -113,8 +117,12 @@ class Recordings(Input):
 
     def tensors(self, examples: Examples) -> dict[str, Any]:
         self.check(examples, learning=False)
-        samples = _samples(examples[self.column], self.sample_rate)
-        return {"audio": Sequences.from_rows(samples, dtype=np.float32)}
+        clips, rate = examples[self.column], self.sample_rate
+        lengths = np.array([max(1, round(clip.count * rate / clip.rate)) for clip in clips])
+        if lengths.sum() > _MOST_SAMPLES_IN_MEMORY:
+            get = functools.partial(_samples_of, clips, rate)
+            return {"audio": LazyRows(get, len(clips), np.dtype(np.float32), (), lengths)}
+        return {"audio": Sequences.from_rows(_samples(clips, rate), dtype=np.float32)}
 
     def some(self, examples: Examples) -> Iterator[tuple[tf.Tensor, tf.Tensor]]:
         """Samples `(batch, samples)` and lengths of a thousand units at most, for `adapt`."""
@@ -198,11 +206,15 @@ class Recordings(Input):
         )
 
 
-def _samples(clips: Any, rate: int) -> Iterator[np.ndarray]:
+def _samples(clips: Sequence[Clip], rate: int) -> Iterator[np.ndarray]:
     """Samples of each clip; one without any becomes a sample of silence."""
-    for clip in clips:
-        samples = clip.at(rate)
-        yield samples if len(samples) else np.zeros(1, np.float32)
+    for row in range(len(clips)):
+        yield _samples_of(clips, rate, row)
+
+
+def _samples_of(clips: Sequence[Clip], rate: int, row: int) -> np.ndarray:
+    samples = clips[row].at(rate)
+    return samples if len(samples) else np.zeros(1, np.float32)
 
 
 def _wav(samples: np.ndarray, rate: int) -> bytes | None:

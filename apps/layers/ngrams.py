@@ -10,6 +10,8 @@ import tensorflow as tf
 
 # Odd multipliers of a polynomial hash; products stay within 64 bits for any 32-bit id.
 _MULTIPLIERS = (2_147_483_629, 1_000_003, 7_919, 104_729, 611_953)
+# The order is mixed in again to tell a pair from a single word of equal hash.
+_ORDER_STEP = 7_368_787
 
 
 @keras.saving.register_keras_serializable("apps")
@@ -59,18 +61,17 @@ class NgramLogits(keras.layers.Layer):
             shifted = tf.pad(words, [[0, 0], [n, 0]])[:, :steps]
             mixed = tf.bitwise.bitwise_xor(mixed, shifted * _MULTIPLIERS[n])
             whole = (position >= n) & (position < lengths[:, None])
-            # The order is mixed in again to tell a pair from a single word of equal hash.
-            row = tf.math.floormod(mixed + n * 7_368_787, self.buckets)
+            row = tf.math.floormod(mixed + n * _ORDER_STEP, self.buckets)
             found.append(tf.where(whole, row, self.buckets))
         return tf.concat(found, -1)
 
-    def features(self, values: np.ndarray, offsets: np.ndarray, block: int = 256) -> Any:
+    def features(self, values: np.ndarray, offsets: np.ndarray, block: int = 1 << 18) -> Any:
         """N-gram features of many texts, each row of Euclidean length 1.
 
         Args:
             values: `(words,)` int32, the ids of all texts end to end.
             offsets: `(texts + 1,)` int64.
-            block: texts hashed at a time.
+            block: words hashed at a time.
 
         Returns:
             scipy CSR matrix `(texts, buckets)` float32, whose product with a table of weights
@@ -78,24 +79,35 @@ class NgramLogits(keras.layers.Layer):
         """
         from scipy import sparse
 
-        parts = []
-        for start in range(0, len(offsets) - 1, block):
-            ends = offsets[start : start + block + 1]
-            ragged = tf.RaggedTensor.from_row_splits(
-                values[ends[0] : ends[-1]], (ends - ends[0]).astype(np.int64)
-            )
-            lengths = tf.cast(ragged.row_lengths(), tf.int32)
-            rows = self.rows(ragged.to_tensor(0), lengths).numpy()
-            texts = np.repeat(np.arange(len(rows)), rows.shape[1])
-            kept = rows.ravel() < self.buckets
-            flat, texts = rows.ravel()[kept], texts[kept]
-            ones = np.ones(len(flat), np.float32)
-            part = sparse.csr_matrix((ones, (texts, flat)), shape=(len(rows), self.buckets))
-            part.sum_duplicates()
-            counts = np.diff(part.indptr)
-            part.data[:] = np.repeat(1.0 / np.sqrt(np.maximum(counts, 1)), counts)
-            parts.append(part)
+        parts: list[Any] = []
+        first, texts = 0, len(offsets) - 1
+        while first < texts or not parts:
+            last = int(np.searchsorted(offsets, offsets[first] + block, side="right")) - 1
+            last = min(max(last, first + 1), texts)
+            parts.append(self._block_features(values, offsets[first : last + 1]))
+            first = last
         return sparse.vstack(parts, format="csr")
+
+    def _block_features(self, values: np.ndarray, ends: np.ndarray) -> Any:
+        from scipy import sparse
+
+        words = values[ends[0] : ends[-1]].astype(np.int64)
+        lengths = np.diff(ends)
+        texts = np.repeat(np.arange(len(lengths)), lengths)
+        position = np.arange(len(words)) - np.repeat(ends[:-1] - ends[0], lengths)
+        found, of, mixed = [], [], np.zeros_like(words)
+        for n in range(self.order):
+            mixed[n:] ^= words[: len(words) - n] * _MULTIPLIERS[n]
+            whole = position >= n
+            found.append((mixed[whole] + n * _ORDER_STEP) % self.buckets)
+            of.append(texts[whole])
+        rows, texts = np.concatenate(found), np.concatenate(of)
+        shape = (len(lengths), self.buckets)
+        part = sparse.csr_matrix((np.ones(len(rows), np.float32), (texts, rows)), shape=shape)
+        part.sum_duplicates()
+        counts = np.diff(part.indptr)
+        part.data[:] = np.repeat(1.0 / np.sqrt(np.maximum(counts, 1)), counts)
+        return part
 
     def compute_output_spec(self, ids: Any, lengths: Any) -> keras.KerasTensor:
         return keras.KerasTensor((ids.shape[0], self.classes), dtype="float32")

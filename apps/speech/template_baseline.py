@@ -10,7 +10,9 @@ from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 from sklearn.linear_model import LogisticRegression
 
+from apps import environment
 from apps.components import Baseline
+from apps.sampling import rows_within, with_each_label
 
 if TYPE_CHECKING:
     from apps.data import Examples
@@ -22,6 +24,10 @@ _FRAMES = 40
 _STRAY = 8
 _MOST_TEMPLATES = 400
 _PAIRS_AT_ONCE = 4000
+# Recordings whose mean spectra the linear model learns from: a minute or two of work.
+_MOST_ROWS = 10_000
+# Training rows times templates; as a rule there are a tenth as many rows to answer.
+_MOST_DISTANCES = 8_000_000
 
 
 class _Clips(Baseline):
@@ -58,7 +64,7 @@ class TemplateBaseline(_Clips):
         labels: the classes, in the order of the model's logits.
         sample_rate: in Hz; clips are resampled to it.
         seed: chooses the templates.
-        most: templates per class; fewer where there are many classes.
+        most: templates per class; fewer where there are many classes or very many rows.
     """
 
     def __init__(self, labels: Sequence[str], sample_rate: int, seed: int, most: int = 10) -> None:
@@ -68,8 +74,9 @@ class TemplateBaseline(_Clips):
     def fit(self, examples: Examples) -> None:
         truth = self._truth(examples)
         draw = np.random.default_rng(self.seed)
+        most = max(1, min(self.most, _MOST_DISTANCES // (len(examples) * len(self.labels))))
         chosen = np.concatenate(
-            [draw.permutation(np.flatnonzero(truth == i))[: self.most] for i in np.unique(truth)]
+            [draw.permutation(np.flatnonzero(truth == i))[:most] for i in np.unique(truth)]
         )
         self._classes = truth[chosen]
         self._templates = self._cepstra(examples.select(chosen))
@@ -119,6 +126,11 @@ class SpectrumBaseline(_Clips):
     """Logistic regression on mean and deviation of log-mel spectra over time (scikit-learn)."""
 
     def fit(self, examples: Examples) -> None:
+        drawn = rows_within(np.ones(len(examples), np.int64), _MOST_ROWS, self.seed)
+        if len(drawn) < len(examples):
+            drawn = with_each_label(drawn, examples["label"])
+            environment.say(f"mean spectra of {len(drawn):,} of {len(examples):,} recordings")
+            examples = examples.select(drawn)
         truth = self._truth(examples)
         features = self._features(examples)
         self._mean = features.mean(0)

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from apps.data import Examples
+from apps.text import bag_of_words
 from apps.text.bag_of_words import BagOfWords
 from apps.training.run_folder import RunFolder
 
@@ -65,3 +66,18 @@ def test_most_frequent_terms_are_kept() -> None:
     small = BagOfWords(labels, seed=0, most_terms=7)
     small.fit(examples(100, labels))
     assert len(small.state()["idf"]) == 7
+
+
+def test_very_many_rows_are_sampled_and_no_class_is_lost(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(bag_of_words, "_MOST_ROWS", 60)
+    rows = examples(300, ["no", "yes"])
+    rare = examples(1, ["rare"], seed=7)
+    given = Examples(
+        {name: [*rows[name], *rare[name]] for name in rows.columns}, [""] * 301, "made"
+    )
+    fitted = BagOfWords(["no", "rare", "yes"], seed=1)
+    fitted.fit(given)
+    assert "bag of words from 61 of 301 texts" in capsys.readouterr().err
+    assert fitted.predict(rare).argmax(1).tolist() == [1]

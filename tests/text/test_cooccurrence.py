@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 
+from apps.text import cooccurrence
 from apps.text.cooccurrence import cooccurrence_vectors
 
 FIRST = 2
@@ -55,3 +58,47 @@ def test_more_dimensions_than_words() -> None:
     vectors = cooccurrence_vectors(*texts(1, 5), 24, 64, first_id=FIRST, seed=0)
     assert vectors.shape == (24, 64)
     assert np.isfinite(vectors).all()
+
+
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """The numbers of tokens whose neighbours are counted from here on."""
+    tokens: list[int] = []
+    counts = cooccurrence._counts
+
+    def counting(ids: np.ndarray, *rest: Any) -> Any:
+        tokens.append(len(ids))
+        return counts(ids, *rest)
+
+    monkeypatch.setattr(cooccurrence, "_counts", counting)
+    return tokens
+
+
+def test_very_many_tokens_are_sampled(
+    vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cooccurrence, "_MOST_TOKENS", 1300)
+    tokens = counted(monkeypatch)
+    some = cooccurrence_vectors(*texts(0), 24, 4, first_id=FIRST, seed=0)
+    assert tokens == [1300]
+    assert "word vectors from 1,300 of 5,200 tokens" in capsys.readouterr().err
+    assert (some[2:12] @ some[12:22].T).mean() < 0.1 < (some[2:12] @ some[2:12].T).mean()
+    again = cooccurrence_vectors(*texts(0), 24, 4, first_id=FIRST, seed=0)
+    np.testing.assert_array_equal(again, some)
+
+
+def test_all_tokens_up_to_the_limit(
+    vectors: np.ndarray, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(cooccurrence, "_MOST_TOKENS", 5200)
+    same = cooccurrence_vectors(*texts(0), 24, 4, first_id=FIRST, seed=0)
+    np.testing.assert_array_equal(same, vectors)
+    assert capsys.readouterr().err == ""
+
+
+def test_pairs_of_words_are_bounded_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    ids = np.random.default_rng(0).integers(FIRST, 5000, 20_000).astype(np.int32)
+    offsets = np.arange(0, 20_001, 20)
+    monkeypatch.setattr(cooccurrence, "_MOST_PAIRS", 20_000)
+    counts, used = cooccurrence._sampled_counts(ids, offsets, 5000, FIRST, 5, 0)
+    assert 10_000 < counts.nnz <= 20_000
+    assert used < len(ids)
