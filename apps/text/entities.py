@@ -25,14 +25,14 @@ class EntitiesConfig(StackConfig, TaggingConfig):
     """Hyperparameters of the entities model; `searched` ones are what tuning varies.
 
     `embeddings` is `random`, or a file of word vectors. Of a word, `characters` are read by an LSTM
-    of `character_units` a direction. `rare_dropout` of the words that occur once are unknown in
-    training.
+    of `character_units` a direction. In training, a word that occurs `n` times is unknown with
+    probability `forget / (forget + n)`.
     """
 
     learning_rate: float = changed(2e-3)
     batch_size: int = changed(16)
-    epochs: int = changed(40)
-    patience: int = changed(8)
+    epochs: int = changed(20)
+    averaging: float = changed(0.998)
     input_dropout: float = changed(0.5)
     output_dropout: float = changed(0.5)
     embedding: int = searched(100, low=1, high=4096, log=True, span=(32, 300))

@@ -438,7 +438,7 @@ def test_a_few_minutes_of_speech_are_learnt_by_a_smaller_model() -> None:
     minute = Clip.of(np.zeros(60 * 100), 100)
 
     def chosen(minutes: int) -> Mapping[str, Any]:
-        rows = {"audio": [minute] * minutes, "transcript": ["a"] * minutes}
+        rows: dict[str, Any] = {"audio": [minute] * minutes, "transcript": ["a"] * minutes}
         return Transcription.settings_for(Examples(rows, [""] * minutes, "minutes"))
 
     assert chosen(10) == {}
