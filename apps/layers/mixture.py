@@ -26,11 +26,15 @@ class Mixture(keras.layers.Layer):
     def __init__(self, parts: int, **kwargs: Any) -> None:
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.parts = parts
+        self.supports_masking = True
         self.shares = self.add_weight(shape=(parts,), initializer="ones", name="shares")
 
     def call(self, logits: Sequence[tf.Tensor]) -> tf.Tensor:
         shares = tf.unstack(self.shares.value, self.parts)
         return tf.add_n([share * part for share, part in zip(shares, logits, strict=True)])
+
+    def compute_mask(self, logits: Any, mask: Any = None) -> None:
+        return None
 
     def compute_output_spec(self, logits: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
         return keras.KerasTensor(logits[0].shape, dtype="float32")

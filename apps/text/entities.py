@@ -6,18 +6,27 @@ from dataclasses import dataclass
 
 import keras
 import numpy as np
+import tensorflow as tf
 
+from apps import environment
 from apps.application import Application, Tiny
+from apps.components import Baseline
 from apps.configuration import StackConfig, changed, fixed, searched
-from apps.data import Examples
+from apps.data import Examples, dataset
 from apps.inputs.sentences import Sentences
+from apps.layers.mixture import Mixture
 from apps.layers.pooling import LengthMask
 from apps.layers.stack import lstm_stack
 from apps.layers.token_features import UNKNOWN, TokenFeatures
 from apps.layers.words import CharacterLSTM, ForgetRare
 from apps.tasks.tagging import Tagging, TaggingConfig
+from apps.text.local_tagger import LocalAlone, fit_local_scores
 from apps.text.sample_news import sample_news
 from apps.text.word_vectors import read_word_vectors
+
+# Shares of LSTM and linear model that are tried on so many validation sentences.
+_SHARES = tuple((a, b) for a in (0.0, 0.25, 0.5, 0.75, 1.0) for b in (0.0, 0.25, 0.5, 0.75, 1.0))
+_MOST, _BATCH = 2000, 64
 
 
 @dataclass(frozen=True)
@@ -26,7 +35,8 @@ class EntitiesConfig(StackConfig, TaggingConfig):
 
     `embeddings` is `random`, or a file of word vectors. Of a word, `characters` are read by an LSTM
     of `character_units` a direction. In training, a word that occurs `n` times is unknown with
-    probability `forget / (forget + n)`.
+    probability `forget / (forget + n)`. `linear` adds a linear model of each word and its
+    neighbours, which is fitted first.
     """
 
     learning_rate: float = changed(2e-3)
@@ -44,6 +54,7 @@ class EntitiesConfig(StackConfig, TaggingConfig):
     characters: int = fixed(20, low=2, high=200)
     vocabulary: int = fixed(100_000, low=1, high=10_000_000)
     embeddings: str = fixed("random")
+    linear: bool = fixed(True)
 
 
 class Entities(Application):
@@ -51,7 +62,7 @@ class Entities(Application):
 
     name = "entities"
     input = Sentences("text")
-    task = Tagging("spans", text="text")
+    task: Tagging = Tagging("spans", text="text")
     Config = EntitiesConfig
     config: EntitiesConfig
 
@@ -81,7 +92,13 @@ class Entities(Application):
         embedding = keras.layers.Embedding(tokens.size, config.embedding, name="embedding")
         embedding.build()
         embedding.set_weights([vectors])
-        return {"tokens": tokens, "embedding": embedding}
+        layers: dict[str, keras.layers.Layer] = {"tokens": tokens, "embedding": embedding}
+        if config.linear:
+            tags = self.task.targets(examples)["tags"]
+            layers["local"] = fit_local_scores(
+                tokens, examples["text"], tags, len(self.task.tag_set), self.seed
+            )
+        return layers
 
     def build(self) -> keras.Model:
         config, seed, tokens = self.config, self.seed, self.adapted["tokens"]
@@ -111,4 +128,39 @@ class Entities(Application):
         x = lstm_stack(config, seed)(x, mask=mask)
         x = keras.layers.Dropout(config.output_dropout, seed=seed, name="output_dropout")(x)
         emissions = keras.layers.Dense(len(self.task.tag_set), name="emissions")(x)
+        if config.linear:
+            local = self.adapted["local"](*(inputs[n] for n in ("ids", "characters", "casing")))
+            mixture = Mixture(2, name="mixture")
+            # Learnt together, the LSTM would leave to the other what that knows by heart.
+            mixture.shares.assign([1.0, 0.0])
+            emissions = mixture([emissions, local])
         return keras.Model(inputs, self.adapted["crf"](emissions))
+
+    def calibrate(self, units: Examples) -> None:
+        """Weigh LSTM and linear model by the likelihood of validation sentences."""
+        if not self.config.linear:
+            return
+        mixture = self.model.get_layer("mixture")
+        view = self.view(units.select(range(min(len(units), _MOST))))
+        parts = keras.Model(self.model.inputs, mixture.input)
+        names = [tensor.name for tensor in self.model.inputs]
+        losses = np.zeros(len(_SHARES))
+        batches = view.sweep(_BATCH)
+        for tensors in dataset(view, batches):
+            mixed = parts({name: tensors[name] for name in names}, training=False)
+            for place, shares in enumerate(_SHARES):
+                emissions = tf.add_n([s * part for s, part in zip(shares, mixed, strict=True)])
+                losses[place] += float(self.loss(tensors, self.adapted["crf"](emissions)))
+        chosen = _SHARES[int(losses.argmin())]
+        mixture.shares.assign(chosen)
+        environment.say(
+            f"mixture: {chosen[0]:g} of the LSTM, {chosen[1]:g} of the linear model, by the "
+            f"likelihood of {len(view)} validation sentences"
+        )
+
+    def baselines(self) -> dict[str, Baseline]:
+        naive = super().baselines()
+        if self.config.linear:
+            tokens, local = self.adapted["tokens"], self.adapted["local"]
+            naive["linear_alone"] = LocalAlone("text", tokens, local, self.task.tag_set.legal)
+        return naive

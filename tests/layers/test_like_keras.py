@@ -97,7 +97,7 @@ def test_initial_states_of_any_form(states) -> None:
     assert_equal(layer(X, initial_state=states), stock(X, initial_state=states))
 
 
-@pytest.mark.parametrize("options", OPTIONS, ids=str)
+@pytest.mark.parametrize("options", OPTIONS, ids=lambda options: "-".join(options))
 def test_arguments_count_and_are_kept(options: dict) -> None:
     layer, stock = twins(return_sequences=True, **options)
     for _ in range(2):
