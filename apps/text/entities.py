@@ -25,7 +25,7 @@ from apps.text.sample_news import sample_news
 from apps.text.word_vectors import read_word_vectors
 
 # Shares of LSTM and linear model that are tried on so many validation sentences.
-_SHARES = tuple((a, b) for a in (0.0, 0.25, 0.5, 0.75, 1.0) for b in (0.0, 0.25, 0.5, 0.75, 1.0))
+_SHARES = ((1.0, 0.0), (1.0, 0.5), (0.75, 0.5), (0.5, 0.5), (0.5, 1.0), (0.0, 1.0))
 _MOST, _BATCH = 2000, 64
 
 
@@ -137,25 +137,35 @@ class Entities(Application):
         return keras.Model(inputs, self.adapted["crf"](emissions))
 
     def calibrate(self, units: Examples) -> None:
-        """Weigh LSTM and linear model by the likelihood of validation sentences."""
+        """Weigh LSTM and linear model by F1 on validation sentences, or by likelihood if few."""
         if not self.config.linear:
             return
-        mixture = self.model.get_layer("mixture")
+        mixture, crf = self.model.get_layer("mixture"), self.adapted["crf"]
         view = self.view(units.select(range(min(len(units), _MOST))))
-        parts = keras.Model(self.model.inputs, mixture.input)
         names = [tensor.name for tensor in self.model.inputs]
-        losses = np.zeros(len(_SHARES))
-        batches = view.sweep(_BATCH)
-        for tensors in dataset(view, batches):
-            mixed = parts({name: tensors[name] for name in names}, training=False)
-            for place, shares in enumerate(_SHARES):
-                emissions = tf.add_n([s * part for s, part in zip(shares, mixed, strict=True)])
-                losses[place] += float(self.loss(tensors, self.adapted["crf"](emissions)))
-        chosen = _SHARES[int(losses.argmin())]
+        parts = tf.function(keras.Model(self.model.inputs, mixture.input), reduce_retracing=True)
+        sweep, found = view.sweep(_BATCH), []
+        for batch, tensors in zip(sweep, dataset(view, sweep), strict=True):
+            logits = parts({name: tensors[name] for name in names}, training=False)
+            real = batch.rows >= 0
+            told = {name: tensors[name].numpy()[real] for name in ("tags", "lengths")}
+            found.append((told, [part.numpy()[real] for part in logits]))
+        enough = self.task.can_choose(told for told, _ in found)
+
+        def rank(shares: tuple[float, float]) -> float:
+            batches = []
+            for told, logits in found:
+                mixed = sum(share * part for share, part in zip(shares, logits, strict=True))
+                batches.append((told, {k: v.numpy() for k, v in crf(tf.constant(mixed)).items()}))
+            if enough:
+                return self.task.best_shift(batches)[1]
+            return -sum(len(told["tags"]) * float(self.loss(told, out)) for told, out in batches)
+
+        chosen = max(_SHARES, key=rank)
         mixture.shares.assign(chosen)
         environment.say(
             f"mixture: {chosen[0]:g} of the LSTM, {chosen[1]:g} of the linear model, by the "
-            f"likelihood of {len(view)} validation sentences"
+            f"{'F1' if enough else 'likelihood'} of {len(view)} validation sentences"
         )
 
     def baselines(self) -> dict[str, Baseline]:

@@ -31,8 +31,8 @@ from apps.text.word_vectors import read_word_vectors
 _MANY, _MOST, _BATCH = 2_000, 5_000, 64
 # Of training texts; IMDB has ten times as many.
 _FEW_LETTERS = 3_000_000
-# A few thousand sentences are learnt by heart from the third pass on.
-_FOR_FEW = {"epochs": 5, "updates": 750, "averaging": 0.99}
+# A few thousand sentences are soon learnt by heart; an average of the weights is steadier.
+_FOR_FEW = {"updates": 750, "averaging": 0.99}
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -28,7 +28,7 @@ from apps.tasks.tagging.tag_set import TagSet
 
 _MISSED, _INVENTED, _FOUND = range(3)
 # What is tried as the weight of O, in nats, and how many spans it takes to choose one.
-_WEIGHTS = np.arange(-1.0, 3.01, 0.25)
+_WEIGHTS = np.arange(-1.0, 5.01, 0.5)
 _SPANS_TO_CHOOSE_BY = 100
 
 
@@ -116,27 +116,47 @@ class Tagging(Task):
 
         Trained where most words are outside, a CRF finds too little (Minkov, Wang, Tomasic & Cohen
         2006, "NER systems that suit user's preferences: adjusting the recall-precision trade-off
-        for entity extraction"). Each weight counts with its neighbours, since one may be luck.
+        for entity extraction").
         """
         batches, start = [], 0
         for one in outputs:
             rows: Any = [] if truth is None else truth[start : start + len(one["emissions"])]
             start += len(rows)
             tags = Sequences.from_rows(rows)
-            lengths = tags.lengths.astype(np.int32)
             fetched = tags.fetch(np.arange(len(rows)), one["emissions"].shape[1])
-            batches.append(({"tags": fetched, "lengths": lengths}, one))
-        spans = sum(len(self.tag_set.found(b["tags"], b["lengths"])) for b, _ in batches)
-        if spans < _SPANS_TO_CHOOSE_BY:
+            batches.append(({"tags": fetched, "lengths": tags.lengths.astype(np.int32)}, one))
+        if not self.can_choose(batch for batch, _ in batches):
             return
-        reached = [self._f1(batches, weight) for weight in _WEIGHTS]
-        smooth = np.convolve(np.pad(reached, 1, "edge"), np.ones(3) / 3, "valid")
         shift = np.zeros(len(self.tag_set), np.float32)
-        shift[0] = -_WEIGHTS[int(smooth.argmax())]
+        shift[0], _ = self.best_shift(batches)
         crf = self.adapted["crf"]
         crf.shift.assign(crf.shift + shift)
 
-    def _f1(self, batches: Sequence[tuple[Any, Mapping[str, np.ndarray]]], weight: float) -> float:
+    def can_choose(self, batches: Iterable[Mapping[str, np.ndarray]]) -> bool:
+        """Whether batches with `tags` and `lengths` hold enough spans to choose anything by F1."""
+        found = sum(len(self.tag_set.found(one["tags"], one["lengths"])) for one in batches)
+        return found >= _SPANS_TO_CHOOSE_BY
+
+    def best_shift(
+        self, batches: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]
+    ) -> tuple[float, float]:
+        """What to add to the emissions of O, and the F1 that it gives.
+
+        Each value counts with its neighbours, since one alone may be luck.
+
+        Args:
+            batches: `tags` and `lengths` of each, and the model's outputs.
+        """
+        reached = [self._f1(batches, weight) for weight in _WEIGHTS]
+        smooth = np.convolve(np.pad(reached, 1, "edge"), np.ones(3) / 3, "valid")
+        best = int(smooth.argmax())
+        return -float(_WEIGHTS[best]), float(smooth[best])
+
+    def _f1(
+        self,
+        batches: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
+        weight: float,
+    ) -> float:
         """F1 if O were less likely by a weight."""
         counts = np.zeros(3, np.int64)
         for batch, outputs in batches:
