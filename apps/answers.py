@@ -21,9 +21,9 @@ def answers(outputs: Mapping[str, np.ndarray], rows: int) -> list[dict[str, Any]
     `labels` together with `probabilities` become a dict of probabilities by label, rounded to six
     digits. Where `counts` says how many entries of each row's lists are real, the padding behind
     them is left out; `X_counts` does the same for the lists whose names begin with `X_`, and where
-    no answer is called `X` they become it: a list of dicts, one for each entry, keyed by the rest
-    of those names. A number that is not finite becomes None, since JSON cannot hold it. An output
-    that has no row for each input is repeated for every row.
+    they are several and no answer is called `X` they become it: a list of dicts, one for each
+    entry, keyed by the rest of those names. A number that is not finite becomes None, since JSON
+    cannot hold it. An output that has no row for each input is repeated for every row.
 
     Args:
         outputs: arrays by name, texts as objects of `bytes` or `str`.
@@ -53,9 +53,9 @@ def _without_padding(answer: dict[str, Any]) -> dict[str, Any]:
     # Longest first: where several prefixes match a name, the most specific one counts.
     prefixes = sorted(counts, key=len, reverse=True)
     trimmed: dict[str, Any] = {}
-    records = {prefix: prefix[:-1] for prefix in prefixes if prefix and prefix[:-1] not in answer}
-    for prefix, name in records.items():
-        trimmed[name] = _records(answer, prefix, counts[prefix])
+    records = [p for p in prefixes if p and p[:-1] not in answer and len(_lists(answer, p)) > 1]
+    for prefix in records:
+        trimmed[prefix[:-1]] = _records(answer, prefix, counts[prefix])
     for name, value in answer.items():
         own = next((prefix for prefix in prefixes if name.startswith(prefix)), None)
         if own is None:
@@ -67,14 +67,19 @@ def _without_padding(answer: dict[str, Any]) -> dict[str, Any]:
 
 def _records(answer: Mapping[str, Any], prefix: str, count: int) -> list[dict[str, Any]]:
     """The lists whose names begin with a prefix as one dict for each entry."""
-    fields = {
+    fields = _lists(answer, prefix)
+    return [
+        {name: _rounded(values[place]) for name, values in fields.items()} for place in range(count)
+    ]
+
+
+def _lists(answer: Mapping[str, Any], prefix: str) -> dict[str, list[Any]]:
+    """The lists whose names begin with a prefix, by the rest of their names."""
+    return {
         name.removeprefix(prefix): value
         for name, value in answer.items()
         if name.startswith(prefix) and isinstance(value, list)
     }
-    return [
-        {name: _rounded(values[place]) for name, values in fields.items()} for place in range(count)
-    ]
 
 
 def _rounded(value: Any) -> Any:

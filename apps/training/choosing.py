@@ -24,7 +24,7 @@ class Score:
 
     Attributes:
         value: the objective.
-        loss: the loss per unit.
+        loss: the loss per unit; NaN where it is not known.
         error: standard error of the objective.
     """
 
@@ -51,6 +51,8 @@ class Score:
         if other is None:
             return True
         error = max(self.error, other.error)
+        if math.isnan(self.loss):
+            return judge.beats(self.value, other.value)
         within = error if judge.rate and error > _COARSE else 0.0
         if abs(self.value - other.value) <= within:
             return LOSS.beats(self.loss, other.loss)

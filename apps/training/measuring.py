@@ -65,15 +65,18 @@ def provisional_metrics(
 ) -> tuple[dict[str, float], Score]:
     """Metrics after an epoch, without a search that takes long, and how good its weights are."""
     task, found, loss = application.task, Collected(), 0.0
+    # A model that answers without what training reads has outputs that no loss is made for.
+    comparable = application.inference() is application.model
     for predicted in predictor(view):
         answered = task.provisional(predicted.outputs)
         found.add(predicted.units, task.statistics(_with_truth(predicted, truth), answered))
-        given = tf.nest.map_structure(tf.constant, (predicted.batch, predicted.outputs))
-        loss += len(predicted.units) * float(task.loss(*given))
+        if comparable:
+            given = tf.nest.map_structure(tf.constant, (predicted.batch, predicted.outputs))
+            loss += len(predicted.units) * float(application.loss(*given))
     statistics, name = found.in_order(), application.objective
     metrics = task.measure(statistics)
     error = standard_error(task.measure, statistics, name) if application.judge.rate else 0.0
-    return metrics, Score(metrics[name], loss / len(view), error)
+    return metrics, Score(metrics[name], loss / len(view) if comparable else math.nan, error)
 
 
 def measured(

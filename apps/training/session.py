@@ -91,6 +91,7 @@ class Session:
         self._clock.note("reading")
         self._check_data(fingerprint, going_on)
         self._units = application.input.units(sides.training)
+        asked = plan.config.to_dict()
         if self._choose(self._plan.kind.settings_for(self._units)):
             self.application = application = plan.kind(self._plan.config, plan.seed)
         # Whatever is wrong with data or settings shows before anything is written.
@@ -105,6 +106,9 @@ class Session:
         self._choose(enough_epochs(self._plan.config, training))
         application.configure(self._plan.config)
         self._open(fingerprint, going_on)
+        config = self._plan.config.to_dict()
+        if said := [f"{key}={config[key]}" for key in config if config[key] != asked[key]]:
+            self._say(f"chosen for {len(self._units)} training rows: {', '.join(said)}")
         self._say(
             f"{len(self._units)} training rows, {len(self._held_out)} validation rows, "
             f"{self._skipped} skipped ({application.passed_over})"
@@ -132,14 +136,10 @@ class Session:
         return b""
 
     def _choose(self, settings: Mapping[str, Any]) -> bool:
-        """Take what suits the data where the user has left it open, and say so."""
-        before = self._plan.config.to_dict()
+        """Take what suits the data where the user has left it open; tells whether that differs."""
+        before = self._plan.config
         self._plan = self._plan.choosing(settings)
-        after = self._plan.config.to_dict()
-        said = [f"{key}={after[key]}" for key in after if after[key] != before[key]]
-        if said:
-            self._say(f"chosen for {len(self._units)} training rows: {', '.join(said)}")
-        return bool(said)
+        return self._plan.config != before
 
     def _check_data(self, fingerprint: str, going_on: bool) -> None:
         """Refuse rows that are not those of the first process, or those the run began with."""
