@@ -11,8 +11,8 @@ import numpy as np
 
 from apps.report.quantities import LOSS, Metric
 
-# A rate known to a hundredth, as accuracies of 0.9 are from 900 rows on, decides by itself.
-_COARSE = 0.01
+# A rate known to half a hundredth, as accuracies of 0.9 are from 3,600 rows on, decides by itself.
+_COARSE = 0.005
 _PARTS = 20
 
 Statistics = Mapping[str, np.ndarray]
@@ -41,7 +41,7 @@ class Score:
         """Whether it is better.
 
         A few validation units tell the epochs of a training apart by a rate such as accuracy no
-        better than a die does. So where its standard error exceeds 0.01, differences within one
+        better than a die does. So where its standard error exceeds 0.005, differences within one
         standard error are decided by the loss; elsewhere equal values are.
 
         Args:

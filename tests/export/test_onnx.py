@@ -118,6 +118,8 @@ def test_a_file_that_answers_otherwise_is_not_kept(
     before = shares.numpy()
     # A training of seconds may have left the LSTM without a say.
     shares.assign([1.0, 1.0])
+    (tmp_path / "right").mkdir()
+    (tmp_path / "wrong").mkdir()
     try:
         assert export_onnx(application, tmp_path / "right", goldens).files
         monkeypatch.setattr(handlers, "_GATES", [0, 1, 2, 3])
