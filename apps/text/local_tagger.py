@@ -16,7 +16,7 @@ from apps.layers.crf import viterbi
 from apps.layers.local_scores import LocalScores
 from apps.layers.token_features import UNKNOWN, TokenFeatures
 
-_SIZE = 2**16
+_LARGEST, _ROWS_A_TOKEN = 2**16, 4
 _STRENGTH = 0.3
 _ITERATIONS = 100
 # Half a minute's work; of more, a sample of sentences is taken.
@@ -40,8 +40,9 @@ def fit_local_scores(
     draw = np.random.default_rng(seed)
     order = draw.permutation(len(texts))
     kept = np.sort(order[np.cumsum(tags.lengths[order]) <= max(_MOST_TOKENS, tags.lengths.max())])
+    wanted = _ROWS_A_TOKEN * int(tags.lengths[kept].sum())
     layer = LocalScores(
-        _SIZE,
+        min(_LARGEST, 1 << wanted.bit_length()),
         count,
         TokenFeatures.first_id + sum(number > 1 for number in tokens.counts),
         UNKNOWN,
@@ -54,12 +55,14 @@ def fit_local_scores(
         real = np.arange(features.shape[1])[None] < lengths[:, None]
         rows.append(features[real])
         truth.append(np.concatenate([tags[row] for row in block]))
-    table, bias = _fitted(np.concatenate(rows), np.concatenate(truth), count)
+    table, bias = _fitted(np.concatenate(rows), np.concatenate(truth), layer.size, count)
     layer.set(table, bias)
     return layer
 
 
-def _fitted(features: np.ndarray, truth: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
+def _fitted(
+    features: np.ndarray, truth: np.ndarray, size: int, count: int
+) -> tuple[np.ndarray, np.ndarray]:
     """Weights of each feature and tag, `(size, tags)` and `(tags,)`."""
     matrix = sparse.csr_matrix(
         (
@@ -67,10 +70,10 @@ def _fitted(features: np.ndarray, truth: np.ndarray, count: int) -> tuple[np.nda
             features.ravel(),
             np.arange(0, features.size + 1, features.shape[1]),
         ),
-        shape=(len(features), _SIZE),
+        shape=(len(features), size),
     )
     model = LogisticRegression(C=_STRENGTH, max_iter=_ITERATIONS).fit(matrix, truth)
-    table, bias = np.zeros((_SIZE, count)), np.full(count, _ABSENT)
+    table, bias = np.zeros((size, count)), np.full(count, _ABSENT)
     weights, offsets = model.coef_, model.intercept_
     if len(model.classes_) == 2:
         weights, offsets = np.concatenate([-weights, weights]) / 2, np.array([-1, 1]) * offsets / 2
