@@ -122,6 +122,17 @@ def test_the_exact_gelu_goes_to_onnx() -> None:
     check(keras.Model({"x": x}, keras.activations.gelu(LSTM(UNITS)(x))), 1, x=steps())
 
 
+@pytest.mark.parametrize("dtype", ["int32", "int64", "float32"])
+def test_quotients_and_remainders_of_negative_numbers_round_down(dtype: str) -> None:
+    shape = (ROWS, STEPS)
+    x, y = (keras.Input(shape[1:], dtype=dtype, name=name) for name in "xy")
+    outputs = {"quotient": keras.ops.floor_divide(x, y), "rest": keras.ops.mod(x, y)}
+    draw = np.random.default_rng(0)
+    given = draw.integers(-100, 100, shape), draw.choice([-7, -3, 3, 7], shape)
+    arrays = {name: value.astype(dtype) for name, value in zip("xy", given, strict=True)}
+    check(keras.Model({"x": x, "y": y}, outputs), 0, **arrays)
+
+
 def test_random_batches_of_other_sizes_agree(tmp_path: Path) -> None:
     ids = keras.Input((None,), dtype="int32", name="ids")
     lengths = keras.Input((), dtype="int32", name="lengths")

@@ -10,13 +10,14 @@ from onnx import TensorProto
 from tf2onnx import utils
 from tf2onnx.graph import Graph, Node
 from tf2onnx.graph_builder import GraphBuilder
-from tf2onnx.onnx_opset.math import FloorMod
+from tf2onnx.onnx_opset.math import FloorDiv, FloorMod
 from tf2onnx.onnx_opset.nn import Pad
 
 from apps.export.onnx.recurrence import PLACEHOLDER, FusedLSTM
 
 # Keras has the gates input, forget, cell, output; ONNX has input, output, forget, cell.
 _GATES = [0, 3, 1, 2]
+_INTEGERS = (TensorProto.INT32, TensorProto.INT64)
 
 
 def _lstm(graph: Graph, node: Node, name: str, arguments: Any) -> None:
@@ -72,10 +73,21 @@ def _constant(graph: Graph, name: str, value: np.ndarray) -> str:
 
 def _floor_mod(graph: Graph, node: Node, name: str, arguments: Any) -> None:
     """`FloorMod` of integers equals ONNX's `Mod`; tf2onnx rounds the quotient towards zero."""
-    if graph.get_dtype(node.input[0]) in (TensorProto.INT32, TensorProto.INT64):
+    if graph.get_dtype(node.input[0]) in _INTEGERS:
         node.type = "Mod"
     else:
         FloorMod.version_7(graph, node)
+
+
+def _floor_div(graph: Graph, node: Node, name: str, arguments: Any) -> None:
+    """Subtract the remainder first: ONNX's `Div` of integers rounds towards zero."""
+    if graph.get_dtype(node.input[0]) in _INTEGERS:
+        remainder = graph.make_node("Mod", node.input).output[0]
+        whole = graph.make_node("Sub", [node.input[0], remainder]).output[0]
+        graph.replace_input(node, node.input[0], whole, 0)
+        node.type = "Div"
+    else:
+        FloorDiv.version_6(graph, node)
 
 
 def _comparison(graph: Graph, node: Node, name: str, arguments: Any) -> None:
@@ -118,6 +130,7 @@ def _pad(graph: Graph, node: Node, name: str, arguments: Any) -> None:
 
 HANDLERS: dict[str, tuple[Callable[..., None], list[Any]]] = {
     PLACEHOLDER: (_lstm, []),
+    "FloorDiv": (_floor_div, []),
     "FloorMod": (_floor_mod, []),
     "Erfc": (_complementary_error, []),
     "PadV2": (_pad, []),
