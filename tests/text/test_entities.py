@@ -130,7 +130,7 @@ def test_figures_by_type_add_up(run: Run, news: Examples) -> None:
     assert sum(row["spans"] for row in by_type) == sum(map(len, news["spans"]))
     found = sum(row["recall"] * row["spans"] for row in by_type)
     assert measured["recall"] == pytest.approx(found / sum(map(len, news["spans"])))
-    assert set(measured["baselines"]) == {"mentions"}
+    assert set(measured["baselines"]) == {"mentions", "linear_alone"}
 
 
 def test_a_sentence_of_ten_thousand_words(run: Run) -> None:

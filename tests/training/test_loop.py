@@ -61,7 +61,8 @@ def test_few_validation_rows_choose_an_epoch_by_the_loss(tmp_path: Path) -> None
 
 def test_early_stopping_counts_epochs_without_a_better_score(tmp_path: Path) -> None:
     # A model that learns the opposite is never better than after the first epoch.
-    session = training(tmp_path / "run", epochs=50, patience=2, learning_rate=0.01, loss="-1")
+    settings: dict[str, Any] = {"epochs": 50, "objective": "cross_entropy", "loss": "-1"}
+    session = training(tmp_path / "run", patience=2, learning_rate=0.01, **settings)
     position = session.run()
     assert position.stopped == "patience"
     assert position.stale == 2
@@ -101,7 +102,13 @@ def test_minutes_end_the_training_in_time(tmp_path: Path, monkeypatch: pytest.Mo
 
 @pytest.mark.parametrize(
     ("end", "settings"),
-    [("epochs", {"epochs": 2}), ("patience", {"epochs": 50, "patience": 1, "loss": "-1"})],
+    [
+        ("epochs", {"epochs": 2}),
+        (
+            "patience",
+            {"epochs": 50, "patience": 1, "objective": "cross_entropy", "loss": "-1"},
+        ),
+    ],
 )
 def test_minutes_that_are_not_used_are_accounted_for(
     tmp_path: Path, end: str, settings: dict[str, Any]

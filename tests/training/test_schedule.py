@@ -51,8 +51,7 @@ def test_few_rows_are_passed_until_there_are_enough_updates(
     position = session(tmp_path / "run", monkeypatch, said=said, updates=61).fit()
     # Of two steps each, instead of the default of 12 epochs.
     assert (position.epoch, position.total, position.stopped) == (31, 62, "epochs")
-    assert said[0] == "chosen for 28 training rows: dropout=0.0"
-    assert said[1] == "chosen for 28 training rows: epochs=31, patience=8"
+    assert said[0] == "chosen for 28 training rows: epochs=31, patience=8, dropout=0.0"
 
 
 def test_many_rows_are_passed_as_often_as_the_config_says(
