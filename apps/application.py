@@ -8,7 +8,7 @@ these methods and no others.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from typing import Any, ClassVar, NamedTuple, Self
 
@@ -16,7 +16,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.components import Adaptation, Baseline, Input, Outputs, Task, Tensors
+from apps.components import Adaptation, Baseline, Batches, Input, Outputs, Task, Tensors
 from apps.configuration import ApplicationConfig
 from apps.data import Column, Examples, Rows, View
 from apps.data.kinds.group import group
@@ -130,7 +130,8 @@ class Application(ABC):
             targets: whether the loss or a metric will be computed.
             training: what `adapt` made, if these are the units to train on; else None.
         """
-        found = dict(self.input.tensors(units))
+        ready = training.tensors if training else None
+        found = dict(self.input.tensors(units) if ready is None else ready)
         if targets:
             found |= self.task.targets(units)
         if training:
@@ -154,11 +155,12 @@ class Application(ABC):
         """Mean loss of a batch, a scalar."""
         return self.task.loss(batch, outputs)
 
-    def calibrate(self, units: Examples) -> None:  # noqa: B027
+    def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:  # noqa: B027
         """Choose on validation units what is set when the weights are final; often nothing.
 
         Args:
-            units: the validation units.
+            held_out: gives a model's outputs, it taking what `inference` takes, for at most so many
+                validation units.
         """
 
     def baselines(self) -> dict[str, Baseline]:
@@ -302,7 +304,7 @@ class Application(ABC):
         taken = {tensor.name: given[tensor.name] for tensor in model.inputs}
         answers = self.task.answers(model(taken), given)
         served = keras.Model(raw, answers, name=self.name)
-        inside = _layers(served)
+        inside = layers_of(served)
         for name, layer in self.adapted.items():
             if inside.get(name) is not layer:
                 raise ValueError(
@@ -316,7 +318,7 @@ class Application(ABC):
     def restored(cls, config: ApplicationConfig, seed: int, served: keras.Model) -> Self:
         """The application of a run, restored from its served model."""
         application = cls(config, seed)
-        application.adapted.update(_layers(served))
+        application.adapted.update(layers_of(served))
         application.model = served.get_layer(_TENSORS)
         application.__dict__["served"] = served
         return application
@@ -388,7 +390,7 @@ def served_tensors(served: keras.Model) -> keras.Model:
     return served.get_layer(_TENSORS)
 
 
-def _layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
+def layers_of(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """The layers of a model and of the models inside it by name, the outer ones first."""
     found: dict[str, keras.layers.Layer] = {}
     inner: list[keras.Model] = []
@@ -398,7 +400,7 @@ def _layers(model: keras.Model) -> dict[str, keras.layers.Layer]:
         elif not isinstance(layer, keras.layers.InputLayer):
             found[layer.name] = layer
     for one in inner:
-        found = {**_layers(one), **found}
+        found = {**layers_of(one), **found}
     return found
 
 

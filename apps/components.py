@@ -38,6 +38,9 @@ _ROWS = 4096
 Tensors = Mapping[str, Any]
 # A model's outputs: one tensor, or several by name.
 Outputs = Any
+# Batches of units as arrays by name, targets, lengths and `truth` among them, each with a model's
+# outputs for it.
+Batches = Sequence[tuple[Mapping[str, np.ndarray], Outputs]]
 
 
 class Baseline(ABC):
@@ -344,12 +347,11 @@ class Task(Component, ABC):
         """Figures of each class by name, where the task tells them apart; often nothing."""
         return {}
 
-    def calibrate(self, outputs: Sequence[Outputs], truth: np.ndarray | None) -> None:
+    def calibrate(self, batches: Batches) -> None:
         """Choose on validation units what is set after the weights are final; often nothing.
 
         Args:
-            outputs: of the final model, batch by batch, of at most `calibration_units`.
-            truth: of those units, in that order.
+            batches: at most `calibration_units`, and what the final model puts out for them.
         """
 
     def baselines(self) -> dict[str, Baseline]:
@@ -407,8 +409,11 @@ class Adaptation:
             generated ones added.
         columns: arrays by name, one entry per training unit, that only training has; `forward`
             reads them from the batch.
+        tensors: what the input's `tensors` would give for the units to train on, where it is there
+            already and would take long to make again.
     """
 
     layers: Mapping[str, keras.layers.Layer]
     training: Examples | None = None
     columns: Mapping[str, Stored | np.ndarray] = field(default_factory=dict)
+    tensors: Mapping[str, Stored | np.ndarray] | None = None

@@ -16,6 +16,7 @@ import keras
 import tensorflow as tf
 
 from apps import strict_json
+from apps.application import layers_of
 from apps.errors import UserError
 from apps.export import golden, model_card, models_config
 from apps.export.gate import verify
@@ -110,8 +111,9 @@ def _next_version(models: Path) -> int:
 
 def _write_graph(run: FinishedRun, signatures: dict[str, Signature], folder: Path) -> None:
     archive = keras.export.ExportArchive()
-    # Every variable that a signature reads belongs to the served model.
-    archive.track(run.application.served)
+    # Every variable that a signature reads belongs to a layer; a model would be traced once more.
+    for layer in layers_of(run.application.served).values():
+        archive.track(layer)
     for name, signature in signatures.items():
         archive.add_endpoint(name, signature.call, list(signature.inputs.values()))
     archive.write_out(os.fspath(folder), verbose=False)

@@ -5,19 +5,17 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import keras
 import numpy as np
 
-from apps.components import Input
 from apps.data import Examples, Sequences
 from apps.data.kinds.sentence import sentence
-from apps.errors import UserError
+from apps.inputs.texts import Texts
 from apps.layers.token_features import TokenFeatures, folded_tokens
 
 _EXCERPT = 2000
 
 
-class Sentences(Input):
+class Sentences(Texts):
     """Texts as arrays with an entry for each token.
 
     The application's `adapt` makes the layer `tokens`, a `TokenFeatures` of
@@ -31,32 +29,19 @@ class Sentences(Input):
     aligned = ("characters", "casing", "starts", "ends")
 
     def __init__(self, column: str = "text") -> None:
-        self.column = column
+        super().__init__(column, words="tokens")
         self.columns = {column: sentence()}
 
-    def check(self, examples: Examples, *, learning: bool) -> Examples:
-        rows = [row for row, text in enumerate(examples[self.column]) if text.strip()]
-        if not rows:
-            raise UserError(
-                f"{examples.source}: every text is empty; give texts with words in them"
-            )
-        return examples.select(rows)
+    @property
+    def _tokens(self) -> TokenFeatures:
+        return self.adapted[self.words]
 
     def tensors(self, examples: Examples) -> dict[str, Any]:
         arrays, offsets = self._tokens.flat(examples[self.column])
         return {name: Sequences(values, offsets) for name, values in arrays.items()}
 
-    @property
-    def _tokens(self) -> TokenFeatures:
-        return self.adapted["tokens"]
-
-    def raw_inputs(self) -> dict[str, keras.KerasTensor]:
-        return {self.column: keras.Input((), dtype="string", name=self.column)}
-
-    def prepare(self, raw: Mapping[str, Any]) -> dict[str, Any]:
-        return self._tokens(raw[self.column])
-
     def raw(self, examples: Examples, metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        # Tokens that were given travel as the text that they make.
         return {self.column: np.array([str(text) for text in examples[self.column]], object)}
 
     def edge_cases(self) -> dict[str, np.ndarray]:

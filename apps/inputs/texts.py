@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -12,7 +12,6 @@ from apps.components import Input
 from apps.data import Examples, Sequences
 from apps.data.kinds.text import text as text_column
 from apps.errors import UserError
-from apps.layers.text import WordIds
 
 _EXCERPT = 600
 
@@ -33,7 +32,6 @@ class Texts(Input):
     def __init__(self, column: str = "text", words: str = "words") -> None:
         self.column, self.words = column, words
         self.columns = {column: text_column()}
-        self._kept: tuple[Sequence[str], Sequences] | None = None
 
     def check(self, examples: Examples, *, learning: bool) -> Examples:
         rows = [row for row, text in enumerate(examples[self.column]) if text.strip()]
@@ -44,20 +42,7 @@ class Texts(Input):
         return examples.select(rows)
 
     def tensors(self, examples: Examples) -> dict[str, Any]:
-        kept, self._kept = self._kept, None
-        if kept is not None and kept[0] is examples[self.column]:
-            return {"ids": kept[1]}
-        self._kept = kept
         return {"ids": Sequences(*self.adapted[self.words].flat(examples[self.column]))}
-
-    def ids(self, words: WordIds, examples: Examples) -> Sequences:
-        """Ids of the training texts, for `adapt`; `tensors` gives them once more.
-
-        So that very many texts are split into words once. `words` is the layer that `adapt` makes.
-        """
-        texts = examples[self.column]
-        self._kept = texts, Sequences(*words.flat(texts))
-        return self._kept[1]
 
     def raw_inputs(self) -> dict[str, keras.KerasTensor]:
         return {self.column: keras.Input((), dtype="string", name=self.column)}

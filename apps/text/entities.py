@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
@@ -10,9 +11,9 @@ import tensorflow as tf
 
 from apps import environment
 from apps.application import Application, Tiny
-from apps.components import Baseline
+from apps.components import Baseline, Batches
 from apps.configuration import StackConfig, changed, fixed, searched
-from apps.data import Examples, dataset
+from apps.data import Examples
 from apps.inputs.sentences import Sentences
 from apps.layers.mixture import Mixture
 from apps.layers.pooling import LengthMask
@@ -24,9 +25,9 @@ from apps.text.local_tagger import LocalAlone, fit_local_scores
 from apps.text.sample_news import sample_news
 from apps.text.word_vectors import read_word_vectors
 
-# Shares of LSTM and linear model that are tried on so many validation sentences.
+# Shares of LSTM and linear model that are tried on validation sentences.
 _SHARES = ((1.0, 0.0), (1.0, 0.5), (0.75, 0.5), (0.5, 0.5), (0.5, 1.0), (0.0, 1.0))
-_MOST, _BATCH = 2000, 64
+_PARTS = ("lstm", "linear")
 
 
 @dataclass(frozen=True)
@@ -136,36 +137,30 @@ class Entities(Application):
             emissions = mixture([emissions, local])
         return keras.Model(inputs, self.adapted["crf"](emissions))
 
-    def calibrate(self, units: Examples) -> None:
+    def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
         """Weigh LSTM and linear model by F1 on validation sentences, or by likelihood if few."""
         if not self.config.linear:
             return
         mixture, crf = self.model.get_layer("mixture"), self.adapted["crf"]
-        view = self.view(units.select(range(min(len(units), _MOST))))
-        names = [tensor.name for tensor in self.model.inputs]
-        parts = tf.function(keras.Model(self.model.inputs, mixture.input), reduce_retracing=True)
-        sweep, found = view.sweep(_BATCH), []
-        for batch, tensors in zip(sweep, dataset(view, sweep), strict=True):
-            logits = parts({name: tensors[name] for name in names}, training=False)
-            real = batch.rows >= 0
-            told = {name: tensors[name].numpy()[real] for name in ("tags", "lengths")}
-            found.append((told, [part.numpy()[real] for part in logits]))
-        enough = self.task.can_choose(told for told, _ in found)
+        parts = dict(zip(_PARTS, mixture.input, strict=True))
+        found = held_out(keras.Model(self.model.inputs, parts), self.task.calibration_units)
+        enough = self.task.can_choose(found)
 
         def rank(shares: tuple[float, float]) -> float:
             batches = []
-            for told, logits in found:
-                mixed = sum(share * part for share, part in zip(shares, logits, strict=True))
-                batches.append((told, {k: v.numpy() for k, v in crf(tf.constant(mixed)).items()}))
+            for batch, logits in found:
+                mixed = sum(s * logits[part] for s, part in zip(shares, _PARTS, strict=True))
+                outputs = crf(tf.constant(mixed))
+                batches.append((batch, {name: value.numpy() for name, value in outputs.items()}))
             if enough:
                 return self.task.best_shift(batches)[1]
-            return -sum(len(told["tags"]) * float(self.loss(told, out)) for told, out in batches)
+            return -sum(len(b["tags"]) * float(self.loss(b, outputs)) for b, outputs in batches)
 
         chosen = max(_SHARES, key=rank)
         mixture.shares.assign(chosen)
         environment.say(
             f"mixture: {chosen[0]:g} of the LSTM, {chosen[1]:g} of the linear model, by the "
-            f"{'F1' if enough else 'likelihood'} of {len(view)} validation sentences"
+            f"{'F1' if enough else 'likelihood'} of validation sentences"
         )
 
     def baselines(self) -> dict[str, Baseline]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,9 +11,9 @@ import numpy as np
 
 from apps import environment
 from apps.application import Application, Tiny
-from apps.components import Adaptation, Baseline
+from apps.components import Adaptation, Baseline, Batches
 from apps.configuration import StackConfig, changed, fixed, searched
-from apps.data import Examples, dataset
+from apps.data import Examples, Sequences
 from apps.inputs.texts import Texts
 from apps.layers.mixture import Mixture
 from apps.layers.pooling import LengthMask, MaxMeanPooling
@@ -28,7 +28,8 @@ from apps.text.word_vectors import read_word_vectors
 
 # From so many validation rows on, LSTM and n-grams are added up as they were trained to be, unless
 # one of them alone is better; the weights of fewer rows are fitted. More than most are not asked.
-_MANY, _MOST, _BATCH = 2_000, 5_000, 64
+_MANY, _MOST = 2_000, 5_000
+_PARTS = ("lstm", "ngrams")
 # Of training texts; IMDB has ten times as many.
 _FEW_LETTERS = 3_000_000
 # A few thousand sentences are soon learnt by heart; an average of the weights is steadier.
@@ -79,10 +80,9 @@ class Sentiment(Application):
         return _FOR_FEW if few else {}
 
     def adapt(self, examples: Examples) -> Adaptation:
-        config = self.config
-        words = WordIds.adapt(examples["text"], config.vocabulary, config.max_tokens, name="words")
-        flat = self.input.ids(words, examples)
-        ids, offsets = flat.values, flat.offsets
+        config, texts = self.config, examples["text"]
+        words = WordIds.adapt(texts, config.vocabulary, config.max_tokens, name="words")
+        ids, offsets = words.flat(texts)
         layers: dict[str, keras.layers.Layer] = {"words": words}
         vectors = self._first_vectors(words, ids, offsets)
         columns = {}
@@ -100,7 +100,8 @@ class Sentiment(Application):
         embedding = keras.layers.Embedding(words.size, config.embedding, name="embedding")
         embedding.build()
         embedding.set_weights([vectors])
-        return Adaptation({**layers, "embedding": embedding}, columns=columns)
+        tensors = {"ids": Sequences(ids, offsets)}
+        return Adaptation({**layers, "embedding": embedding}, columns=columns, tensors=tensors)
 
     def _first_vectors(self, words: WordIds, ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """What the embedding starts from, `(ids, embedding)` float32, rows of length about 1."""
@@ -137,25 +138,19 @@ class Sentiment(Application):
         logits = super().forward(batch)
         return logits + batch["correction"] if self.config.ngrams else logits
 
-    def calibrate(self, units: Examples) -> None:
+    def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
         """Weigh LSTM and n-grams, so that the one does not spoil what the other knows alone."""
         if not self.config.ngrams:
             return
         mixture = self.model.get_layer("mixture")
-        held_out = units.select(range(min(len(units), _MOST)))
-        parts = keras.Model(self.model.inputs, mixture.input)
-        view = self.view(held_out)
-        found = np.zeros((mixture.parts, len(held_out), len(self.labels)))
-        batches = view.sweep(_BATCH)
-        for batch, tensors in zip(batches, dataset(view, batches), strict=True):
-            real = batch.rows >= 0
-            logits = parts({name: tensors[name] for name in ("ids", "lengths")}, training=False)
-            found[:, batch.rows[real]] = [part.numpy()[real] for part in logits]
-        targets = self.task.targets(held_out)["target"]
-        shares = mixture.choose(found, targets, fitted=len(held_out) < _MANY)
+        parts = dict(zip(_PARTS, mixture.input, strict=True))
+        found = held_out(keras.Model(self.model.inputs, parts), _MOST)
+        logits = np.stack([np.concatenate([out[part] for _, out in found]) for part in _PARTS])
+        targets = np.concatenate([batch["target"] for batch, _ in found])
+        shares = mixture.choose(logits.astype(np.float64), targets, fitted=len(targets) < _MANY)
         environment.say(
             f"mixture: {shares[0]:.2f} of the LSTM, {shares[1]:.2f} of the n-grams, by the "
-            f"cross-entropy of {len(held_out)} validation rows"
+            f"cross-entropy of {len(targets)} validation rows"
         )
 
     def baselines(self) -> dict[str, Baseline]:

@@ -47,7 +47,7 @@ def write_finished_run(
         The report.
     """
     task, predictor, view = application.task, training.predictor, training.validation
-    calibrate(application, predictor, units)
+    calibrate(application, units)
     shown = units.select(range(min(len(units), _MOST_PREDICTIONS)))
     found = measured(application, predictor, view, training.truth, wanted=len(shown))
     folder.write_model(application.served)

@@ -7,12 +7,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import keras
 import numpy as np
 import tensorflow as tf
 
 from apps.answers import answers as as_python
 from apps.application import Application
-from apps.components import Baseline, Task
+from apps.components import Baseline, Batches, Task
 from apps.data import Examples, View
 from apps.report.bootstrap import bootstrap_interval
 from apps.training.choosing import Score, standard_error
@@ -112,17 +113,19 @@ def measured(
     return Measured(found.in_order(), {name: one.in_order() for name, one in decoded.items()}, kept)
 
 
-def calibrate(application: Application, predictor: Predictor, units: Examples) -> None:
+def calibrate(application: Application, units: Examples) -> None:
     """Let application and task choose what they choose by validation units, if anything."""
-    application.calibrate(units)
-    if type(application.task).calibrate is Task.calibrate:
-        return
-    first = units.select(range(min(len(units), application.task.calibration_units)))
-    truth = application.task.truth(first)
-    batches = list(predictor(application.view(first)))
-    if truth is not None:
-        truth = truth[np.concatenate([batch.units for batch in batches])]
-    application.task.calibrate([batch.outputs for batch in batches], truth)
+    task = application.task
+
+    def held_out(model: keras.Model, most: int) -> Batches:
+        first = units.select(range(min(len(units), most)))
+        truth, view = task.truth(first), application.view(first)
+        predicted = Predictor(application, model)(view)
+        return [(_with_truth(one, truth), one.outputs) for one in predicted]
+
+    application.calibrate(held_out)
+    if type(task).calibrate is not Task.calibrate:
+        task.calibrate(held_out(application.inference(), task.calibration_units))
 
 
 def metrics_of(task: Task, statistics: Statistics) -> Metrics:

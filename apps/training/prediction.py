@@ -37,12 +37,13 @@ class Predictor:
     """An application's model as one graph for batches of any size and length.
 
     Args:
-        application: its `inference` model is used.
+        application: whose view the batches come from.
+        model: takes what its `inference` model takes; that one itself unless given.
     """
 
-    def __init__(self, application: Application) -> None:
+    def __init__(self, application: Application, model: keras.Model | None = None) -> None:
         self._application = application
-        self._model = application.inference()
+        self._model = application.inference() if model is None else model
         self._carried = Carried(self._model)
         self._traced: Callable[..., Any] | None = None
         self._answering: Callable[..., Any] | None = None

@@ -360,7 +360,7 @@ def test_a_decoder_without_a_language_model_believes_its_ears(
     outputs = go_or_no(task.tokens, 0.45)
     assert texts(task, outputs) == ["no"]
     assert set(task.decoders()) == {"greedy", "beam"} - {kind}
-    task.calibrate([outputs], truth("go"))
+    task.calibrate([({"truth": truth("go")}, outputs)])
     assert texts(task, outputs) == ["no"]
 
 
@@ -396,11 +396,11 @@ def test_weights_chosen_by_validation_rows_travel_with_the_model(
     misled: tuple[Transcription, np.ndarray], tmp_path: Path
 ) -> None:
     model, outputs = misled
-    model.task.calibrate([outputs], truth("go"))
+    model.task.calibrate([({"truth": truth("go")}, outputs)])
     assert chosen(model.task)[0] == 0.5
     # As many batches as there are, of lengths of their own.
     longer = np.concatenate([outputs, outputs_of(heard(model.task.tokens, {"": 1.0}))], 1)
-    model.task.calibrate([outputs, longer], truth("no", "no"))
+    model.task.calibrate([({"truth": truth("no")}, one) for one in (outputs, longer)])
     assert texts(model.task, outputs) == ["no"]
     weight, bonus = chosen(model.task)
     assert weight == 0.25
@@ -415,7 +415,7 @@ def test_weights_that_are_set_are_not_chosen(misled: tuple[Transcription, np.nda
     model, outputs = misled
     settings = {"language_weight": 0.75, "word_insertion_bonus": -1.5}
     task = searching(model, language=model.config.language, **settings)
-    task.calibrate([outputs], truth("no"))
+    task.calibrate([({"truth": truth("no")}, outputs)])
     assert texts(task, outputs) == ["go"]
     assert chosen(task) == (0.75, -1.5)
 
@@ -426,10 +426,10 @@ def test_a_bonus_for_words_is_chosen_too(learnt: Transcription) -> None:
     unsure = [{" ": 0.18, "": 0.82}]
     task = searching(learnt, language_weight=0.0)
     outputs = outputs_of(heard(task.tokens, *steps, *unsure, *steps))
-    task.calibrate([outputs], truth("nono"))
+    task.calibrate([({"truth": truth("nono")}, outputs)])
     assert texts(task, outputs) == ["nono"]
     _, reluctant = chosen(task)
-    task.calibrate([outputs], truth("no no"))
+    task.calibrate([({"truth": truth("no no")}, outputs)])
     assert texts(task, outputs) == ["no no"]
     assert chosen(task)[1] > reluctant
 

@@ -6,8 +6,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.data import Examples
+from apps.data import Examples, Rows
+from apps.layers.text import WordIds
 from apps.text.sentiment import Sentiment
+from apps.training.measuring import calibrate
 
 
 @pytest.fixture(scope="module")
@@ -26,7 +28,7 @@ def test_an_lstm_that_learnt_nothing_is_not_heard(reviews: Examples, ngrams: int
     held_out = reviews.select(range(300, 400))
     texts = tf.constant(held_out["text"])
     before = sentiment.served({"text": texts})["probabilities"].numpy()
-    sentiment.calibrate(held_out)
+    calibrate(sentiment, held_out)
     after = sentiment.served({"text": texts})["probabilities"].numpy()
     if not ngrams:
         np.testing.assert_array_equal(after, before)
@@ -37,3 +39,27 @@ def test_an_lstm_that_learnt_nothing_is_not_heard(reviews: Examples, ngrams: int
     hits = [(answers.argmax(-1) == targets).mean() for answers in (before, alone, after)]
     assert hits[0] < hits[1] - 0.05
     assert hits[2] > hits[1] - 0.03
+
+
+def test_training_texts_are_split_into_words_once(
+    reviews: Examples, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    flat, split = WordIds.flat, []
+
+    def counting(layer: WordIds, texts: list[str]) -> tuple[np.ndarray, np.ndarray]:
+        split.append(len(texts))
+        return flat(layer, texts)
+
+    monkeypatch.setattr(WordIds, "flat", counting)
+    sentiment = Sentiment(Sentiment.Config.from_values({"units": 4, "embedding": 4}))
+    training = reviews.select(range(100))
+    adaptation = sentiment.compose(training)
+    view = sentiment.view(training, training=adaptation)
+    assert split == [100]
+    others = sentiment.view(training)
+    assert split == [100, 100]
+    assert isinstance(view, Rows)
+    assert isinstance(others, Rows)
+    for row in range(100):
+        ours, theirs = (one.select(np.array([row]))["ids"] for one in (view, others))
+        np.testing.assert_array_equal(ours, theirs)

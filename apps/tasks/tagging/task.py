@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -11,7 +11,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.components import Baseline, Task, Tensors
+from apps.components import Baseline, Batches, Task, Tensors
 from apps.configuration import ApplicationConfig, fixed
 from apps.data import Examples, Sequences
 from apps.data.kinds.spans import spans as spans_column
@@ -102,61 +102,34 @@ class Tagging(Task):
         rows = [encode(spans, max(len(words), 1)) for words, spans in self._sentences(examples)]
         return {"tags": Sequences.from_rows(rows)}
 
-    def truth(self, examples: Examples) -> np.ndarray:
-        """The tags of each unit, `(units,)` arrays."""
-        found, tags = np.empty(len(examples), object), self.targets(examples)["tags"]
-        for row in range(len(found)):
-            found[row] = tags[row]
-        return found
-
-    def calibrate(
-        self, outputs: Sequence[Mapping[str, np.ndarray]], truth: np.ndarray | None
-    ) -> None:
+    def calibrate(self, batches: Batches) -> None:
         """Choose how much less likely O becomes, so that F1 is highest.
 
         Trained where most words are outside, a CRF finds too little (Minkov, Wang, Tomasic & Cohen
         2006, "NER systems that suit user's preferences: adjusting the recall-precision trade-off
         for entity extraction").
         """
-        batches, start = [], 0
-        for one in outputs:
-            rows: Any = [] if truth is None else truth[start : start + len(one["emissions"])]
-            start += len(rows)
-            tags = Sequences.from_rows(rows)
-            fetched = tags.fetch(np.arange(len(rows)), one["emissions"].shape[1])
-            batches.append(({"tags": fetched, "lengths": tags.lengths.astype(np.int32)}, one))
-        if not self.can_choose(batch for batch, _ in batches):
-            return
-        shift = np.zeros(len(self.tag_set), np.float32)
-        shift[0], _ = self.best_shift(batches)
-        crf = self.adapted["crf"]
-        crf.shift.assign(crf.shift + shift)
+        if self.can_choose(batches):
+            crf, shift = self.adapted["crf"], np.zeros(len(self.tag_set), np.float32)
+            shift[0], _ = self.best_shift(batches)
+            crf.shift.assign(crf.shift + shift)
 
-    def can_choose(self, batches: Iterable[Mapping[str, np.ndarray]]) -> bool:
-        """Whether batches with `tags` and `lengths` hold enough spans to choose anything by F1."""
-        found = sum(len(self.tag_set.found(one["tags"], one["lengths"])) for one in batches)
-        return found >= _SPANS_TO_CHOOSE_BY
+    def can_choose(self, batches: Batches) -> bool:
+        """Whether units hold enough spans to choose anything by F1."""
+        found = (len(self.tag_set.found(one["tags"], one["lengths"])) for one, _ in batches)
+        return sum(found) >= _SPANS_TO_CHOOSE_BY
 
-    def best_shift(
-        self, batches: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]]
-    ) -> tuple[float, float]:
+    def best_shift(self, batches: Batches) -> tuple[float, float]:
         """What to add to the emissions of O, and the F1 that it gives.
 
         Each value counts with its neighbours, since one alone may be luck.
-
-        Args:
-            batches: `tags` and `lengths` of each, and the model's outputs.
         """
         reached = [self._f1(batches, weight) for weight in _WEIGHTS]
         smooth = np.convolve(np.pad(reached, 1, "edge"), np.ones(3) / 3, "valid")
         best = int(smooth.argmax())
         return -float(_WEIGHTS[best]), float(smooth[best])
 
-    def _f1(
-        self,
-        batches: Sequence[tuple[Mapping[str, np.ndarray], Mapping[str, np.ndarray]]],
-        weight: float,
-    ) -> float:
+    def _f1(self, batches: Batches, weight: float) -> float:
         """F1 if O were less likely by a weight."""
         counts = np.zeros(3, np.int64)
         for batch, outputs in batches:

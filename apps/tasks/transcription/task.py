@@ -11,7 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps import environment
-from apps.components import Baseline, Task, Tensors
+from apps.components import Baseline, Batches, Task, Tensors
 from apps.data import Examples
 from apps.data.kinds.text import transcript
 from apps.errors import UserError
@@ -176,12 +176,12 @@ class CtcTranscription(Task):
             "insertions": insertions / spoken,
         }
 
-    def calibrate(self, outputs: Sequence[Any], truth: np.ndarray | None) -> None:
-        said = {} if truth is None else {"truth": truth}
+    def calibrate(self, batches: Batches) -> None:
+        said = {"truth": np.concatenate([batch["truth"] for batch, _ in batches])}
 
         def wrong() -> float:
-            texts = np.concatenate([self.decode(batch)["text"].numpy() for batch in outputs])
-            return self.measure(self.statistics(said, texts))["wer"]
+            texts = [self.decode(outputs)["text"].numpy() for _, outputs in batches]
+            return self.measure(self.statistics(said, np.concatenate(texts)))["wer"]
 
         choose_weights(self.config, self.adapted["decoder"], wrong)
 
