@@ -17,17 +17,14 @@ import numpy as np
 import tensorflow as tf
 
 from apps.components import Adaptation, Baseline, Batches, Input, Outputs, Task, Tensors
+from apps.composition import TENSORS, layers_of, served_model, served_tensors, try_edge_cases
 from apps.configuration import ApplicationConfig
 from apps.data import Column, Examples, Rows, View
 from apps.data.kinds.group import group
 from apps.errors import UserError, nearest
-from apps.layers.beginning import BeginningState
 from apps.report.quantities import Metric
 from apps.report.sections import Section
 from apps.signatures import STATE, Signature, named_specs
-
-# The name under which the model on prepared tensors is part of the served model.
-_TENSORS = "tensors"
 
 
 class Tiny(NamedTuple):
@@ -258,68 +255,24 @@ class Application(ABC):
         self.adapted.update(adaptation.layers)
         self.__dict__.pop("served", None)
         self.model = self.build()
-        self.inference().name = _TENSORS
+        self.inference().name = TENSORS
         # Here, so that a layer that would be lost is named before the training, not after it.
         _ = self.served
-        self._try_edge_cases()
+        try_edge_cases(self.name, self.input, self.inference())
         return adaptation
-
-    def _try_edge_cases(self) -> None:
-        """Run the model on each edge case, so that one that it cannot take shows at once."""
-        cases = self.input.edge_cases()
-        for row in range(len(next(iter(cases.values())))):
-            raw = {name: tf.constant(values[row : row + 1]) for name, values in cases.items()}
-            try:
-                given = self.input.prepare(raw)
-                first = next(iter(given.values()))
-                model, states = self.inference(), {}
-                for tensor in model.inputs:
-                    if tensor.name.startswith(STATE):
-                        states[tensor.name] = tf.zeros([len(first), *tensor.shape[1:]])
-                names = [tensor.name for tensor in model.inputs]
-                model({name: {**given, **states}[name] for name in names}, training=False)
-            except (ValueError, tf.errors.OpError) as error:
-                shown = {name: value.tolist() for name, value in _first(cases, row).items()}
-                raise ValueError(
-                    f"{self.name}: prepare or model cannot take the edge case {shown!s:.200}; a "
-                    f"batch of nothing still needs one padded step ({error!s:.300})"
-                ) from error
 
     @cached_property
     def served(self) -> keras.Model:
-        """The model that is saved: raw input to named answers, every adapted layer inside.
-
-        Raises:
-            ValueError: an adapted layer is not part of it, or has another name in it.
-        """
-        raw = self.input.raw_inputs()
-        if same := set(raw) & set(self.adapted):
-            raise ValueError(f"{self.name}: raw input and layer '{same.pop()}' share one name")
-        model, given = self.inference(), self.input.prepare(raw)
-        first = next(iter(given.values()))
-        for state in model.inputs:
-            if state.name.startswith(STATE):
-                beginning = BeginningState(state.shape[1:], state.dtype, name=state.name)
-                given = {**given, state.name: beginning(first)}
-        taken = {tensor.name: given[tensor.name] for tensor in model.inputs}
-        answers = self.task.answers(model(taken), given)
-        served = keras.Model(raw, answers, name=self.name)
-        inside = layers_of(served)
-        for name, layer in self.adapted.items():
-            if inside.get(name) is not layer:
-                raise ValueError(
-                    f"{self.name}: adapt made '{name}' ({type(layer).__name__}, named "
-                    f"'{layer.name}'), but the served model has no such layer of that name: "
-                    "it would be lost"
-                )
-        return served
+        """The model that is saved: raw input to named answers, every adapted layer inside."""
+        model = self.inference()
+        return served_model(self.name, self.input, self.task, model, self.adapted)
 
     @classmethod
     def restored(cls, config: ApplicationConfig, seed: int, served: keras.Model) -> Self:
         """The application of a run, restored from its served model."""
         application = cls(config, seed)
         application.adapted.update(layers_of(served))
-        application.model = served.get_layer(_TENSORS)
+        application.model = served_tensors(served)
         application.__dict__["served"] = served
         return application
 
@@ -371,7 +324,7 @@ class Application(ABC):
             return outputs if isinstance(outputs, dict) else {"outputs": outputs}
 
         serving = Signature(raw, serve)
-        found = {"serving_default": serving, _TENSORS: Signature(prepared, infer)}
+        found = {"serving_default": serving, TENSORS: Signature(prepared, infer)}
         states = self.stream_states()
         if states:
             named = {name: _named(name, spec) for name, spec in states.items()}
@@ -383,30 +336,6 @@ class Application(ABC):
 
             found["step"] = Signature(taken, step)
         return {**found, **self.input.signatures(serving), **self.task.signatures(serving)}
-
-
-def served_tensors(served: keras.Model) -> keras.Model:
-    """The part of a served model that takes prepared tensors."""
-    return served.get_layer(_TENSORS)
-
-
-def layers_of(model: keras.Model) -> dict[str, keras.layers.Layer]:
-    """The layers of a model and of the models inside it by name, the outer ones first."""
-    found: dict[str, keras.layers.Layer] = {}
-    inner: list[keras.Model] = []
-    for layer in model.layers:
-        if isinstance(layer, keras.Model):
-            inner.append(layer)
-        elif not isinstance(layer, keras.layers.InputLayer):
-            found[layer.name] = layer
-    for one in inner:
-        found = {**layers_of(one), **found}
-    return found
-
-
-def _first(cases: Mapping[str, np.ndarray], row: int) -> dict[str, np.ndarray]:
-    """A row of the edge cases, its arrays cut to a few numbers."""
-    return {name: values[row : row + 1].reshape(1, -1)[:, :8] for name, values in cases.items()}
 
 
 def _named(name: str, spec: tf.TensorSpec) -> tf.TensorSpec:

@@ -20,6 +20,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("apps.layers", "apps.data"),
     ("apps.report", "apps.signatures", "apps.following", "apps.page_field"),
     ("apps.components",),
+    ("apps.composition",),
     ("apps.application",),
     ("apps.inputs", "apps.tasks"),
     ("apps.speech", "apps.video", "apps.text", "apps.timeseries"),

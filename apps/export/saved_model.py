@@ -16,7 +16,7 @@ import keras
 import tensorflow as tf
 
 from apps import strict_json
-from apps.application import layers_of
+from apps.composition import layers_of
 from apps.errors import UserError
 from apps.export import golden, model_card, models_config
 from apps.export.gate import verify

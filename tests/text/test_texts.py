@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from apps import components
+from apps.components import input as inputs
 from apps.data import Examples
 from apps.inputs.texts import Texts
 
@@ -20,6 +20,6 @@ def examples(rows: int) -> Examples:
 def test_of_very_many_rows_no_more_are_held_out_than_it_takes(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(components, "_MOST_HELD_OUT", 20)
+    monkeypatch.setattr(inputs, "_MOST_HELD_OUT", 20)
     sides = [Texts().split(examples(rows), 0.1, "label") for rows in (100, 1000)]
     assert [len(held_out) for _, held_out in sides] == [10, 20]

@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 from onnx import helper
 
-from apps.application import Application, served_tensors
+from apps.application import Application
+from apps.composition import served_tensors
 from apps.errors import UserError
 from apps.export.onnx.comparison import compare
 from apps.export.onnx.conversion import convert

@@ -1,0 +1,140 @@
+"""What a user hands in."""
+
+from __future__ import annotations
+
+import io
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import keras
+import numpy as np
+
+from apps.components.component import Component, Tensors
+from apps.configuration import Options
+from apps.data import Column, Examples, split
+from apps.data.sequences import Stored
+from apps.errors import UserError
+from apps.following import Chunk
+from apps.page_field import PageField
+from apps.signatures import Signature
+
+# Rows to validate on: an accuracy of 0.9 is known to 0.002 by them, and each epoch waits for them.
+_MOST_HELD_OUT = 20_000
+
+
+class Input(Component, ABC):
+    """What a user hands in.
+
+    Attributes:
+        attributes: optional columns that describe a row further, such as its speaker.
+        aligned: tensors with one entry for each step of the main sequence.
+        page_field: its field on the browser page; None for a box that takes text or JSON.
+        stream_options: options of `stream` on how chunks are cut; its docstring is the help.
+    """
+
+    attributes: Mapping[str, Column] = {}
+    aligned: tuple[str, ...] = ()
+    page_field: ClassVar[PageField | None] = None
+    stream_options: ClassVar[type[Options]] = Options
+
+    def split(
+        self, examples: Examples, fraction: float, stratify: str | None
+    ) -> tuple[Examples, Examples]:
+        """Training and validation rows.
+
+        Args:
+            examples: checked rows.
+            fraction: share that validation gets, between 0 and 1; less where rows are very many.
+            stratify: column whose values have the same proportions on both sides, where there is
+                one.
+
+        Raises:
+            UserError: the rows cannot be divided.
+        """
+        fraction = min(fraction, _MOST_HELD_OUT / max(len(examples), 1))
+        return split(examples, fraction, self.seed, stratify=stratify)
+
+    def units(self, examples: Examples) -> Examples:
+        """The units that metrics count: the rows themselves, or what is cut from them (windows).
+
+        Args:
+            examples: checked rows of one side.
+
+        Returns:
+            One row per unit. The bootstrap draws units with the same value in a column `block`
+            together.
+        """
+        return examples
+
+    @abstractmethod
+    def tensors(self, examples: Examples) -> dict[str, Stored | np.ndarray]:
+        """The model's inputs for some units, made outside the graph.
+
+        Returns:
+            Columns as the view `Rows` takes them: the first sequence is the main one.
+        """
+
+    @abstractmethod
+    def raw_inputs(self) -> dict[str, keras.KerasTensor]:
+        """Symbolic inputs for what a client sends, by name."""
+
+    def prepare(self, raw: Tensors) -> dict[str, Any]:
+        """The model's inputs from raw ones, inside the graph; the same values as `tensors`."""
+        return dict(raw)
+
+    @abstractmethod
+    def raw(self, examples: Examples, metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        """Units as a client sends them.
+
+        Args:
+            examples: with the input's own columns.
+            metadata: what the model says of itself; nothing else may be needed.
+        """
+
+    @abstractmethod
+    def edge_cases(self) -> dict[str, np.ndarray]:
+        """Raw inputs at the edge of what a model answers: empty, odd characters, silence."""
+
+    def signatures(self, serving: Signature) -> dict[str, Signature]:
+        """Further entry points, such as one that takes files.
+
+        Args:
+            serving: the entry point for raw input.
+        """
+        return {}
+
+    def chunks(
+        self, source: Path | io.RawIOBase, metadata: Mapping[str, Any], options: Any
+    ) -> Iterable[Chunk]:
+        """Cut a file or standard input into chunks of a stream.
+
+        Args:
+            source: a file, which is opened at once, or standard input, whose `read` returns what
+                has arrived so far.
+            metadata: what the model says of itself; nothing else may be needed.
+            options: `stream_options`.
+
+        Raises:
+            UserError: the source cannot be read, or this input does not stream.
+        """
+        raise UserError(f"{type(self).__name__} cannot be read as a stream; use `apps predict`")
+
+    @abstractmethod
+    def shown(self, examples: Examples) -> list[dict[str, Any]]:
+        """What a report shows of each unit: `input` and further JSON values, by name."""
+
+    def add_evidence(
+        self,
+        rows: Sequence[MutableMapping[str, Any]],
+        examples: Examples,
+        track: Callable[[Examples], Mapping[str, Any]] | None,
+    ) -> None:
+        """Add to a few rows of `predictions.jsonl`, in place, what the report shows of them.
+
+        Args:
+            rows: finished rows.
+            examples: the units, in the same order.
+            track: gives what the application can show of one unit; None where it can show nothing.
+        """
