@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -10,7 +12,7 @@ from apps.layers.audio.spectrogram import LogMel
 from apps.layers.audio.vocal_tract import VocalTractWarp
 
 RATE, ROWS = 8000, 40
-RANGE = {"low_hz": 20.0, "high_hz": 4000.0}
+RANGE: dict[str, Any] = {"low_hz": 20.0, "high_hz": 4000.0}
 
 
 def tones(hertz: float) -> tuple[tf.Tensor, tf.Tensor]:
