@@ -18,6 +18,7 @@ class Entry(NamedTuple):
 APPLICATIONS = {
     "keywords": Entry("apps.speech.keywords:Keywords", "which word is spoken"),
     "transcription": Entry("apps.speech.transcription:Transcription", "what is said"),
+    "actions": Entry("apps.video.actions:Actions", "what happens in a clip of video"),
     "sentiment": Entry("apps.text.sentiment:Sentiment", "which label a text carries"),
     "entities": Entry("apps.text.entities:Entities", "which spans of a sentence name something"),
 }

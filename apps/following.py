@@ -34,6 +34,18 @@ class Decision(NamedTuple):
     text: str
 
 
+class Annotator(ABC):
+    """Draws decisions onto a copy of the stream's source."""
+
+    @abstractmethod
+    def add(self, decision: Decision) -> None:
+        """Take the next decision."""
+
+    @abstractmethod
+    def finish(self) -> None:
+        """Write the copy, as the stream ends."""
+
+
 class Follower(ABC):
     """Draws decisions from the answers to one stream.
 

@@ -44,6 +44,7 @@ def _stream(options: argparse.Namespace) -> None:
         _parser().parse_args(words)
         raise UserError("stream: name a run or a SavedModel first")
     environment.import_tensorflow_quietly()
+    from apps.streams.annotating import AnnotatedFollower
     from apps.streams.model import StreamModel
     from apps.streams.printing import new_printer
     from apps.streams.stream import Stream, follow
@@ -55,10 +56,12 @@ def _stream(options: argparse.Namespace) -> None:
     source, as_json, live = given.pop("source"), given.pop("json"), given.pop("live")
     cutting, deciding = (_read(part.stream_options, given) for part in (model.input, model.task))
     follower = model.task.follower(model.metadata, model.labels, deciding)
-    printer = new_printer(follower, sys.stdout, sys.stderr, as_json=as_json, live=live)
     opened: Any = Path(source)
     if source == _STANDARD_INPUT:
         opened = io.FileIO(sys.stdin.fileno(), closefd=False)
+    if annotator := model.input.annotator(opened, cutting):
+        follower = AnnotatedFollower(follower, annotator)
+    printer = new_printer(follower, sys.stdout, sys.stderr, as_json=as_json, live=live)
     chunks = model.input.chunks(opened, model.metadata, cutting)
     follow(Stream(model), chunks, printer)
 

@@ -16,7 +16,7 @@ from apps.configuration import Options
 from apps.data import Column, Examples, split
 from apps.data.sequences import Stored
 from apps.errors import UserError
-from apps.following import Chunk
+from apps.following import Annotator, Chunk
 from apps.page_field import PageField
 from apps.signatures import Signature
 
@@ -120,6 +120,18 @@ class Input(Component, ABC):
             UserError: the source cannot be read, or this input does not stream.
         """
         raise UserError(f"{type(self).__name__} cannot be read as a stream; use `apps predict`")
+
+    def annotator(self, source: Path | io.RawIOBase, options: Any) -> Annotator | None:
+        """What draws the decisions onto a copy of the source, if the options ask for it.
+
+        Args:
+            source: as `chunks` takes it.
+            options: `stream_options`.
+
+        Raises:
+            UserError: no copy can be written.
+        """
+        return None
 
     @abstractmethod
     def shown(self, examples: Examples) -> list[dict[str, Any]]:

@@ -16,6 +16,9 @@ _SPLITS = frozenset(
     "train training test testing val valid validation dev development eval evaluation".split()
 )
 
+# What archives from a Macintosh leave beside the files.
+_HIDDEN = (".", "__MACOSX")
+
 
 def read_folder(folder: Path, schema: Schema) -> Raw:
     """Read one value per file, labelled by the folder of the file where labels are wanted.
@@ -23,7 +26,8 @@ def read_folder(folder: Path, schema: Schema) -> Raw:
     Args:
         folder: holds one folder per class. Its files lie in it or, where the kind allows, in
             folders of it, such as one per speaker. Where no label is required, files may lie at any
-            depth. Names that begin with a dot are skipped.
+            depth. Names that begin with a dot, and
+            `__MACOSX`, are skipped.
         schema: the wanted columns. The files fill the first required one whose kind has files, the
             names of the classes the first whose kind names classes.
 
@@ -45,7 +49,7 @@ def read_folder(folder: Path, schema: Schema) -> Raw:
     fields: dict[str, Sequence[Any]] = {}
     if label is None or (not schema.requires(label) and not _folders(folder)):
         layout = "a folder of files"
-        files = list(_below(folder, kept, None))
+        files = [folder] if kept.is_one(folder) else list(_below(folder, kept, None))
         if not files:
             raise UserError(f"{folder} has {_none_of(kept)}; add some")
     else:
@@ -116,9 +120,9 @@ def _classes(folder: Path, kept: Files) -> dict[str, list[Path]]:
 
 
 def _below(folder: Path, kept: Files, depth: int | None) -> Iterator[Path]:
-    """Value files in a folder and its folders down to a depth (None: any), sorted by path."""
+    """Values in a folder and its folders down to a depth (None: any), sorted by path."""
     for path in _visible(folder):
-        if path.suffix.lower() in kept.suffixes:
+        if path.suffix.lower() in kept.suffixes or (path.is_dir() and kept.is_one(path)):
             yield path
         elif path.is_dir() and depth != 0:
             yield from _below(path, kept, None if depth is None else depth - 1)
@@ -135,4 +139,4 @@ def _folders(folder: Path) -> list[Path]:
 
 def _visible(folder: Path) -> list[Path]:
     with explained(folder):
-        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+        return sorted(path for path in folder.iterdir() if not path.name.startswith(_HIDDEN))

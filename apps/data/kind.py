@@ -21,11 +21,13 @@ class Files:
         suffixes: in lower case, with their dots.
         called: what messages call several such values.
         depth: how many folders may lie between a class and a file: 1 where each speaker has one.
+        is_one: whether a folder is a value itself, as one that holds the frames of a clip.
     """
 
     suffixes: tuple[str, ...]
     called: str
     depth: int = 0
+    is_one: Callable[[Path], bool] = lambda folder: False
 
 
 @dataclass(frozen=True)

@@ -26,7 +26,7 @@ class AttentionPooling(keras.layers.Layer):
 
     Call arguments:
         x: `(batch, steps, features)`.
-        lengths: real steps of each row, `(batch,)` int32.
+        lengths: real steps of each row, `(batch,)` int32; all steps are real if left out.
 
     Returns:
         `(batch, features)`; zeros for a row without steps.
@@ -67,21 +67,23 @@ class AttentionPooling(keras.layers.Layer):
             name="direction",
         )
 
-    def call(self, x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    def call(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         weights = tf.cast(self.weights_of(x, lengths), x.dtype)
         return tf.matmul(weights[:, None, :], x)[:, 0, :]
 
-    def weights_of(self, x: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
+    def weights_of(self, x: tf.Tensor, lengths: tf.Tensor | None = None) -> tf.Tensor:
         """Weight of each step in the pooled vector.
 
         Args:
             x: `(batch, steps, features)`.
-            lengths: real steps of each row, `(batch,)` int32.
+            lengths: real steps of each row, `(batch,)` int32; None if all are real.
 
         Returns:
             `(batch, steps)` float32; each row sums to 1, or to 0 if it has no steps.
         """
         steps = tf.range(tf.shape(x)[1])[None, :]
+        if lengths is None:
+            lengths = tf.fill([tf.shape(x)[0]], tf.shape(x)[1])
         lengths = tf.cast(lengths, tf.int32)[:, None]
         real = steps < lengths
         if self.window is not None:
@@ -148,7 +150,7 @@ class AttentionPooling(keras.layers.Layer):
         return None
 
     def compute_output_spec(
-        self, x: keras.KerasTensor, lengths: keras.KerasTensor
+        self, x: keras.KerasTensor, lengths: keras.KerasTensor | None = None
     ) -> keras.KerasTensor:
         return keras.KerasTensor((x.shape[0], x.shape[2]), dtype=self.compute_dtype)
 

@@ -1,0 +1,1 @@
+"""Layers that take frames of video: sampling, augmentation, motion, convolutions."""
