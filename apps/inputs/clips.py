@@ -76,12 +76,11 @@ class Clips(Input):
         Much of what is wrong with a file shows only when it is decoded. So training decodes all
         clips beforehand; it needs their frames anyway, and finds them on disk.
         """
+        if not learning:
+            self._refuse_faults(examples)
+            return examples
         clips = examples[self.column]
         faults = {row: clip.fault for row, clip in enumerate(clips) if clip.fault}
-        if not learning:
-            for fault in faults.values():
-                raise UserError(fault)
-            return examples
         faults |= self._decoded({row: c for row, c in enumerate(clips) if row not in faults})
         if not faults:
             return examples
@@ -93,6 +92,11 @@ class Clips(Input):
         if len(told) > _NAMED:
             environment.say(f"left out: {len(told) - _NAMED} more that cannot be read")
         return examples.select([row for row in range(len(examples)) if row not in faults])
+
+    def _refuse_faults(self, examples: Examples) -> None:
+        for clip in examples[self.column]:
+            if clip.fault:
+                raise UserError(clip.fault)
 
     def _decoded(self, clips: Mapping[int, Video | Pose]) -> dict[int, str]:
         """Why clips cannot be decoded, by row; the frames of the others are on disk then."""
@@ -162,6 +166,7 @@ class Clips(Input):
         return FrameCache(limit_bytes=int(self.config.cache_gb * 2**30))
 
     def tensors(self, examples: Examples) -> dict[str, Any]:
+        self._refuse_faults(examples)
         return self._medium.tensors(examples[self.column], drawn=False)
 
     def drawn_from(self, examples: Examples) -> dict[str, Any]:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from apps.data.views.buckets import Batch
 from apps.data.views.view import View
+from apps.errors import UserError
 
 if TYPE_CHECKING:
     import tensorflow as tf
@@ -17,7 +18,34 @@ if TYPE_CHECKING:
 _AT_ONCE, _WAITING = 4, 2
 
 
-def dataset(view: View, batches: Sequence[Batch], start: int = 0) -> tf.data.Dataset:
+class Elements:
+    """A pipeline's elements; what a user is at fault for in one of them stays a `UserError`.
+
+    Args:
+        pipeline: fetches them.
+        failures: errors of its function, added while it runs; TensorFlow keeps only their text.
+    """
+
+    def __init__(self, pipeline: tf.data.Dataset, failures: Sequence[UserError]) -> None:
+        self._pipeline, self._failures = pipeline, failures
+
+    @property
+    def element_spec(self) -> dict[str, tf.TensorSpec]:
+        """Shape and dtype of each array of a batch."""
+        return self._pipeline.element_spec
+
+    def __iter__(self) -> Iterator[dict[str, tf.Tensor]]:
+        import tensorflow as tf
+
+        try:
+            yield from self._pipeline
+        except tf.errors.OpError:
+            if self._failures:
+                raise self._failures[0] from None
+            raise
+
+
+def dataset(view: View, batches: Sequence[Batch], start: int = 0) -> Elements:
     """Batches as a tf.data pipeline, in their order, fetched ahead by several threads.
 
     Args:
@@ -26,14 +54,20 @@ def dataset(view: View, batches: Sequence[Batch], start: int = 0) -> tf.data.Dat
         start: batches to skip, to continue where an interrupted epoch stopped.
 
     Returns:
-        Elements as the view fetches them, with the shapes of its `specs`.
+        Elements as the view fetches them, with the shapes of its `specs`; a `UserError` of the
+        view's `fetch` comes out of the loop over them.
     """
     import tensorflow as tf
 
     specs = view.specs()
+    failures: list[UserError] = []
 
     def fetch(number: np.ndarray) -> list[np.ndarray]:
-        arrays = view.fetch(batches[int(number)])
+        try:
+            arrays = view.fetch(batches[int(number)])
+        except UserError as error:
+            failures.append(error)
+            raise
         return [arrays[name] for name in specs]
 
     def element(number: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -45,4 +79,4 @@ def dataset(view: View, batches: Sequence[Batch], start: int = 0) -> tf.data.Dat
 
     numbers = tf.data.Dataset.range(start, len(batches))
     elements = numbers.map(element, num_parallel_calls=_AT_ONCE, deterministic=True)
-    return elements.prefetch(_WAITING)
+    return Elements(elements.prefetch(_WAITING), failures)

@@ -5,15 +5,23 @@ from __future__ import annotations
 import itertools
 import threading
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
 import pytest
 
 from apps.data import Batch, LazyRows, Rows, Sequences, View, dataset
+from apps.data.views.pipeline import Elements
+from apps.errors import UserError
 
 IDS = [[3, 1, 2], [], [7], [5, 6, 7, 8, 9]]
+
+
+def arrays(elements: Elements) -> Iterator[dict[str, np.ndarray]]:
+    """The elements of a pipeline as arrays."""
+    for element in elements:
+        yield {name: tensor.numpy() for name, tensor in element.items()}
 
 
 @pytest.fixture
@@ -116,7 +124,7 @@ def test_columns_of_any_type_and_rank_reach_tensorflow(dtype: Any, shape: tuple[
         }
     )
     batches = view.sweep(2)
-    for batch, element in zip(batches, dataset(view, batches).as_numpy_iterator(), strict=True):
+    for batch, element in zip(batches, arrays(dataset(view, batches)), strict=True):
         assert np.array_equal(element["lengths"], lengths[batch.rows])
         assert np.array_equal(element["lazy_lengths"], lengths[batch.rows])
         for place, row in enumerate(batch.rows):
@@ -149,7 +157,7 @@ def test_the_pipeline_gives_the_batches_in_their_order(
     rows: Rows, make: Callable[[Rows], list[Batch]]
 ) -> None:
     batches = make(rows)
-    elements = list(dataset(rows, batches).as_numpy_iterator())
+    elements = list(arrays(dataset(rows, batches)))
     assert len(elements) == len(batches)
     for element, batch in zip(elements, batches, strict=True):
         expected = rows.fetch(batch)
@@ -158,11 +166,24 @@ def test_the_pipeline_gives_the_batches_in_their_order(
 
 @pytest.mark.parametrize("start", [0, 4, 21])
 def test_an_interrupted_epoch_goes_on_with_the_same_batches(rows: Rows, start: int) -> None:
-    whole = list(dataset(rows, rows.epoch(16, 0, 0)).as_numpy_iterator())
-    rest = list(dataset(rows, rows.epoch(16, 0, 0), start=start).as_numpy_iterator())
+    whole = list(arrays(dataset(rows, rows.epoch(16, 0, 0))))
+    rest = list(arrays(dataset(rows, rows.epoch(16, 0, 0), start=start)))
     assert len(rest) == len(whole) - start
     for one, other in zip(rest, whole[start:], strict=True):
         assert all(np.array_equal(one[name], other[name]) for name in one)
+
+
+def test_what_a_user_is_at_fault_for_comes_out_as_it_went_in() -> None:
+    def get(row: int) -> np.ndarray:
+        if row == 5:
+            raise UserError("clip.mp4 is damaged; remove it")
+        return np.zeros(3, np.float32)
+
+    view = Rows({"lazy": LazyRows(get, 8, np.dtype(np.float32), (3,))})
+    elements = arrays(dataset(view, view.sweep(2)))
+    assert [len(next(elements)["lazy"]) for _ in range(2)] == [2, 2]
+    with pytest.raises(UserError, match=r"^clip\.mp4 is damaged; remove it$"):
+        next(elements)
 
 
 class Counted(View):
