@@ -3,7 +3,8 @@
     python -m benchmarks.scale [APP …] [--rows 1000,10000,…] [--json] [--out benchmarks/results]
 
 Rows are those of the application's sample over and over, half of their words replaced by others of
-the same length, their recordings with noise added and written to files. Each number of rows runs in
+the same length, their recordings with noise added and written to files, their clips written to
+files of different content. Each number of rows runs in
 a fresh process, which reads them, learns what is learnt before training, fits the baselines and
 makes one step.
 """
@@ -16,6 +17,7 @@ import json
 import math
 import os
 import resource
+import struct
 import subprocess
 import sys
 import tempfile
@@ -60,6 +62,8 @@ def rows_of(application: str, count: int, folder: Path) -> dict[str, list[Any]]:
                 value = words.replaced(value)
             elif hasattr(value, "samples"):
                 value = _noisy(value, draw, folder / f"{row}.wav")
+            elif hasattr(value, "sampled"):
+                value = _filmed(value, row % len(sample), row, folder)
             columns[name].append(value)
     return columns
 
@@ -97,6 +101,26 @@ def _noisy(clip: Any, draw: np.random.Generator, file: Path) -> Path:
     return file
 
 
+def _filmed(clip: Any, number: int, row: int, folder: Path) -> Path:
+    """A file with the frames of a clip of the sample, of another content for each row."""
+    import av
+
+    master = folder / f"master-{number}.mp4"
+    if not master.exists():
+        with av.open(str(master), "w") as container:
+            stream: Any = container.add_stream("libx264", 12)
+            frames = clip.sampled(clip.frames, clip.width)
+            stream.height, stream.width = frames.shape[1:3]
+            stream.pix_fmt = "yuv420p"
+            for frame in frames:
+                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, "rgb24")))
+            container.mux(stream.encode())
+    file = folder / f"{row}.mp4"
+    # A box that readers pass over: its length, its name and the number of the row.
+    file.write_bytes(master.read_bytes() + struct.pack(">I4sQ", 16, b"free", row))
+    return file
+
+
 def first_step(application: str, count: int) -> dict[str, float]:
     """Train up to the first step in this process.
 
@@ -110,6 +134,7 @@ def first_step(application: str, count: int) -> dict[str, float]:
     from apps.training.session import Session
 
     with tempfile.TemporaryDirectory() as folder:
+        os.environ["APPS_CACHE"] = str(Path(folder) / "cache")
         files = Path(folder) / "files"
         files.mkdir()
         rows = rows_of(application, count, files)

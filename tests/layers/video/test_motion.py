@@ -41,12 +41,29 @@ def test_chunks_of_a_stream_give_the_steps_of_the_whole(motion: str) -> None:
 
 def test_a_still_picture_has_no_motion_and_a_faint_one_as_much_as_a_strong_one() -> None:
     still = np.repeat(clip(1, 1), 4, 1)
-    assert not FrameMotion()(still).numpy().any()
+    for motion in ("difference", "flow"):
+        assert not FrameMotion(motion)(still).numpy().any()
     moving = clip(1, 4) * 0.2 + 0.4
     strong, faint = (FrameMotion()(0.5 + (moving - 0.5) * by).numpy() for by in (1.0, 0.5))
     ratio = np.abs(strong[..., :3]).mean() / np.abs(faint[..., :3]).mean()
     assert 1.0 < ratio < 1.15
     assert (strong[..., 3] > faint[..., 3]).all()
+
+
+def test_flow_is_the_shift_of_edges_whatever_their_brightness() -> None:
+    places = np.arange(32)
+    waves = np.sin(2 * np.pi * (places[None, None, :] - 0.5 * np.arange(4)[:, None, None]) / 16)
+    right = np.broadcast_to(waves[..., None], (4, 32, 32, 3)).astype(np.float32)
+    layer = FrameMotion("flow")
+    for picture, sign in ((right, 1), (-right, 1), (right[::-1], -1)):
+        steps = layer(0.5 + 0.4 * picture[None]).numpy()
+        edges = np.abs(steps[..., 0]) > 0.2
+        assert edges.mean() > 0.3
+        # Half a pixel a step, less where the slope is small.
+        assert np.median(steps[..., 0][edges]) == pytest.approx(0.45 * sign, abs=0.06)
+        assert np.abs(steps[..., 1]).max() < 1e-5
+        turned = layer(0.5 + 0.4 * picture.transpose(0, 2, 1, 3)[None]).numpy()
+        np.testing.assert_allclose(turned[..., 1], steps[..., 0].transpose(0, 1, 3, 2), atol=1e-5)
 
 
 def test_pictures_alone_do_not_hang_on_the_light() -> None:
@@ -57,4 +74,4 @@ def test_pictures_alone_do_not_hang_on_the_light() -> None:
 
 def test_an_unknown_motion_is_refused() -> None:
     with pytest.raises(ValueError, match="motion must be one of"):
-        FrameMotion("flow")
+        FrameMotion("optical")
