@@ -289,7 +289,9 @@ class _Handler(BaseHTTPRequestHandler):
         pass
 
 
-def _bytes(text: Any) -> bytes:
+def _bytes(text: Any) -> Any:
+    if isinstance(text, list):
+        return [_bytes(one) for one in text]
     return base64.b64decode(text["b64"]) if isinstance(text, dict) else text.encode()
 
 

@@ -1,4 +1,4 @@
-"""The field of the page for clips: a file, or a camera."""
+"""The field of the page for clips: a file."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _FRAMES, _SIDE = 32, 224
 
 
 class ClipField(PageField):
-    """Takes or records a clip, and sends evenly spread frames of it as JPEG files."""
+    """Takes a clip, and sends evenly spread frames of it as JPEG files."""
 
     signature = "jpeg"
 
     def make(self, name: str) -> Any:
         import gradio as gr
 
-        return gr.Video(label="Clip", sources=["upload", "webcam"], include_audio=False)
+        return gr.Video(label="Clip", sources=["upload"], include_audio=True)
 
     def read(self, name: str, value: Any) -> list[bytes]:
         from PIL import Image
@@ -29,7 +29,7 @@ class ClipField(PageField):
         from apps.data.videos.probing import probe
 
         if not value:
-            raise UserError("there is no clip yet; record one, or choose a file")
+            raise UserError("there is no clip yet; choose a file")
         clip, _ = probe(Path(value))
         if clip.fault:
             raise UserError(clip.fault)

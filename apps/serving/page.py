@@ -124,7 +124,7 @@ def _blocks(client: Client, metadata: ModelMetadata) -> gr.Blocks:
 
     kind = _kind(metadata)
     own = kind.input.page_field if kind else None
-    called = own.signature if own else _SIGNATURE
+    called = own.signature if own and own.signature in metadata.signatures else _SIGNATURE
     signature = metadata.signature(called)
     fields = {
         name: own if own and own.signature == called else _field(spec)
