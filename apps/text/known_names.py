@@ -55,13 +55,15 @@ def known_names(
         return None
     names = _packaged() if source == PACKAGED else _own(source)
     characters = frozenset(_ALWAYS).union(*(composed(text).lower() for text in texts))
-    phrases, members = _members(names, characters, letters)
+    phrases, members, used = _members(names, characters, letters)
+    left = sum(len(held) for _, held in names) - sum(used)
+    found = ", ".join(f"{n:,} of {name}" for n, (name, _) in zip(used, names, strict=True))
+    environment.say(
+        f"lists ({source}; --set lists=none uses none): {found}; {left:,} left out (of letters "
+        "that no training text holds, of one letter, or of too many words)"
+    )
     if not phrases:
-        environment.say(f"lists ({source}): no name can be in the training texts; left out")
         return None
-    counts = [sum(held >> number & 1 for held in members) for number in range(len(names))]
-    found = ", ".join(f"{n:,} of {name}" for n, (name, _) in zip(counts, names, strict=True))
-    environment.say(f"lists ({source}): {found}; --set lists=none leaves them out")
     return {"lists": [name for name, _ in names], "phrases": phrases, "members": members}
 
 
@@ -99,7 +101,15 @@ def _texts(held: Any, key: str) -> Iterator[str]:
 
 def _own(file: str) -> Names:
     """The names of a user's file by type."""
-    rows = read(file, {"name": label(), "type": label()})
+    try:
+        rows = read(file, {"name": label(), "type": label()})
+    except UserError as error:
+        # What --columns says is about the examples.
+        what, names_columns, _ = str(error).partition("--columns")
+        if not names_columns:
+            raise
+        what = what.partition(";")[0]
+        raise UserError(f"{what}; give a table with the columns 'name' and 'type'") from None
     if len(rows) > _MOST_NAMES:
         raise UserError(f"{rows.source}: {len(rows):,} names; give at most {_MOST_NAMES:,}")
     names: dict[str, set[str]] = {}
@@ -113,14 +123,16 @@ def _own(file: str) -> Names:
 @functools.lru_cache(4)
 def _members(
     names: Names, characters: frozenset[str], letters: bool
-) -> tuple[list[str], list[int]]:
-    """The phrases in order, and the lists that hold each, as bits."""
+) -> tuple[list[str], list[int], list[int]]:
+    """Phrases in order, the lists that hold each as bits, and how many names each list gave."""
     longest = _LONGEST_IN_LETTERS if letters else _LONGEST
     members: dict[str, int] = {}
+    used = [0] * len(names)
     for number, (_, held) in enumerate(names):
         possible = [name for name in sorted(held) if characters.issuperset(composed(name).lower())]
         for phrase in folded_phrases(possible, letters=letters):
             if len(phrase) >= _SHORTEST and phrase.count(" ") < longest:
                 members[phrase] = members.get(phrase, 0) | 1 << number
+                used[number] += 1
     phrases = sorted(members)
-    return phrases, [members[phrase] for phrase in phrases]
+    return phrases, [members[phrase] for phrase in phrases], used

@@ -55,7 +55,7 @@ def test_a_table_of_the_users_own(tmp_path: Path, capsys: pytest.CaptureFixture[
         "phrases": ["pump 00", "st . john ' s"],
         "members": [1, 2],
     }
-    assert "1 of part, 1 of site" in capsys.readouterr().err
+    assert "2 of part, 1 of site; 2 left out" in capsys.readouterr().err
     found = codes(lists, "PUMP 42 of St. John's")
     assert found == {
         "part": [BEGINS, GOES_ON, *[NONE] * 6],
@@ -69,7 +69,7 @@ def test_names_that_cannot_be_in_the_texts_leave_no_lists(
     file = tmp_path / "names.csv"
     file.write_text("name,type\n山,place\n", encoding="utf-8")
     assert known_names(str(file), TEXTS, letters=False) is None
-    assert "left out" in capsys.readouterr().err
+    assert "0 of place; 1 left out" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(
@@ -78,7 +78,7 @@ def test_names_that_cannot_be_in_the_texts_leave_no_lists(
         ("name,type\nPump,part\nValve\n", ["names.csv", "row 2"]),
         ("name,type\nPump,part\n,part\n", ["names.csv row 2", "name"]),
         ("name,type\nPump,\n", ["names.csv row 1", "type"]),
-        ("Pump,part\n", ["names.csv", "name"]),
+        ("Pump,part\n", ["names.csv", "columns 'name' and 'type'"]),
         ("name,type\n", ["names.csv"]),
         ("name,type\n" + "".join(f"a{n},t{n}\n" for n in range(32)), ["32 types", "at most 31"]),
     ],
