@@ -19,22 +19,27 @@ class Phrases:
     section 6; Chiu & Nichols 2016, "Named entity recognition with bidirectional LSTM-CNNs",
     section 2.3.
 
+    Attributes:
+        table: the lists of each phrase; the layer that uses it holds it too, so that it is saved.
+
     Args:
         lists: names of the lists.
-        phrases: tokens as a vocabulary spells them, with spaces between; each phrase once.
-        members: the lists that hold each phrase, bit `i` for list `i`.
+        lines: a line for each phrase: its tokens as a vocabulary spells them, with spaces between,
+            a tab, and the numbers of the lists that hold it, with commas between.
     """
 
-    def __init__(
-        self, lists: Sequence[str], phrases: Sequence[str], members: Sequence[int]
-    ) -> None:
-        if not 0 < len(lists) <= MOST_LISTS or len(phrases) != len(members) or not phrases:
-            raise ValueError(f"{len(lists)} lists, {len(phrases)} phrases, {len(members)} members")
-        self.lists, self.phrases, self.members = list(lists), list(phrases), list(members)
+    def __init__(self, lists: Sequence[str], lines: str) -> None:
+        if not 0 < len(lists) <= MOST_LISTS:
+            raise ValueError(f"{len(lists)} lists; give 1 to {MOST_LISTS}")
+        # One text, since a saved layer's config would be walked through name by name.
+        self.lists, self.lines = list(lists), lines
+        rows = [line.split("\t") for line in lines.split("\n") if line]
+        phrases = [phrase for phrase, _ in rows]
+        held = [sum(1 << int(number) for number in numbers.split(",")) for _, numbers in rows]
         self.longest = 1 + max(phrase.count(" ") for phrase in phrases)
-        self._table = tf.lookup.StaticHashTable(
+        self.table = tf.lookup.StaticHashTable(
             tf.lookup.KeyValueTensorInitializer(
-                tf.constant(self.phrases, tf.string), tf.constant(self.members, tf.int32)
+                tf.constant(phrases, tf.string), tf.constant(held, tf.int32)
             ),
             default_value=0,
         )
@@ -57,7 +62,7 @@ class Phrases:
         for more in range(self.longest):
             if more:
                 phrase = tf.strings.join([phrase, _later(words, more, "")], " ")
-            held = tf.bitwise.bitwise_and(self._table.lookup(phrase)[:, None], bits) != 0
+            held = tf.bitwise.bitwise_and(self.table.lookup(phrase)[:, None], bits) != 0
             held &= (_later(rows, more, -1) == rows)[:, None]
             ends = tf.where(held, place + 1 + more, ends)
         # Where the phrases end that begin earlier: a running maximum, by windows that double.
@@ -68,18 +73,9 @@ class Phrases:
         inside = (furthest > place) & (furthest >= ends)
         return tf.where(inside, GOES_ON, tf.where(ends > 0, BEGINS, NONE))
 
-    def tsv(self) -> str:
-        """A line for each phrase: it, a tab, and the numbers of its lists with commas between."""
-        numbers = range(len(self.lists))
-        rows = zip(self.phrases, self.members, strict=True)
-        return "".join(
-            f"{phrase}\t{','.join(str(n) for n in numbers if held >> n & 1)}\n"
-            for phrase, held in rows
-        )
-
     def to_dict(self) -> dict[str, Any]:
         """The arguments, ready for JSON."""
-        return {"lists": self.lists, "phrases": self.phrases, "members": self.members}
+        return {"lists": self.lists, "lines": self.lines}
 
 
 def _later(values: tf.Tensor, steps: int, rest: object) -> tf.Tensor:

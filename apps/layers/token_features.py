@@ -65,6 +65,7 @@ class TokenFeatures(keras.layers.Layer):
             self._words = _table(self.vocabulary, tf.string)
             self._points = _table([ord(character) for character in self.alphabet], tf.int32)
             self.lists = Phrases(**lists) if lists else None
+            self._phrases = self.lists.table if self.lists else None
 
     @property
     def inputs(self) -> tuple[str, ...]:
@@ -209,7 +210,7 @@ class TokenFeatures(keras.layers.Layer):
         }
         more = ""
         if self.lists:
-            files[_PHRASES] = self.lists.tsv()
+            files[_PHRASES] = self.lists.lines
             rules |= {
                 "phrases": _PHRASES,
                 "lists": self.lists.lists,

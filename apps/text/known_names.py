@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import importlib.resources
 import json
+from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
@@ -55,16 +56,16 @@ def known_names(
         return None
     names = _packaged() if source == PACKAGED else _own(source)
     characters = frozenset(_ALWAYS).union(*(composed(text).lower() for text in texts))
-    phrases, members, used = _members(names, characters, letters)
+    lines, used = _lines(names, characters, letters)
     left = sum(len(held) for _, held in names) - sum(used)
     found = ", ".join(f"{n:,} of {name}" for n, (name, _) in zip(used, names, strict=True))
     environment.say(
         f"lists ({source}; --set lists=none uses none): {found}; {left:,} left out (of letters "
         "that no training text holds, of one letter, or of too many words)"
     )
-    if not phrases:
+    if not lines:
         return None
-    return {"lists": [name for name, _ in names], "phrases": phrases, "members": members}
+    return {"lists": [name for name, _ in names], "lines": lines}
 
 
 @functools.cache
@@ -121,18 +122,16 @@ def _own(file: str) -> Names:
 
 
 @functools.lru_cache(4)
-def _members(
-    names: Names, characters: frozenset[str], letters: bool
-) -> tuple[list[str], list[int], list[int]]:
-    """Phrases in order, the lists that hold each as bits, and how many names each list gave."""
+def _lines(names: Names, characters: frozenset[str], letters: bool) -> tuple[str, list[int]]:
+    """Lines as `Phrases` takes them, in order, and how many names each list gave."""
     longest = _LONGEST_IN_LETTERS if letters else _LONGEST
-    members: dict[str, int] = {}
+    members: defaultdict[str, list[str]] = defaultdict(list)
     used = [0] * len(names)
     for number, (_, held) in enumerate(names):
         possible = [name for name in sorted(held) if characters.issuperset(composed(name).lower())]
         for phrase in folded_phrases(possible, letters=letters):
             if len(phrase) >= _SHORTEST and phrase.count(" ") < longest:
-                members[phrase] = members.get(phrase, 0) | 1 << number
                 used[number] += 1
-    phrases = sorted(members)
-    return phrases, [members[phrase] for phrase in phrases], used
+                if str(number) not in members[phrase]:
+                    members[phrase].append(str(number))
+    return "".join(f"{phrase}\t{','.join(members[phrase])}\n" for phrase in sorted(members)), used

@@ -14,14 +14,7 @@ from apps.layers.phrases import BEGINS, GOES_ON, NONE, Phrases
 from apps.layers.token_features import TokenFeatures
 from apps.layers.words import ListVectors
 
-PHRASES = {
-    "york": 0b01,
-    "new york": 0b01,
-    "new york times": 0b10,
-    "times square": 0b11,
-    "st . louis": 0b01,
-    "ann": 0b10,
-}
+LINES = "york\t0\nnew york\t0\nnew york times\t1\ntimes square\t0,1\nst . louis\t0\nann\t1\n"
 TEXTS = ["Ann saw New York Times Square", "", "in York", "new", "york St. Louis, ann", "NEW YORK"]
 N, B, G = NONE, BEGINS, GOES_ON
 PLACES = [[N, N, B, G, B, G], [N], [N, B], [N], [B, B, G, G, N, N], [B, G]]
@@ -37,8 +30,7 @@ def features() -> TokenFeatures:
         letters=False,
         lists={
             "lists": ["place", "other"],
-            "phrases": list(PHRASES),
-            "members": list(PHRASES.values()),
+            "lines": LINES,
         },
         name="tokens",
     )
@@ -75,7 +67,7 @@ def test_no_texts_and_texts_without_words_have_no_phrases(features: TokenFeature
 
 
 def test_a_chain_of_overlapping_phrases() -> None:
-    phrases = Phrases(["one"], ["a b c", "c d", "d e"], [1, 1, 1])
+    phrases = Phrases(["one"], "a b c\t0\nc d\t0\nd e\t0\n")
     words = tf.constant([*"abcde", *"ab", *"cd"])
     rows = tf.constant([0] * 5 + [1] * 2 + [2] * 2, tf.int64)
     assert phrases.longest == 3
@@ -84,15 +76,14 @@ def test_a_chain_of_overlapping_phrases() -> None:
 
 
 def test_letters_as_tokens() -> None:
-    phrases = {"lists": ["place"], "phrases": ["서 울", "울"], "members": [1, 1]}
+    phrases = {"lists": ["place"], "lines": "서 울\t0\n울\t0\n"}
     features = TokenFeatures.adapt(["서울에"], 9, 6, letters=True, lists=phrases, name="tokens")
     assert features(tf.constant(["서울에"]))["lists"][0, :, 0].numpy().tolist() == [B, G, N]
 
 
 def test_what_a_client_needs_is_written_down(features: TokenFeatures) -> None:
     outside = features.outside()
-    lines = outside.files["lists.tsv"].splitlines()
-    assert lines[1:4] == ["new york\t0", "new york times\t1", "times square\t0,1"]
+    assert outside.files["lists.tsv"] == LINES
     assert '"lists": ["place", "other"]' in outside.metadata["tokens"]
     assert "lists.tsv" in outside.words
 

@@ -32,7 +32,8 @@ def test_packaged_names_know_persons_and_places(capsys: pytest.CaptureFixture[st
     (line,) = capsys.readouterr().err.splitlines()
     assert "first name" in line
     assert "lists=none" in line
-    assert lists["phrases"] == sorted({*lists["phrases"]})
+    phrases = [line.split("\t")[0] for line in lists["lines"].splitlines()]
+    assert phrases == sorted({*phrases})
     found = codes(lists, "john smith moved from los angeles to london, france")
     assert found["first name"][0] == found["surname"][1] == BEGINS
     assert found["city"][4:6] == [BEGINS, GOES_ON]
@@ -40,7 +41,7 @@ def test_packaged_names_know_persons_and_places(capsys: pytest.CaptureFixture[st
     assert found["country"][9] == BEGINS
     assert found["first name"][3] == NONE
     # Another script is not in the training texts.
-    assert not any("а" in phrase or "山" in phrase for phrase in lists["phrases"])
+    assert not any("а" in phrase or "山" in phrase for phrase in phrases)
     assert known_names(PACKAGED, TEXTS, letters=False) == lists
 
 
@@ -52,8 +53,7 @@ def test_a_table_of_the_users_own(tmp_path: Path, capsys: pytest.CaptureFixture[
     lists = known_names(str(file), TEXTS, letters=False)
     assert lists == {
         "lists": ["part", "site"],
-        "phrases": ["pump 00", "st . john ' s"],
-        "members": [1, 2],
+        "lines": "pump 00\t0\nst . john ' s\t1\n",
     }
     assert "2 of part, 1 of site; 2 left out" in capsys.readouterr().err
     found = codes(lists, "PUMP 42 of St. John's")
