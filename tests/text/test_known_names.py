@@ -110,3 +110,4 @@ def test_with_and_without_lists(source: str) -> None:
     assert ("lists" in given) == (source != "none")
     assert ("lists" in application.adapted["tokens"].inputs) == (source != "none")
     assert {"ids", "characters", "casing"} <= given
+    assert len(application.view(application.input.units(rows))) == len(rows)
