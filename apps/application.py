@@ -133,7 +133,8 @@ class Application(ABC):
             found |= self.task.targets(units)
         if training:
             found |= training.columns
-        return Rows(found, (*self.input.aligned, *(self.task.aligned if targets else ())))
+        aligned = [name for name in self.input.aligned if name in found]
+        return Rows(found, (*aligned, *(self.task.aligned if targets else ())))
 
     def forward(self, batch: Tensors) -> Outputs:
         """The outputs that the loss is computed from: the model in training mode on a batch."""

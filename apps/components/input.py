@@ -29,7 +29,7 @@ class Input(Component, ABC):
 
     Attributes:
         attributes: optional columns that describe a row further, such as its speaker.
-        aligned: tensors with one entry for each step of the main sequence.
+        aligned: tensors, where there are such, with one entry for each step of the main sequence.
         page_field: its field on the browser page; None for a box that takes text or JSON.
         stream_options: options of `stream` on how chunks are cut; its docstring is the help.
     """

@@ -26,7 +26,7 @@ class Sentences(Texts):
     """
 
     passed_over = "without a word"
-    aligned = ("characters", "casing", "starts", "ends")
+    aligned = ("characters", "casing", "starts", "ends", "lists")
 
     def __init__(self, column: str = "text") -> None:
         super().__init__(column, words="tokens")

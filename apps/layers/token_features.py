@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -13,13 +13,15 @@ import numpy as np
 import tensorflow as tf
 
 from apps.layers.outside import Outside
+from apps.layers.phrases import Phrases
 from apps.layers.tokenization import Tokens, tokenized
 from apps.layers.unicode_form import compose
 
 PAD, UNKNOWN = 0, 1
 _RESERVED = 2
-_VOCABULARY, _ALPHABET = "vocabulary.txt", "characters.txt"
-_BLOCK = 1024
+_VOCABULARY, _ALPHABET, _PHRASES = "vocabulary.txt", "characters.txt", "lists.tsv"
+# Large blocks suit short texts.
+_BLOCK, _LARGE_BLOCK = 1024, 2**15
 # Ids of casing; 0 is padding.
 _NO_LETTERS, _NUMBER, _LOWER, _UPPER, _CAPITAL, _MIXED = range(1, 7)
 
@@ -39,11 +41,11 @@ class TokenFeatures(keras.layers.Layer):
         counts: how often the training texts hold each word.
         characters: of a longer word the first and the last half of so many are read.
         letters: whether every letter is a token of its own.
+        lists: arguments of `Phrases`: lists of names to look for; None for none.
     """
 
     casings = _MIXED + 1
     first_id = _RESERVED
-    inputs = ("ids", "characters", "casing", "starts", "ends")
 
     def __init__(
         self,
@@ -53,6 +55,7 @@ class TokenFeatures(keras.layers.Layer):
         characters: int,
         *,
         letters: bool = False,
+        lists: Mapping[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**{"trainable": False, **kwargs})
@@ -61,6 +64,14 @@ class TokenFeatures(keras.layers.Layer):
         with tf.init_scope():
             self._words = _table(self.vocabulary, tf.string)
             self._points = _table([ord(character) for character in self.alphabet], tf.int32)
+            self.lists = Phrases(**lists) if lists else None
+            self._phrases = self.lists.table if self.lists else None
+
+    @property
+    def inputs(self) -> tuple[str, ...]:
+        """Names of the arrays with an entry for each token."""
+        names = ("ids", "characters", "casing", "starts", "ends")
+        return (*names, "lists") if self.lists else names
 
     @property
     def size(self) -> int:
@@ -97,29 +108,35 @@ class TokenFeatures(keras.layers.Layer):
         )
 
     def ragged(self, texts: tf.Tensor) -> dict[str, tf.RaggedTensor]:
-        """`inputs` by name, `(texts, None)` int32, characters with one axis more; no row is empty.
+        """`inputs` by name, `(texts, None)` int32, some with one axis more; no row is empty.
 
         Args:
             texts: `(texts,)` string.
         """
         tokens = tokenized(texts, letters=self.letters)
         spelt = _spelt(tokens)
+        words = _folded(spelt)
         flat = {
-            "ids": self._words.lookup(_folded(spelt)),
+            "ids": self._words.lookup(words),
             "characters": self._characters(spelt),
             "casing": _casing(spelt),
             "starts": tokens.starts.flat_values,
             "ends": tokens.ends.flat_values,
         }
+        if self.lists:
+            flat["lists"] = self.lists.codes(words, tokens.starts.value_rowids())
         empty = tf.cast(tokens.starts.row_lengths() == 0, tf.int64)
-        fill = tf.RaggedTensor.from_row_lengths(tf.fill([tf.reduce_sum(empty)], UNKNOWN), empty)
-        nothing = {
-            "ids": fill,
-            "characters": fill.with_values(tf.fill([tf.reduce_sum(empty), self.characters], PAD)),
+        rest = {
+            name: tf.RaggedTensor.from_row_lengths(
+                tf.fill(
+                    [tf.reduce_sum(empty), *values.shape[1:]], UNKNOWN if name == "ids" else PAD
+                ),
+                empty,
+            )
+            for name, values in flat.items()
         }
-        pad = fill.with_values(tf.fill([tf.reduce_sum(empty)], PAD))
         return {
-            name: tf.concat([tokens.starts.with_values(values), nothing.get(name, pad)], 1)
+            name: tf.concat([tokens.starts.with_values(values), rest[name]], 1)
             for name, values in flat.items()
         }
 
@@ -130,9 +147,11 @@ class TokenFeatures(keras.layers.Layer):
 
     def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
         batch = texts.shape[0]
-        specs = {name: keras.KerasTensor((batch, None), dtype="int32") for name in self.inputs}
-        wide = keras.KerasTensor((batch, None, self.characters), dtype="int32")
-        return {**specs, "characters": wide, "lengths": keras.KerasTensor((batch,), dtype="int32")}
+        specs = {
+            name: keras.KerasTensor((batch, None, *self._width(name)), dtype="int32")
+            for name in self.inputs
+        }
+        return {**specs, "lengths": keras.KerasTensor((batch,), dtype="int32")}
 
     def flat(self, texts: Sequence[str]) -> tuple[dict[str, np.ndarray], np.ndarray]:
         """`inputs` of all texts end to end, and the offset where each text begins, then the total.
@@ -148,12 +167,15 @@ class TokenFeatures(keras.layers.Layer):
             for name, rows in ragged.items():
                 parts[name].append(rows.flat_values.numpy())
         return {
-            name: np.concatenate(found) if found else np.zeros(self._empty(name), np.int32)
+            name: np.concatenate(found) if found else np.zeros((0, *self._width(name)), np.int32)
             for name, found in parts.items()
         }, np.cumsum(np.concatenate(lengths))
 
-    def _empty(self, name: str) -> tuple[int, ...]:
-        return (0, self.characters) if name == "characters" else (0,)
+    def _width(self, name: str) -> tuple[int, ...]:
+        """The axes of an array behind that of the tokens."""
+        if name == "lists" and self.lists:
+            return (len(self.lists.lists),)
+        return (self.characters,) if name == "characters" else ()
 
     def _characters(self, spelt: tf.Tensor) -> tf.Tensor:
         """Ids of the characters of each word, `(words, characters)` int32, padded at the end."""
@@ -182,19 +204,36 @@ class TokenFeatures(keras.layers.Layer):
             "casing": ["pad", "no letters", "number", "lower", "upper", "capital", "mixed"],
             "letters": self.letters,
         }
+        files = {
+            _VOCABULARY: "".join(f"{word}\n" for word in self.vocabulary),
+            _ALPHABET: "".join(f"{character}\n" for character in self.alphabet),
+        }
+        more = ""
+        if self.lists:
+            files[_PHRASES] = self.lists.lines
+            rules |= {
+                "phrases": _PHRASES,
+                "lists": self.lists.lists,
+                "list_codes": ["in no phrase", "begins a phrase", "goes on with one"],
+                "longest_phrase": self.lists.longest,
+            }
+            more = (
+                f"; {_PHRASES} holds phrases of such words, and behind a tab the numbers of the "
+                "lists that they are in: for each token and list, whether it begins a phrase or "
+                "goes on with one; a phrase within a longer one of its list does not count"
+            )
         return Outside(
             f"text to tokens to ids: {_VOCABULARY} and {_ALPHABET} hold words and characters in "
-            "the order of their ids, the metadata's 'tokens' the rules",
-            files={
-                _VOCABULARY: "".join(f"{word}\n" for word in self.vocabulary),
-                _ALPHABET: "".join(f"{character}\n" for character in self.alphabet),
-            },
+            f"the order of their ids, the metadata's 'tokens' the rules{more}",
+            files=files,
             metadata={"tokens": json.dumps(rules, ensure_ascii=True)},
         )
 
     def get_config(self) -> dict[str, Any]:
         names = ("vocabulary", "alphabet", "counts", "characters", "letters")
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+        lists = self.lists.to_dict() if self.lists else None
+        own = {name: getattr(self, name) for name in names}
+        return {**super().get_config(), **own, "lists": lists}
 
 
 def folded_tokens(texts: Sequence[str], *, letters: bool) -> Iterator[tuple[list[str], np.ndarray]]:
@@ -215,6 +254,21 @@ def folded_tokens(texts: Sequence[str], *, letters: bool) -> Iterator[tuple[list
         flat, places = words.flat_values.numpy(), spans.numpy()
         for start, stop in itertools.pairwise(offsets):
             yield [word.decode() for word in flat[start:stop]], places[start:stop]
+
+
+def folded_phrases(texts: Sequence[str], *, letters: bool) -> list[str]:
+    """Each text as the words of a vocabulary with spaces between.
+
+    Args:
+        texts: any number of them.
+        letters: as in `TokenFeatures`.
+    """
+    found: list[bytes] = []
+    for block in _blocks(texts, _LARGE_BLOCK):
+        tokens = tokenized(block, letters=letters)
+        words = tokens.starts.with_values(_folded(_spelt(tokens)))
+        found += tf.strings.reduce_join(words, 1, separator=" ").numpy().tolist()
+    return [phrase.decode() for phrase in found]
 
 
 def _spelt(tokens: Tokens) -> tf.Tensor:
@@ -256,6 +310,6 @@ def _table(keys: list[Any], dtype: tf.DType) -> tf.lookup.StaticHashTable:
     return tf.lookup.StaticHashTable(content, default_value=UNKNOWN)
 
 
-def _blocks(texts: Sequence[str]) -> Iterator[tf.Tensor]:
-    for start in range(0, len(texts), _BLOCK):
-        yield tf.constant(list(texts[start : start + _BLOCK]), tf.string)
+def _blocks(texts: Sequence[str], size: int = _BLOCK) -> Iterator[tf.Tensor]:
+    for start in range(0, len(texts), size):
+        yield tf.constant(list(texts[start : start + size]), tf.string)

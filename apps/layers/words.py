@@ -9,6 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.layers.phrases import CODES
 from apps.layers.stack import LSTMStack
 
 
@@ -81,6 +82,36 @@ class CharacterLSTM(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = ("alphabet", "embedding", "units", "dropout", "seed")
         return {**super().get_config(), **{name: getattr(self, name) for name in names}}
+
+
+@keras.saving.register_keras_serializable("apps")
+class ListVectors(keras.layers.Layer):
+    """A word's vector from what it is in each list, as `apps.layers.phrases.Phrases` gives it.
+
+    Args:
+        width: of the vector of one list.
+    """
+
+    def __init__(self, width: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.width = width
+
+    def build(self, shape: Any) -> None:
+        self.vectors = self.add_weight(
+            shape=(shape[-1] * CODES, self.width), initializer="uniform", name="vectors"
+        )
+
+    def call(self, lists: tf.Tensor) -> tf.Tensor:
+        """Look up `(batch, time, lists)` int32, which gives `(batch, time, lists · width)`."""
+        own = lists + CODES * tf.range(lists.shape[-1])
+        wide = [*tf.unstack(tf.shape(lists)[:2]), lists.shape[-1] * self.width]
+        return tf.reshape(tf.gather(tf.convert_to_tensor(self.vectors), own), wide)
+
+    def compute_output_shape(self, shape: Any) -> tuple[int | None, ...]:
+        return (*shape[:2], shape[-1] * self.width)
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "width": self.width}
 
 
 @keras.saving.register_keras_serializable("apps")

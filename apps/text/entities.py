@@ -19,9 +19,10 @@ from apps.layers.mixture import Mixture
 from apps.layers.pooling import LengthMask
 from apps.layers.stack import lstm_stack
 from apps.layers.token_features import UNKNOWN, TokenFeatures
-from apps.layers.words import CharacterLSTM, ForgetRare
+from apps.layers.words import CharacterLSTM, ForgetRare, ListVectors
 from apps.tasks.tagging import Tagging, TaggingConfig
-from apps.text.local_tagger import LocalAlone, fit_local_scores
+from apps.text.known_names import PACKAGED, known_names
+from apps.text.local_tagger import LocalAlone, fit_local_scores, read_by_local
 from apps.text.sample_news import sample_news
 from apps.text.word_vectors import read_word_vectors
 
@@ -37,7 +38,8 @@ class EntitiesConfig(StackConfig, TaggingConfig):
     `embeddings` is `random`, or a file of word vectors. Of a word, `characters` are read by an LSTM
     of `character_units` a direction. In training, a word that occurs `n` times is unknown with
     probability `forget / (forget + n)`. `linear` adds a linear model of each word and its
-    neighbours, which is fitted first.
+    neighbours, which is fitted first. `lists` is `names`, lists of names of persons, places and
+    companies; a file of names and types; or none: both parts know what a word is in which list.
     """
 
     learning_rate: float = changed(2e-3)
@@ -56,6 +58,8 @@ class EntitiesConfig(StackConfig, TaggingConfig):
     vocabulary: int = fixed(100_000, low=1, high=10_000_000)
     embeddings: str = fixed("random")
     linear: bool = fixed(True)
+    lists: str | None = fixed(PACKAGED)
+    list_width: int = fixed(4, low=1, high=256)
 
 
 class Entities(Application):
@@ -78,12 +82,13 @@ class Entities(Application):
         return Tiny(cls.sample(0).select(range(120)), {**small, **schedule})
 
     def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
-        config = self.config
+        config, letters = self.config, self.config.tokens == "letters"
         tokens = TokenFeatures.adapt(
             examples["text"],
             config.vocabulary,
             config.characters,
-            letters=config.tokens == "letters",
+            letters=letters,
+            lists=known_names(config.lists, examples["text"], letters=letters),
             name="tokens",
         )
         draw = np.random.default_rng(self.seed).standard_normal((tokens.size, config.embedding))
@@ -109,6 +114,9 @@ class Entities(Application):
             "casing": keras.Input((None,), dtype="int32", name="casing"),
             "lengths": keras.Input((), dtype="int32", name="lengths"),
         }
+        if tokens.lists:
+            shape = (None, len(tokens.lists.lists))
+            inputs["lists"] = keras.Input(shape, dtype="int32", name="lists")
         mask = LengthMask(name="mask")(inputs["ids"], inputs["lengths"])
         forget = ForgetRare(
             tokens.counts, tokens.first_id, UNKNOWN, config.forget, seed, name="forget_rare"
@@ -125,12 +133,15 @@ class Entities(Application):
             name="letters",
         )(inputs["characters"])
         casing = keras.layers.Embedding(tokens.casings, config.casing, name="casing_embedding")
-        x = keras.layers.Concatenate(name="features")([words, letters, casing(inputs["casing"])])
+        features = [words, letters, casing(inputs["casing"])]
+        if tokens.lists:
+            features.append(ListVectors(config.list_width, name="lists_read")(inputs["lists"]))
+        x = keras.layers.Concatenate(name="features")(features)
         x = lstm_stack(config, seed)(x, mask=mask)
         x = keras.layers.Dropout(config.output_dropout, seed=seed, name="output_dropout")(x)
         emissions = keras.layers.Dense(len(self.task.tag_set), name="emissions")(x)
         if config.linear:
-            local = self.adapted["local"](*(inputs[n] for n in ("ids", "characters", "casing")))
+            local = self.adapted["local"](*(inputs[name] for name in read_by_local(tokens)))
             mixture = Mixture(2, name="mixture")
             # Learnt together, the LSTM would leave to the other what that knows by heart.
             mixture.shares.assign([1.0, 0.0])

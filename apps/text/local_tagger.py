@@ -13,7 +13,7 @@ from sklearn.linear_model import LogisticRegression
 from apps.components import Baseline
 from apps.data import Examples, Sequences
 from apps.layers.crf import viterbi
-from apps.layers.local_scores import LocalScores
+from apps.layers.local_scores import NOTHING, LocalScores
 from apps.layers.token_features import UNKNOWN, TokenFeatures
 
 _LARGEST, _ROWS_A_TOKEN = 2**16, 4
@@ -66,12 +66,13 @@ def _fitted(
     """Weights of each feature and tag, `(size, tags)` and `(tags,)`."""
     matrix = sparse.csr_matrix(
         (
-            np.ones(features.size, np.float32),
+            (features.ravel() != NOTHING).astype(np.float32),
             features.ravel(),
             np.arange(0, features.size + 1, features.shape[1]),
         ),
         shape=(len(features), size),
     )
+    matrix.eliminate_zeros()
     model = LogisticRegression(C=_STRENGTH, max_iter=_ITERATIONS).fit(matrix, truth)
     table, bias = np.zeros((size, count)), np.full(count, _ABSENT)
     weights, offsets = model.coef_, model.intercept_
@@ -83,7 +84,12 @@ def _fitted(
 
 def _features(layer: LocalScores, tokens: TokenFeatures, texts: Sequence[str]) -> np.ndarray:
     batch = tokens(tf.constant([str(text) for text in texts]))
-    return layer.features(batch["ids"], batch["characters"], batch["casing"]).numpy()
+    return layer.features(*(batch[name] for name in read_by_local(tokens))).numpy()
+
+
+def read_by_local(tokens: TokenFeatures) -> tuple[str, ...]:
+    """Names of the arrays that `LocalScores` takes, in its order."""
+    return tuple(name for name in ("ids", "characters", "casing", "lists") if name in tokens.inputs)
 
 
 class LocalAlone(Baseline):
@@ -113,7 +119,7 @@ class LocalAlone(Baseline):
 
     def _tags(self, texts: Sequence[str]) -> np.ndarray:
         batch = self.tokens(tf.constant(texts))
-        scores = self.local(batch["ids"], batch["characters"], batch["casing"])
+        scores = self.local(*(batch[name] for name in read_by_local(self.tokens)))
         transitions = np.repeat(self.transitions[None], len(texts), 0)
         return viterbi(scores, tf.constant(transitions), batch["lengths"]).numpy()
 
