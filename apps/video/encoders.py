@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from apps import environment
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.errors import UserError
 from apps.inputs.clips import ClipsConfig
@@ -26,14 +27,15 @@ OWN, LSTM, CONVLSTM = "convolutions", "lstm", "convlstm"
 class EncoderConfig(ClipsConfig, StackConfig):
     """Hyperparameters of what a frame becomes, and of the recurrent layers over the frames.
 
-    `motion` says what is seen of a frame: its `difference` from the one before, the `picture`, or
-    `both`. `channels` is the width of the first convolution. In place of these convolutions a
-    `backbone` of `keras.applications` can stand, with `weights` from a file or `imagenet`; they
-    stay as they are unless `fine_tune` is set. `recurrence=convlstm` keeps places apart while it
-    goes through time; it never runs on cuDNN, and reads no streams.
+    `motion` says what is seen of a frame: the `flow` of its edges, its `difference` from the one
+    before, the `picture`, or `both` of the last two. `channels` is the width of the first
+    convolution. In place of these convolutions a `backbone` of `keras.applications` can stand, with
+    `weights` from a file or `imagenet`; they stay as they are unless `fine_tune` is set.
+    `recurrence=convlstm` keeps places apart while it goes through time; it never runs on cuDNN, and
+    reads no streams.
     """
 
-    motion: str = searched("difference", choices=MOTIONS)
+    motion: str = searched("flow", choices=MOTIONS)
     channels: int = searched(16, low=1, high=256, log=True, span=(8, 32))
     units: int | tuple[int, ...] = changed(64, span=(32, 128))
     bidirectional: bool = changed(False)
@@ -73,6 +75,11 @@ def frame_encoder(config: EncoderConfig, seed: int) -> FrameConvolutions | Frame
         UserError: the weights cannot be had.
     """
     if config.backbone != OWN:
+        if config.motion != "picture":
+            environment.say(
+                f"{config.backbone} sees the {config.motion} of frames, but learnt from "
+                "photographs: motion=picture shows it the frames themselves"
+            )
         layer = FrameBackbone(config.backbone, config.size, name="encoder")
         layer.load(config.weights)
         layer.trainable = config.fine_tune

@@ -39,7 +39,7 @@ class FrameMotion(keras.layers.Layer):
         `(batch, time - 1, side, side, channels)`: the first frame has nothing before it.
     """
 
-    def __init__(self, motion: str = "difference", **kwargs: Any) -> None:
+    def __init__(self, motion: str = "flow", **kwargs: Any) -> None:
         super().__init__(**{"trainable": False, **kwargs})
         if motion not in MOTIONS:
             raise ValueError(f"motion must be one of {', '.join(MOTIONS)}, not {motion!r}")

@@ -14,7 +14,7 @@ from apps.report.svg import INK, MODEL, MUTED, OTHER, add_axes, figure
 from apps.report.templates import render
 
 _WIDTH, _HEIGHT = 768.0, 130.0
-_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 8, 8, 34
+_LEFT, _RIGHT, _TOP, _BOTTOM = 46, 20, 8, 34
 # More curves than this tell nothing apart.
 _CURVES = 3
 

@@ -44,7 +44,9 @@ def test_a_still_picture_has_no_motion_and_a_faint_one_as_much_as_a_strong_one()
     for motion in ("difference", "flow"):
         assert not FrameMotion(motion)(still).numpy().any()
     moving = clip(1, 4) * 0.2 + 0.4
-    strong, faint = (FrameMotion()(0.5 + (moving - 0.5) * by).numpy() for by in (1.0, 0.5))
+    strong, faint = (
+        FrameMotion("difference")(0.5 + (moving - 0.5) * by).numpy() for by in (1.0, 0.5)
+    )
     ratio = np.abs(strong[..., :3]).mean() / np.abs(faint[..., :3]).mean()
     assert 1.0 < ratio < 1.15
     assert (strong[..., 3] > faint[..., 3]).all()
