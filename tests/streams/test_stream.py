@@ -200,7 +200,7 @@ def test_words_come_before_the_sound_ends_and_ctrl_c_ends_it(run: Path, recordin
         assert b" low " in process.stdout.readline()
         process.send_signal(signal.SIGINT)
         rest, errors = process.communicate()
-    assert process.returncode == 130
+    assert process.returncode == 130, errors.decode()
     assert rest == b""
     assert errors == b"interrupted\n"
 
