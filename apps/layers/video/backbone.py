@@ -11,6 +11,7 @@ import keras
 import tensorflow as tf
 
 from apps.errors import UserError, cause_of
+from apps.layers.video.frame_by_frame import FrameByFrame
 
 # Modules and classes of `keras.applications`.
 BACKBONES = {
@@ -25,7 +26,7 @@ IMAGENET = "imagenet"
 
 
 @keras.saving.register_keras_serializable("apps")
-class FrameBackbone(keras.layers.Layer):
+class FrameBackbone(FrameByFrame):
     """Features of each frame from a network of `keras.applications`, whose last layer is left out.
 
     Batch normalisation stays as it was trained, also where the weights are tuned further: the
@@ -94,16 +95,6 @@ class FrameBackbone(keras.layers.Layer):
         pixels = tf.reshape(pixels, [-1, self.size, self.size, 3])
         features = self.network(self._module.preprocess_input(pixels), training=False)
         return tf.reshape(features, [shape[0], shape[1], self.width])
-
-    def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Nothing: each frame is seen by itself."""
-        return {}
-
-    def step(self, steps: tf.Tensor, lengths: tf.Tensor, state: Any) -> Any:
-        """Features of the next steps of a stream, of which there may be none."""
-        time = tf.shape(steps)[1]
-        padded = tf.pad(steps, [[0, 0], [0, tf.maximum(1 - time, 0)], *[[0, 0]] * 3])
-        return self(padded)[:, :time], lengths, {}
 
     def compute_output_spec(self, steps: Any) -> keras.KerasTensor:
         return keras.KerasTensor((*steps.shape[:2], self.width), dtype=self.compute_dtype)

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from apps.layers.video.frame_by_frame import FrameByFrame
+
 
 @keras.saving.register_keras_serializable("apps")
-class FrameConvolutions(keras.layers.Layer):
+class FrameConvolutions(FrameByFrame):
     """Strided convolutions over each frame, then mean and maximum over its places.
 
     Long-term recurrent convolutional networks (Donahue et al. 2015) put a recurrent layer over
@@ -87,19 +89,6 @@ class FrameConvolutions(keras.layers.Layer):
             x = tf.concat([tf.reduce_mean(x, [1, 2]), tf.reduce_max(x, [1, 2])], -1)
         x = tf.reshape(x, [shape[0], shape[1], *x.shape[1:]])
         return self._drop(x, training=training)
-
-    def state_specs(self) -> dict[str, tuple[tuple[int, ...], str]]:
-        """Nothing: each frame is seen by itself."""
-        return {}
-
-    def step(
-        self, steps: tf.Tensor, lengths: tf.Tensor, state: Mapping[str, tf.Tensor]
-    ) -> tuple[tf.Tensor, tf.Tensor, dict[str, tf.Tensor]]:
-        """Features of the next steps of a stream, of which there may be none."""
-        time = tf.shape(steps)[1]
-        # A convolution needs something to work on.
-        padded = tf.pad(steps, [[0, 0], [0, tf.maximum(1 - time, 0)], *[[0, 0]] * 3])
-        return self(padded)[:, :time], lengths, {}
 
     def compute_output_spec(self, steps: Any, training: bool = False) -> keras.KerasTensor:
         inner: tuple[int, ...] = (self.width,)
