@@ -18,7 +18,6 @@ from apps.layers.audio.equalization import RandomEqualization
 from apps.layers.audio.silence import TrailingSilence
 from apps.layers.audio.spec_augment import SpecAugment
 from apps.layers.audio.spectrogram import LogMel
-from apps.layers.audio.vocal_tract import VocalTractWarp
 from apps.layers.stream_chain import StreamChain
 
 _CONTEXT_SECONDS = 1.0
@@ -30,17 +29,15 @@ Layers = Mapping[str, keras.layers.Layer]
 class FrontConfig(RecordingsConfig):
     """Hyperparameters of the front half: mel bands, convolutions, augmentation.
 
-    In training the speed changes by up to `speed_change` (a share), the frequencies by up to
-    `vocal_tract` more (a share), the gain by up to `gain_db`, bands by up to `equalization_db`;
-    rows of the batch are mixed in as noise with probability `noise`; before a row another one is
-    heard with probability `context`, where the model streams; shares of time and of the bands are
-    masked. A value of 0 switches each of them off.
+    In training the speed changes by up to `speed_change` (a share), the gain by up to `gain_db`,
+    bands by up to `equalization_db`; rows of the batch are mixed in as noise with probability
+    `noise`; before a row another one is heard with probability `context`, where the model streams;
+    shares of time and of the bands are masked. A value of 0 switches each of them off.
     """
 
     bands: int = fixed(40, low=8, high=256)
     channels: int = searched(24, low=1, high=512, log=True, span=(8, 64))
     speed_change: float = searched(0.1, low=0.0, high=0.5, span=(0.0, 0.3))
-    vocal_tract: float = fixed(0.0, low=0.0, high=0.5)
     gain_db: float = fixed(10.0, low=0.0, high=60.0)
     equalization_db: float = fixed(0.0, low=0.0, high=20.0)
     noise: float = fixed(0.0, low=0.0, high=1.0)
@@ -98,10 +95,6 @@ class Front:
             x, lengths = TrailingSilence(self.silence, name="trailing_silence")(x, lengths)
         x, lengths = NoiseMixing(probability=config.noise, seed=seed, name="noise")(x, lengths)
         x, lengths = log_mel(x, lengths)
-        if config.vocal_tract:
-            ends = {"low_hz": log_mel.low_hz, "high_hz": log_mel.top_hz}
-            warp = VocalTractWarp(config.vocal_tract, **ends, seed=seed, name="vocal_tract")
-            x = warp(x, lengths)
         if config.equalization_db:
             equalization = RandomEqualization(
                 config.equalization_db, seed=seed, name="equalization"
