@@ -40,6 +40,31 @@ def test_the_array_is_found_by_name_or_is_the_first(tmp_path: Path) -> None:
     assert probe_pose(tmp_path / "c.npz")[0].seconds == 7 / 25
 
 
+def test_what_numpy_writes_is_read(tmp_path: Path) -> None:
+    whole = np.random.default_rng(0).normal(size=(6, 4, 3))
+    expected = pose(tmp_path / "a.npz", joints=whole).sampled(6)
+    np.testing.assert_allclose(expected, whole, atol=1e-6)
+    for name, array in {
+        "columns": np.asfortranarray(whole),
+        "single": whole.astype(np.float32),
+        "big": whole.astype(">f8"),
+        "part": np.repeat(whole, 2, axis=0)[::2],
+    }.items():
+        found = pose(tmp_path / f"{name}.npz", joints=array, parts=np.array(["wrist", "elbow"]))
+        np.testing.assert_allclose(found.sampled(6), expected, atol=1e-6)
+    np.savez_compressed(tmp_path / "z.npz", joints=whole)
+    np.testing.assert_array_equal(probe_pose(tmp_path / "z.npz")[0].sampled(6), expected)
+
+
+def test_joints_are_read_without_the_parser_of_python(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = tmp_path / "a.npz"
+    np.savez(path, joints=joints(9))
+    monkeypatch.setattr("ast.parse", None)
+    assert probe_pose(path)[0].frames == 9
+
+
 def test_joints_that_were_not_detected(tmp_path: Path) -> None:
     array = joints(10)
     array[4:6, 0] = np.nan
@@ -57,10 +82,10 @@ def test_joints_that_were_not_detected(tmp_path: Path) -> None:
     ("array", "what"),
     [
         (np.full((4, 3, 2), np.nan), "holds no joint at all: all are NaN"),
-        (np.zeros((4, 6)), r"is of shape \(4, 6\) and float64, not \(frames, joints, 2 or 3\)"),
+        (np.zeros((4, 6)), r"is of shape \(4, 6\), not \(frames, joints, 2 or 3\)"),
         (np.zeros((4, 2, 3, 2)), "choose the coordinates of one body"),
         (np.zeros((0, 3, 2)), "holds no joints"),
-        (np.array([["a"]]), "not \\(frames, joints, 2 or 3\\) of numbers"),
+        (np.array([["a"]]), "an array in it is not of numbers"),
         (np.array([None]), "is no .npz of joints"),
     ],
 )
