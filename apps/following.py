@@ -51,10 +51,12 @@ class Follower(ABC):
 
     Attributes:
         running: whether decisions are words of one running text; if not, each gets its own line.
+        between: what parts the words of a running text; nothing where they bring it along.
         undecided: what is not decided yet, for a terminal: a line, or the rest of the running text.
     """
 
     running: ClassVar[bool] = False
+    between: ClassVar[str] = " "
     undecided: str = ""
 
     @abstractmethod

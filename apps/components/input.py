@@ -30,12 +30,14 @@ class Input(Component, ABC):
     Attributes:
         attributes: optional columns that describe a row further, such as its speaker.
         aligned: tensors, where there are such, with one entry for each step of the main sequence.
+        entry: name of the entry point that takes all of its raw inputs.
         page_field: its field on the browser page; None for a box that takes text or JSON.
         stream_options: options of `stream` on how chunks are cut; its docstring is the help.
     """
 
     attributes: Mapping[str, Column] = {}
     aligned: tuple[str, ...] = ()
+    entry: ClassVar[str] = "serving_default"
     page_field: ClassVar[PageField | None] = None
     stream_options: ClassVar[type[Options]] = Options
 

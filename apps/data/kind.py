@@ -81,6 +81,8 @@ class Kind(ABC):
         keeps_rows_together: whether rows of equal value stay on the same side of a split.
         by_path: whether a user may name a file, as a `str`, where a value is asked for.
         slow: whether parsing takes long, so that the other columns are checked first.
+        file_is_value: whether a plain text is one value where rows are learnt from or measured on;
+            where it asks, each line is a value.
     """
 
     aliases: ClassVar[tuple[str, ...]] = ()
@@ -90,6 +92,7 @@ class Kind(ABC):
     keeps_rows_together: ClassVar[bool] = False
     by_path: ClassVar[bool] = False
     slow: ClassVar[bool] = False
+    file_is_value: ClassVar[bool] = False
 
     @abstractmethod
     def parse(self, column: RawColumn) -> Sequence[Any]:

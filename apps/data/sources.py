@@ -6,6 +6,7 @@ from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from apps.data.aligned import aligned_files, read_aligned
 from apps.data.columns import Column, Schema
 from apps.data.examples import Examples
 from apps.data.files import explained, open_text
@@ -39,6 +40,7 @@ def read(
     sample: Callable[[int], Examples] | None = None,
     seed: int = 0,
     optional: Collection[str] = (),
+    asking: bool = False,
 ) -> Examples:
     """Read and check the examples of a source.
 
@@ -46,7 +48,8 @@ def read(
         source: `"sample"`; a table (`.csv`, `.tsv`), JSON (`.jsonl`, `.json`) or text of one value
             a line (`.txt`), gzip-compressed or not; a folder per class, whose files hold a text, a
             recording or whatever else a kind keeps in files; a corpus whose layout a kind knows,
-            such as LJSpeech's or LibriSpeech's;
+            such as LJSpeech's or LibriSpeech's; files with commas between that are aligned line by
+            line, one for each column;
             `tfds:NAME[/config][:split]`; or what `iterables.read_iterable` takes. Paths in a file
             are relative to it.
         columns: the application's column names and what each holds.
@@ -56,6 +59,7 @@ def read(
         seed: seed of the sample.
         optional: required columns that may be missing this time, as a label may in prediction;
             they are left out where any of their values is missing.
+        asking: whether rows are questions, so that a plain text has one in each line.
 
     Returns:
         Each column as its kind parses it, and the place of each row (`"reviews.csv row 17"`; row 1
@@ -76,18 +80,20 @@ def read(
         return validate(read_tfds(source, schema), schema)
     if in_python:
         return validate(read_iterable(source, schema), schema)
+    if isinstance(source, str) and (paths := aligned_files(source)):
+        return validate(read_aligned(paths, schema), schema)
     path = Path(source).expanduser()
-    raw = _read_path(path, schema)
+    raw = _read_path(path, schema, asking)
     return validate(raw, schema, None if path.is_dir() else path.parent)
 
 
-def _read_path(path: Path, schema: Schema) -> Raw:
+def _read_path(path: Path, schema: Schema, asking: bool) -> Raw:
     """Read a file by its suffix, or a folder by what lies in it."""
     suffix = Path(path.stem if path.suffix.lower() == ".gz" else path.name).suffix.lower()
     reader = _READERS.get(suffix)
     with explained(path):
         path.stat()
-        corpus = _read_corpus(path, schema)
+        corpus = _read_corpus(path, schema, asking)
         if corpus is not None:
             return corpus
         if path.is_dir() and reader is None:
@@ -103,9 +109,11 @@ def _read_path(path: Path, schema: Schema) -> Raw:
     return reader(path, schema)
 
 
-def _read_corpus(path: Path, schema: Schema) -> Raw | None:
+def _read_corpus(path: Path, schema: Schema, asking: bool) -> Raw | None:
     """Read a corpus whose layout the kind of a column knows; None where it is not one."""
     for name, column in schema.columns.items():
+        if asking and column.kind.file_is_value:
+            continue
 
         def is_header(fields: Sequence[str], name: str = name) -> bool:
             return schema.find(name, fields, str(path)) is not None

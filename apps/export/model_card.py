@@ -15,6 +15,7 @@ from apps.signatures import PREDICT, Signature
 from apps.training.golden import Golden
 from apps.training.run import FinishedRun
 
+_DEFAULT = "serving_default"
 _TEMPLATE = Path(__file__).with_name("model_card.md.j2")
 _EXAMPLE_CHARACTERS = 80
 
@@ -69,10 +70,11 @@ def _example(golden: Golden) -> str:
     """A request for the shell, with texts cut short."""
     inputs = {name: _short(value) for name, value in golden.inputs.items()}
     body = inputs if len(inputs) > 1 else next(iter(inputs.values()))
-    return shlex.quote(strict_json.dumps({"inputs": body}))[1:-1]
+    asked = {} if golden.signature == _DEFAULT else {"signature_name": golden.signature}
+    return shlex.quote(strict_json.dumps({**asked, "inputs": body}))[1:-1]
 
 
 def _short(value: np.ndarray) -> list:
     if value.dtype == object:
-        return [text[:_EXAMPLE_CHARACTERS] for text in value]
+        return [text[:_EXAMPLE_CHARACTERS] if value.ndim == 1 else text.tolist() for text in value]
     return value.tolist()

@@ -176,6 +176,27 @@ class LSTMStack(keras.layers.Layer):
         carried = (tf.cast(tensor, tf.float32) for tensor in after)
         return output, lengths, dict(zip(names, carried, strict=True))
 
+    def advance(self, x: tf.Tensor, states: Sequence[tf.Tensor]) -> tuple[tf.Tensor, ...]:
+        """Run one step by plain products, as loops inside a graph need it.
+
+        Args:
+            x: `(batch, features)`.
+            states: hidden and cell state of each layer from the bottom up, `(batch, units)` each.
+
+        Returns:
+            The next states in the same order; the last hidden state is the stack's output.
+        """
+        after: list[tf.Tensor] = []
+        for layer, hidden, cell in zip(self.layers, states[::2], states[1::2], strict=True):
+            weights = layer.cell
+            gates = tf.matmul(x, tf.cast(weights.kernel, x.dtype))
+            gates += tf.matmul(tf.cast(hidden, x.dtype), tf.cast(weights.recurrent_kernel, x.dtype))
+            i, f, g, o = tf.split(gates + tf.cast(weights.bias, x.dtype), 4, 1)
+            cell = tf.sigmoid(f) * tf.cast(cell, x.dtype) + tf.sigmoid(i) * tf.tanh(g)
+            x = tf.sigmoid(o) * tf.tanh(cell)
+            after += [x, cell]
+        return tuple(after)
+
     def compute_mask(self, sequences, mask=None):
         mask = mask if self.return_sequences else None
         return [mask] + [None] * (2 * len(self.units)) if self.return_state else mask

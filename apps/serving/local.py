@@ -24,7 +24,7 @@ _ROWS = 64
 
 
 class LocalModel:
-    """A version whose `serving_default` is asked as a server would ask it.
+    """A version that is asked for everything, as a server would be asked.
 
     Args:
         folder: a version, `saved_models/sentiment/1`, of this package or of another.
@@ -38,9 +38,11 @@ class LocalModel:
         self.folder = path
         self._servable = _refusing(path, lambda: Servable.load(path, path.parent.name, 0))
         graph = SimpleNamespace(signature_def=self._servable.signatures)
-        self._signature = ModelMetadata.from_message(path.parent.name, 0, graph).signature(
-            DEFAULT_SIGNATURE
-        )
+        self._entry = DEFAULT_SIGNATURE
+        if (path / ABOUT).is_file():
+            self._entry = catalogue.load(self.application()).input.entry
+        metadata = ModelMetadata.from_message(path.parent.name, 0, graph)
+        self._signature = metadata.signature(self._entry)
 
     def predict(
         self, inputs: Any, *, columns: Mapping[str, str] | None = None
@@ -80,7 +82,7 @@ class LocalModel:
         if isinstance(source, Sequence) and not isinstance(source, (str, Mapping, tuple)):
             name = next(iter(wanted))
             source = [row if isinstance(row, (Mapping, tuple)) else {name: row} for row in source]
-        return read(source, wanted, rename=rename, sample=kind.sample, seed=0)
+        return read(source, wanted, rename=rename, sample=kind.sample, seed=0, asking=True)
 
     def _answer_examples(self, examples: Examples) -> list[dict[str, Any]]:
         kind, about = catalogue.load(self.application()), about_version(self.folder)
@@ -94,7 +96,7 @@ class LocalModel:
 
     def _answer(self, rows: Sequence[Any] | Mapping[str, np.ndarray]) -> list[dict[str, Any]]:
         arrays, count = columns(rows, self._signature)
-        outputs = _refusing(self.folder, lambda: self._servable.run(DEFAULT_SIGNATURE, arrays))
+        outputs = _refusing(self.folder, lambda: self._servable.run(self._entry, arrays))
         return answers(outputs, count)
 
 

@@ -94,7 +94,7 @@ class RunningPrinter(Printer):
             print(file=self._out, flush=True)
 
     def _print_text(self, text: str) -> None:
-        between = " " if self._line else ""
+        between = self._follower.between if self._line else ""
         if self._live is None:
             self._line = text
             self._out.write(between + text)
@@ -125,7 +125,8 @@ def new_printer(
         live: whether to show what is undecided; None for where a terminal shows it.
     """
     if follower.running:
-        shown = not as_json and (out.isatty() if live is None else live)
+        # A text that brings its spaces along may bring line ends, which cannot be written again.
+        shown = bool(follower.between) and not as_json and (out.isatty() if live is None else live)
         return RunningPrinter(follower, out, as_json=as_json, live=out if shown else None)
     shown = errors.isatty() if live is None else live
     return LinePrinter(follower, out, as_json=as_json, live=errors if shown else None)

@@ -59,7 +59,7 @@ def golden_answers(application: Application, units: Examples) -> list[Golden]:
         for n, spec in taken.items()
         if n.startswith(STATE)
     }
-    asked = [("serving_default", inputs) for inputs in [*alone, together]]
+    asked = [(application.input.entry, inputs) for inputs in [*alone, together]]
     asked.append(("tensors", {name: {**batch, **states}[name] for name in taken}))
     if "step" in signatures:
         asked.append(("step", {n: _silence(spec) for n, spec in signatures["step"].inputs.items()}))
@@ -67,11 +67,11 @@ def golden_answers(application: Application, units: Examples) -> list[Golden]:
 
 
 def further_requests(signatures: Mapping[str, Signature], goldens: list[Golden]) -> list[Golden]:
-    """Requests of one row for `serving_default` in the form of other entry points.
+    """Requests of one row for the entry point that takes everything, in the form of others.
 
     Args:
         signatures: the entry points by name.
-        goldens: as `golden_answers` gives them.
+        goldens: as `golden_answers` gives them, that entry point's first.
 
     Returns:
         Those that another entry point can hold, with the answers that they must get there.
@@ -79,7 +79,7 @@ def further_requests(signatures: Mapping[str, Signature], goldens: list[Golden])
     served = [
         one
         for one in goldens
-        if one.signature == "serving_default" and len(next(iter(one.inputs.values()))) == 1
+        if one.signature == goldens[0].signature and len(next(iter(one.inputs.values()))) == 1
     ]
     found = []
     for name, signature in signatures.items():
@@ -143,5 +143,7 @@ def _text(value: np.ndarray) -> np.ndarray:
 
 def _silence(spec: tf.TensorSpec) -> np.ndarray:
     # A chunk's integers count its steps, of which there is one; states begin as zeros.
+    if spec.dtype == tf.string:
+        return np.full([size or 1 for size in spec.shape], "", object)
     fill = spec.dtype.is_integer and not spec.name.startswith("state_")
     return np.full([size or 1 for size in spec.shape], int(fill), spec.dtype.as_numpy_dtype)

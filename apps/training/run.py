@@ -135,7 +135,7 @@ class FinishedRun:
             if not isinstance(inputs[0], (Mapping, tuple)):
                 inputs = [{names[0]: value} for value in inputs]
                 columns = {}
-        units = application.input.units(self._read(inputs, columns, names))
+        units = application.input.units(self._read(inputs, columns, names, asking=True))
         found: dict[int, dict[str, Any]] = {}
         for predicted in self.predictor(application.view(units, targets=False)):
             answered = as_python(self.predictor.answers(predicted), len(predicted.units))
@@ -154,7 +154,11 @@ class FinishedRun:
         return fitted
 
     def _read(
-        self, source: Any, columns: Mapping[str, str] | None, names: Iterable[str]
+        self,
+        source: Any,
+        columns: Mapping[str, str] | None,
+        names: Iterable[str],
+        asking: bool = False,
     ) -> Examples:
         """Rows of the named columns; names from training hold only where the source has them."""
         application = self.application
@@ -162,4 +166,5 @@ class FinishedRun:
         wanted = {name: known[name] for name in names}
         renamed = self.renamed if columns is None else columns
         renamed = {name: other for name, other in renamed.items() if name in wanted}
-        return read(source, wanted, rename=renamed, sample=application.sample, seed=self.seed + 1)
+        sample, seed = application.sample, self.seed + 1
+        return read(source, wanted, rename=renamed, sample=sample, seed=seed, asking=asking)

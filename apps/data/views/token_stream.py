@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import numpy as np
 
 from apps.data.sequences import Sequences
 from apps.data.views.buckets import Batch
 from apps.data.views.view import ArraySpec, View
+
+_SHORTER = 5
 
 
 class TokenStream(View):
@@ -22,14 +26,28 @@ class TokenStream(View):
         files: token ids, one row per file; an empty file has no units.
         window: number of steps through which gradients flow.
         start_id: stands before the first token of a file.
+        columns: further arrays of a batch by name, `(units, …)`.
+        varied: whether an epoch's windows begin and end elsewhere than those of the others, and
+            are shorter by up to a fifth, so that no token is always the first (Merity et al. 2018,
+            "Regularizing and optimizing LSTM language models", section 4.1).
     """
 
     carries_state = True
 
-    def __init__(self, files: Sequences, window: int, start_id: int = 0) -> None:
+    def __init__(
+        self,
+        files: Sequences,
+        window: int,
+        start_id: int = 0,
+        *,
+        columns: Mapping[str, np.ndarray] | None = None,
+        varied: bool = False,
+    ) -> None:
         if window < 1:
             raise ValueError(f"window={window}: give at least 1")
         self.files, self.window, self.start_id = files, window, start_id
+        self.columns, self.varied = dict(columns or {}), varied
+        self._other: TokenStream | None = None
         self._per_file = -(-files.lengths // window)
         first = np.cumsum(self._per_file) - self._per_file
         self._file = np.repeat(np.arange(len(files)), self._per_file)
@@ -49,9 +67,11 @@ class TokenStream(View):
         return self._file
 
     def specs(self) -> dict[str, ArraySpec]:
-        tokens = ArraySpec(self.files.dtype, (None, self.window))
+        tokens = ArraySpec(self.files.dtype, (None, None if self.varied else self.window))
         vector = (None,)
+        further = {n: ArraySpec(c.dtype, (None, *c.shape[1:])) for n, c in self.columns.items()}
         return {
+            **further,
             "ids": tokens,
             "target": tokens,
             "lengths": ArraySpec(np.dtype(np.int32), vector),
@@ -66,7 +86,14 @@ class TokenStream(View):
         """
         if not len(self):
             return []
-        order = np.random.default_rng([seed, epoch]).permutation(len(self.files))
+        draw = np.random.default_rng([seed, epoch])
+        order = draw.permutation(len(self.files))
+        if self.varied:
+            window = self.window - int(draw.integers(self.window // _SHORTER + 1))
+            return self._with(window)._epoch(batch_size, order)
+        return self._epoch(batch_size, order)
+
+    def _epoch(self, batch_size: int, order: np.ndarray) -> list[Batch]:
         units = np.concatenate([self._units_of(file) for file in order])
         steps = self.steps(batch_size)
         streams = np.full(batch_size * steps, -1, np.int64)
@@ -85,6 +112,8 @@ class TokenStream(View):
 
     def fetch(self, batch: Batch) -> dict[str, np.ndarray]:
         assert batch.begins is not None
+        if batch.length != self.window:
+            return self._with(batch.length).fetch(batch)
         shape = (len(batch.rows), self.window)
         ids = np.full(shape, self.start_id, self.files.dtype)
         target = np.zeros(shape, self.files.dtype)
@@ -98,7 +127,21 @@ class TokenStream(View):
             target[row, : stop - start] = tokens[start:stop]
             before = tokens[max(start - 1, 0) : stop - 1]
             ids[row, stop - start - len(before) : stop - start] = before
-        return {"ids": ids, "target": target, "lengths": lengths, "begins": batch.begins}
+        # An empty row has the values of some other one, which nobody reads.
+        further = {name: column[batch.rows] for name, column in self.columns.items()}
+        return {
+            **further,
+            "ids": ids,
+            "target": target,
+            "lengths": lengths,
+            "begins": batch.begins,
+        }
+
+    def _with(self, window: int) -> TokenStream:
+        """The same files in windows of another size, without further columns."""
+        if self._other is None or self._other.window != window:
+            self._other = TokenStream(self.files, window, self.start_id)
+        return self._other
 
     def _units_of(self, file: int) -> np.ndarray:
         return self._first_unit[file] + np.arange(self._per_file[file])

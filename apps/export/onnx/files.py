@@ -19,6 +19,7 @@ from apps.errors import UserError
 from apps.export.onnx.comparison import compare
 from apps.export.onnx.conversion import convert
 from apps.export.onnx.outside import around
+from apps.signatures import STATE
 from apps.training.golden import Golden
 
 MODEL = "model.onnx"
@@ -63,7 +64,9 @@ def export_onnx(
     outside = around(application.served, tensors)
     model = convert(tensors, application.name)
     prepared = [
-        _prepared(application, one.inputs) for one in goldens if one.signature == "serving_default"
+        _prepared(application, one.inputs)
+        for one in goldens
+        if one.signature == application.input.entry
     ]
     metadata = {"application": application.name}
     files: dict[str, str] = {}
@@ -92,4 +95,11 @@ def export_onnx(
 def _prepared(application: Application, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The model's inputs, made from raw ones."""
     given = {name: tf.constant(value) for name, value in raw.items()}
-    return {name: np.asarray(value) for name, value in application.input.prepare(given).items()}
+    prepared = {n: np.asarray(value) for n, value in application.input.prepare(given).items()}
+    rows = len(next(iter(prepared.values())))
+    states = {
+        tensor.name: np.zeros([rows, *tensor.shape[1:]], tensor.dtype)
+        for tensor in served_tensors(application.served).inputs
+        if tensor.name.startswith(STATE)
+    }
+    return {**prepared, **states}

@@ -32,7 +32,9 @@ class _Counted:
     begins: np.ndarray
 
 
-def estimate(sentences: Sequence[Sequence[int]], vocabulary: int, order: int) -> tuple[Ngrams, ...]:
+def estimate(
+    sentences: Sequence[Sequence[int] | np.ndarray], vocabulary: int, order: int
+) -> tuple[Ngrams, ...]:
     """Estimate an n-gram model from sentences.
 
     Chen & Goodman 1999, "An empirical study of smoothing techniques for language modeling", section
@@ -83,7 +85,9 @@ def estimate(sentences: Sequence[Sequence[int]], vocabulary: int, order: int) ->
     return tuple(levels)
 
 
-def _count(sentences: Sequence[Sequence[int]], vocabulary: int, order: int) -> list[_Counted]:
+def _count(
+    sentences: Sequence[Sequence[int] | np.ndarray], vocabulary: int, order: int
+) -> list[_Counted]:
     lengths = np.array([len(sentence) + 2 for sentence in sentences])
     ends = np.repeat(np.cumsum(lengths), lengths)
     words = np.concatenate([[BEGIN, *sentence, END] for sentence in sentences]).astype(np.int64)

@@ -162,3 +162,32 @@ def test_the_pipeline_carries_the_batches_as_they_are_described() -> None:
     for element, batch in zip(arrays(elements), batches, strict=True):
         expected = view.fetch(batch)
         assert all(np.array_equal(element[name], expected[name]) for name in expected)
+
+
+def test_windows_of_each_epoch_begin_elsewhere() -> None:
+    files = [100 * number + np.arange(length) for number, length in enumerate((90, 3, 60), 1)]
+    view = TokenStream(Sequences.from_rows(files), 20, START, varied=True)
+    epochs = [view.epoch(4, 0, number) for number in range(12)]
+    for batches in epochs:
+        assert sorted(predicted(view, batches)) == every_token(view)
+        assert len({batch.length for batch in batches}) == 1
+    lengths = {batches[0].length for batches in epochs}
+    assert len(lengths) > 2
+    assert lengths <= {16, 17, 18, 19, 20}
+    again = view.epoch(4, 0, 3)
+    assert [batch.rows.tolist() for batch in again] == [b.rows.tolist() for b in epochs[3]]
+    assert sorted(predicted(view, view.sweep(4))) == every_token(view)
+
+
+def test_further_columns_stand_beside_their_units() -> None:
+    files = Sequences.from_rows([np.arange(9), np.arange(3)])
+    view = TokenStream(files, 4, START, columns={"unit": np.arange(4), "pair": np.ones((4, 2))})
+    for elements in arrays(dataset(view, view.sweep(2))):
+        assert elements["pair"].shape == (2, 2)
+        real = elements["lengths"] > 0
+        starts = elements["target"][real, 0]
+        expected = {0: 0, 4: 1, 8: 2}
+        for unit, start, length in zip(
+            elements["unit"][real], starts, elements["lengths"][real], strict=True
+        ):
+            assert unit == (3 if length == 3 else expected[int(start)])

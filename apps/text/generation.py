@@ -1,0 +1,205 @@
+"""Generation: how a text goes on, and how likely it is."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from apps import environment
+from apps.application import Application, Tiny
+from apps.components import Adaptation
+from apps.configuration import StackConfig, changed, fixed, searched
+from apps.data import Examples, Sequences, TokenStream, View
+from apps.errors import UserError
+from apps.inputs.decoding import Decoding, defaults_of, options_of
+from apps.inputs.documents import Documents
+from apps.layers.language.generation import Continuation, SharedNetwork
+from apps.layers.subwords import Subwords
+from apps.layers.text_tokens import BEGIN, CharacterTokens, WordTokens
+from apps.tasks.language_modelling import LanguageModelling
+from apps.text.sample_prose import sample_prose
+
+_TEMPERATURES = ("0", "0.5", "0.8", "1.2")
+_SAMPLE_TOKENS = 120
+# A softmax over more tokens takes longer than the LSTMs.
+_MANY_TOKENS, _COMPARED = 20_000, 4096
+
+
+@dataclass(frozen=True)
+class GenerationConfig(StackConfig, Decoding):
+    """Hyperparameters of the language model; `searched` ones are what tuning varies.
+
+    `tokens` are characters (`char`), words (`word`) or byte pairs (`bpe`), at most `vocabulary` of
+    them, `pieces` of byte pairs. Words are parted at spaces or at punctuation `marks`, as the texts
+    look unless `words` says it. Gradients flow through `window` tokens; the state is carried on.
+    `token_dropout` drops tokens wherever they occur. `sampled` other tokens are compared with the
+    right one in training, 0 for all of them, -1 for what suits the vocabulary. What `Decoding`
+    names is how an answer is made where a request does not say.
+    """
+
+    learning_rate: float = changed(2e-3)
+    epochs: int = changed(40)
+    averaging: float = changed(0.998)
+    depth: int = changed(2)
+    units: int | tuple[int, ...] = changed(512, span=(128, 1024))
+    bidirectional: bool = changed(False, searched=False, choices=(False,))
+    input_dropout: float = changed(0.1)
+    layer_dropout: float = changed(0.3)
+    output_dropout: float = changed(0.4)
+    token_dropout: float = searched(0.0, low=0.0, high=0.9, span=(0.0, 0.2))
+    embedding: int = searched(256, low=1, high=4096, log=True, span=(64, 512))
+    window: int = searched(96, low=2, high=10_000, log=True, span=(48, 192))
+    tokens: str = fixed("char", choices=("char", "word", "bpe"))
+    words: str = fixed("auto", choices=("auto", "spaces", "marks"))
+    lower: bool = fixed(False)
+    vocabulary: int = fixed(50_000, low=1, high=10_000_000)
+    pieces: int = fixed(8_000, low=16, high=1_000_000)
+    sampled: int = fixed(-1, low=-1, high=1_000_000)
+
+
+class Generation(Application):
+    """A stack of LSTMs over tokens whose state is carried on, its softmax tied to its embedding."""
+
+    name = "generation"
+    input: Documents = Documents("text")
+    task = LanguageModelling()
+    Config = GenerationConfig
+    config: GenerationConfig
+
+    @classmethod
+    def sample(cls, seed: int) -> Examples:
+        return sample_prose(seed)
+
+    @classmethod
+    def tiny(cls) -> Tiny:
+        sentences = [line for text in cls.sample(0)["text"] for line in text.splitlines()]
+        short = [line for line in sentences if len(line) < 60][:120]
+        places = [f"line {number}" for number in range(1, len(short) + 1)]
+        small = {"units": 12, "depth": 2, "embedding": 8, "window": 64, "max_tokens": 12}
+        learning = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
+        return Tiny(Examples({"text": short}, places, "made lines"), {**small, **learning})
+
+    def adapt(self, examples: Examples) -> Adaptation:
+        config, texts = self.config, examples["text"]
+        tokens: Any
+        if config.tokens == "char":
+            tokens = CharacterTokens.adapt(texts, config.vocabulary, name="tokens")
+        elif config.tokens == "word":
+            between = "" if config.words == "auto" else config.words
+            tokens = WordTokens.adapt(
+                texts, config.vocabulary, between, config.lower, name="tokens"
+            )
+        else:
+            tokens = Subwords.adapt(texts, config.pieces, exact=True, name="tokens")
+        ids = Sequences(*tokens.flat(texts))
+        if len(ids.values) < 2:
+            raise UserError(f"{examples.source}: has a single token; give longer texts")
+        kind = getattr(tokens, "between", "")
+        parted = f", words parted by {kind}" if kind else ""
+        environment.say(
+            f"{tokens.size:,} tokens ({config.tokens}{parted}); {len(ids.values):,} read"
+        )
+        return Adaptation({"tokens": tokens}, tensors={"ids": ids})
+
+    def view(
+        self, units: Examples, *, targets: bool = True, training: Adaptation | None = None
+    ) -> View:
+        if not targets:
+            return super().view(units, targets=False)
+        window = self.config.window
+        if training is not None:
+            files = (training.tensors or {})["ids"]
+            assert isinstance(files, Sequences)
+            return TokenStream(files, window, BEGIN, varied=True)
+        # Nothing is generated where a text is measured.
+        silent = options_of(units, {**defaults_of(self.config), "max_tokens": 0})
+        return TokenStream(self.input.documents(units), window, BEGIN, columns=silent)
+
+    def build(self) -> keras.Model:
+        config, tokens = self.config, self.adapted["tokens"]
+        widths = config.units if isinstance(config.units, tuple) else (config.units,) * config.depth
+        sampled = config.sampled
+        if sampled < 0:
+            sampled = _COMPARED if tokens.size > _MANY_TOKENS else 0
+        network = SharedNetwork(
+            tokens.size,
+            config.embedding,
+            widths,
+            input_dropout=config.input_dropout,
+            layer_dropout=config.layer_dropout,
+            weight_dropout=config.weight_dropout,
+            output_dropout=config.output_dropout,
+            token_dropout=config.token_dropout,
+            sampled=sampled,
+            seed=self.seed,
+            name="network",
+        )
+        spaced = getattr(tokens, "spaced", True)
+        self.adapted["continuation"] = Continuation(
+            tokens.texts, spaced, tokens.first_id, network, name="continuation"
+        )
+        given = {name: keras.Input((None,), dtype="int32", name=name) for name in ("ids", "target")}
+        given["lengths"] = keras.Input((), dtype="int32", name="lengths")
+        states = {
+            f"state_{kind}_{level}": keras.Input((units,), name=f"state_{kind}_{level}")
+            for level, units in enumerate(widths)
+            for kind in ("hidden", "cell")
+        }
+        log_probs, *after = network(**given, states=list(states.values()))
+        together = keras.layers.Concatenate(name="states")(after)
+        outputs = {"log_probs": log_probs, "states": together}
+        return keras.Model(
+            {**given, **states}, {**outputs, **dict(zip(states, after, strict=True))}
+        )
+
+    def track(self, example: Examples) -> Mapping[str, Any]:
+        """How a text would go on, by temperature."""
+        prompts = Examples(
+            {
+                "text": list(example["text"]) * len(_TEMPERATURES),
+                "temperature": [float(value) for value in _TEMPERATURES],
+                "max_tokens": [_SAMPLE_TOKENS] * len(_TEMPERATURES),
+            },
+            list(example.places) * len(_TEMPERATURES),
+            example.source,
+        )
+        raw = {name: tf.constant(value) for name, value in self.raw(prompts).items()}
+        texts = tf.function(self.served)(raw)["text"].numpy()
+        said = [text.decode("utf-8", "replace") for text in texts]
+        return {"samples": dict(zip(_TEMPERATURES, said, strict=True))}
+
+    def stream_states(self) -> dict[str, tf.TensorSpec]:
+        """Those of the LSTMs, the last token, and how many tokens have been chosen."""
+        states = {
+            tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype)
+            for tensor in self.model.inputs
+            if tensor.name.startswith("state_")
+        }
+        whole = {name: tf.TensorSpec((None,), tf.int32) for name in ("state_last", "state_count")}
+        return {**states, **whole}
+
+    def stream_inputs(self) -> dict[str, tf.TensorSpec]:
+        """A text to read before the next token is chosen, and how it is chosen."""
+        names = ("text", "temperature", "top_k", "top_p", "seed")
+        return {name: super(Generation, self).stream_inputs()[name] for name in names}
+
+    def step(self, **given: Any) -> dict[str, Any]:
+        """One token more; reading costs the same however long the text has become."""
+        made, network = self.adapted["continuation"], self.adapted["continuation"].network()
+        last, count = given["state_last"], given["state_count"]
+        names = [name for name in self.stream_states() if name not in ("state_last", "state_count")]
+        prompt = self.input.prepare({**given, "max_tokens": count, "stop": given["text"][:, None]})
+        # The begin stands before a text's first token only; afterwards it is the token last chosen.
+        begun = last > 0
+        ids = tf.concat([tf.where(begun, last, BEGIN)[:, None], prompt["ids"][:, 1:]], 1)
+        mask = tf.sequence_mask(prompt["lengths"], tf.shape(ids)[1])
+        _, *states = network.stack(network.vectors(ids), [given[name] for name in names], mask=mask)
+        read = tf.gather(ids, prompt["lengths"] - 1, batch_dims=1)
+        token = made.token(states, count, given)
+        piece = made.speller.piece(token, made.speller.begins_line(read))
+        after = dict(zip(names, states, strict=True))
+        return {"text": piece, **after, "state_last": token, "state_count": count + 1}
