@@ -36,19 +36,17 @@ class Decoding(Options):
 
 @dataclass(frozen=True)
 class SeededDecoding(Options):
-    """How a text goes on.
+    """How a text goes on, as in training where nothing is said.
 
     `temperature` divides the logits, and 0 takes the likeliest token each time; `top_k` leaves only
     so many of the likeliest tokens, 0 all; `top_p` leaves the likeliest ones whose probabilities
-    add up to it; `max_tokens` is how long an answer is at most; `stop` is a text at which it ends,
-    `\\n` in it being a line end; `seed` decides what is drawn. What is not given is as in training.
+    add up to it; `max_tokens` is how long an answer is at most; `seed` decides what is drawn.
     """
 
     temperature: float | None = fixed(None, low=0.0, high=100.0)
     top_k: int | None = fixed(None, low=0, high=10_000_000)
     top_p: float | None = fixed(None, low=0.0, high=1.0)
     max_tokens: int | None = fixed(None, low=0, high=MOST_TOKENS)
-    stop: str | None = fixed(None)
     seed: int = fixed(0, low=0, high=2**31 - 1)
 
 

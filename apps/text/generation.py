@@ -41,10 +41,9 @@ class GenerationConfig(StackConfig, Decoding):
     names is how an answer is made where a request does not say.
     """
 
-    learning_rate: float = changed(2e-3)
+    learning_rate: float = changed(3e-3)
     epochs: int = changed(40)
     averaging: float = changed(0.998)
-    depth: int = changed(2)
     units: int | tuple[int, ...] = changed(512, span=(128, 1024))
     bidirectional: bool = changed(False, searched=False, choices=(False,))
     input_dropout: float = changed(0.1)
@@ -138,9 +137,8 @@ class Generation(Application):
             seed=self.seed,
             name="network",
         )
-        spaced = getattr(tokens, "spaced", True)
         self.adapted["continuation"] = Continuation(
-            tokens.texts, spaced, tokens.first_id, network, name="continuation"
+            tokens.texts, tokens.spaced, tokens.first_id, network, name="continuation"
         )
         given = {name: keras.Input((None,), dtype="int32", name=name) for name in ("ids", "target")}
         given["lengths"] = keras.Input((), dtype="int32", name="lengths")

@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.layers.stack import LSTMStack
+from apps.layers.text_tokens import BEGIN
 
 
 @keras.saving.register_keras_serializable("apps")
@@ -19,6 +20,8 @@ class LanguageNetwork(keras.layers.Layer):
     Merity, Keskar & Socher 2018, "Regularizing and optimizing LSTM language models": one dropout
     mask for all steps, dropped recurrent weights, dropped words. Inan, Khosravi & Socher 2017,
     "Tying word vectors and word classifiers".
+
+    The token that stands for the begin of a text has the vector of zeros.
 
     Args:
         size: number of distinct ids, the most frequent tokens first.
@@ -102,7 +105,7 @@ class LanguageNetwork(keras.layers.Layer):
         states: Sequence[tf.Tensor],
         training: bool = False,
     ) -> tuple[tf.Tensor, ...]:
-        vectors = tf.gather(self._vectors(training), ids)
+        vectors = self._read(self._vectors(training), ids)
         mask = tf.sequence_mask(lengths, tf.shape(ids)[1])
         outputs, *after = self.stack(vectors, list(states), mask=mask, training=training)
         features = self.dropout(self.features(outputs), training=training)
@@ -126,7 +129,12 @@ class LanguageNetwork(keras.layers.Layer):
 
     def vectors(self, ids: tf.Tensor) -> tf.Tensor:
         """The vectors of some tokens, as inference reads them."""
-        return tf.gather(self._vectors(False), ids)
+        return self._read(self._vectors(False), ids)
+
+    def _read(self, weights: tf.Tensor, ids: tf.Tensor) -> tf.Tensor:
+        # What is never a target is pushed far away from all states, and would be a strange input.
+        begins = tf.cast(ids != BEGIN, weights.dtype)[..., None]
+        return tf.gather(weights, ids) * begins
 
     def _vectors(self, training: bool) -> tf.Tensor:
         """The embedding, in training without the tokens that are dropped."""
@@ -141,8 +149,9 @@ class LanguageNetwork(keras.layers.Layer):
     def _sampled_losses(self, features: tf.Tensor, target: tf.Tensor) -> tf.Tensor:
         """Cross-entropy against the target and a sample of other tokens, the same for all rows.
 
-        Jean et al. 2015, "On using very large target vocabulary for neural machine translation",
-        section 3; tokens are drawn by Zipf's law over their ids.
+        Each drawn token stands for those like it, so that the sum is right on average (Blanc &
+        Rendle 2018, "Adaptive sampled softmax with kernel based sampling", section 2); they are
+        drawn by Zipf's law over their ids.
         """
         span = np.log(self.size + 1.0)
         drawn = keras.random.uniform((self.sampled,), seed=self.generator)
@@ -161,7 +170,7 @@ class LanguageNetwork(keras.layers.Layer):
         wrong += tf.gather(bias, others) - likely(others)
         # A target that was drawn too is not compared with itself.
         wrong = tf.where(target[:, None] == others[None], tf.float32.min / 2, wrong)
-        logits = tf.concat([(right - likely(target))[:, None], wrong], 1)
+        logits = tf.concat([right[:, None], wrong], 1)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(tf.zeros_like(target), logits)
 
     def compute_output_spec(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,7 +11,7 @@ import numpy as np
 from apps import environment
 from apps.components import Baseline
 from apps.data import Examples
-from apps.layers.language.arpa import BEGIN, Ngrams
+from apps.layers.language.arpa import BEGIN, END, Ngrams
 from apps.layers.language.kneser_ney import estimate
 from apps.sampling import rows_within
 
@@ -60,20 +61,20 @@ class NgramBaseline(Baseline):
         return {"log_probs": log_probs}
 
     def _scores(self, words: np.ndarray) -> np.ndarray:
-        """The logarithm of each word's probability after those before it, `(words,)` in nats."""
-        size = self._size
+        """The logarithm of each word's probability after those before it, `(words,)` in nats.
+
+        A text's end is no token, so its share is divided among the others.
+        """
+        levels, size = self.levels, self._size
+        ends = np.full(len(words), END)
+        score, ending = (levels[0].log10[each].astype(np.float64) for each in (words, ends))
         # The number of the n-gram of the last order that ends at each place, or -1.
-        ends = words
-        score = self.levels[0].log10[words].astype(np.float64)
-        for order in range(2, len(self.levels) + 1):
-            level, below = self.levels[order - 1], self.levels[order - 2]
-            before = np.append([-1], ends[:-1])
-            place = level.places(np.where(before < 0, 0, before), words, size)
-            place = np.where(before < 0, -1, place)
-            backed = score + np.where(before < 0, 0.0, below.backoff[before])
-            score = np.where(place < 0, backed, level.log10[place])
-            ends = place
-        return score * np.log(10.0)
+        found = words
+        for below, level in itertools.pairwise(levels):
+            before = np.append([-1], found[:-1])
+            score, found = _longer(level, below, before, words, score, size)
+            ending, _ = _longer(level, below, before, ends, ending, size)
+        return score * np.log(10.0) - np.log1p(-np.minimum(10.0**ending, 0.999))
 
     def state(self) -> dict[str, np.ndarray]:
         return {
@@ -88,6 +89,20 @@ class NgramBaseline(Baseline):
             Ngrams(*(state[f"{k}_{n}"] for n in ("contexts", "words", "log10", "backoff")))
             for k in range(1, orders + 1)
         )
+
+
+def _longer(
+    level: Ngrams,
+    below: Ngrams,
+    before: np.ndarray,
+    words: np.ndarray,
+    score: np.ndarray,
+    size: int,
+) -> tuple[np.ndarray, np.ndarray]:
+    """The log10 of words by n-grams of one order more, and the numbers of those n-grams."""
+    place = np.where(before < 0, -1, level.places(np.maximum(before, 0), words, size))
+    backed = score + np.where(before < 0, 0.0, below.backoff[before])
+    return np.where(place < 0, backed, level.log10[place]), place
 
 
 def _shifted(ids: np.ndarray) -> np.ndarray:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import keras
@@ -10,6 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.components import Baseline, Task, Tensors
+from apps.configuration import Options, fixed
 from apps.data import Examples, Sequences
 from apps.following import Follower
 from apps.layers.language.generation import OPTIONS
@@ -22,6 +24,16 @@ from apps.tasks.language_modelling.sections import sections
 
 # Of characters a longer context tells more than of words.
 _ORDERS = {"char": 6, "bpe": 4, "word": 3}
+
+
+@dataclass(frozen=True)
+class Stop(Options):
+    """Where a text ends.
+
+    `stop` is a text that ends it and is no part of it, `\\n` in it being a line end.
+    """
+
+    stop: str | None = fixed(None)
 
 
 class LanguageModelling(Task):
@@ -40,6 +52,7 @@ class LanguageModelling(Task):
     )
     objective = "nats_per_token"
     headline = "text"
+    stream_options = Stop
     aligned = ("target",)
 
     def __init__(self) -> None:
@@ -62,7 +75,7 @@ class LanguageModelling(Task):
         read = keras.ops.cast(inputs["target"] != PAD, "int32")
         return {
             **answer,
-            "prompt_nats": -outputs["log_probs"],
+            "prompt_nats": keras.ops.round(-outputs["log_probs"], 4),
             "prompt_counts": keras.ops.sum(read, 1),
         }
 
@@ -118,4 +131,5 @@ class LanguageModelling(Task):
         self, metadata: Mapping[str, Any], labels: Sequence[str], options: Any
     ) -> Follower:
         """The text as it comes."""
-        return TextFollower(str(options.stop).replace("\\n", "\n"))
+        stop = metadata["decoding"]["stop"] if options.stop is None else options.stop
+        return TextFollower(stop.replace("\\n", "\n"))
