@@ -16,7 +16,17 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.components import Adaptation, Baseline, Batches, Input, Outputs, Task, Tensors
+from apps.components import (
+    Adaptation,
+    Baseline,
+    Batches,
+    Input,
+    Outputs,
+    Pace,
+    Shortcut,
+    Task,
+    Tensors,
+)
 from apps.composition import TENSORS, layers_of, served_model, served_tensors, try_edge_cases
 from apps.configuration import ApplicationConfig
 from apps.data import Column, Examples, Rows, View
@@ -148,6 +158,18 @@ class Application(ABC):
         layers of `model`.
         """
         return self.model
+
+    def paces(self) -> Sequence[Pace]:
+        """Layers of `model` that begin to learn later or learn more slowly than the others."""
+        return ()
+
+    def shortcut(self) -> Shortcut | None:
+        """A way around layers that are not trainable at the moment, None where there is none.
+
+        Training asks for it at its beginning and whenever more layers begin to learn; `forward`
+        then gets batches of its view.
+        """
+        return None
 
     def loss(self, batch: Tensors, outputs: Outputs) -> tf.Tensor:
         """Mean loss of a batch, a scalar."""
@@ -325,7 +347,7 @@ class Application(ABC):
             return outputs if isinstance(outputs, dict) else {"outputs": outputs}
 
         serving = Signature(raw, serve)
-        found = {"serving_default": serving, TENSORS: Signature(prepared, infer)}
+        found = {self.input.entry: serving, TENSORS: Signature(prepared, infer)}
         states = self.stream_states()
         if states:
             named = {name: _named(name, spec) for name, spec in states.items()}

@@ -34,6 +34,7 @@ def write(
     times: Sequence[float] | None = None,
     aspect: Fraction | None = None,
     turned: int = 0,
+    matrix: tuple[int, int, int, int] | None = None,
     options: dict[str, str] | None = None,
     container_options: dict[str, str] | None = None,
     sound: bool = False,
@@ -49,6 +50,7 @@ def write(
         times: when each frame begins, in seconds; evenly if None.
         aspect: width of a pixel to its height.
         turned: degrees that the picture is to be turned for display.
+        matrix: `a, b, c, d` of the display matrix, in its place: x' = a x + c y, y' = b x + d y.
         options: of the codec.
         container_options: of the container.
         sound: whether a second of silence lies beside it.
@@ -64,6 +66,9 @@ def write(
             stream.codec_context.sample_aspect_ratio = aspect
         if turned:
             stream.set_display_rotation(turned)
+        if matrix is not None:
+            a, b, c, d = (part << 16 for part in matrix)
+            stream.set_display_matrix([a, b, 0, c, d, 0, 0, 0, 1 << 30])
         voice: Any = container.add_stream("aac", 16000) if sound else None
         for i, picture in enumerate(array):
             kind = "rgb24" if picture.ndim == 3 else "gray"

@@ -9,6 +9,8 @@ from apps.components.adaptation import Adaptation
 from apps.components.baseline import Baseline
 from apps.components.component import Component, Tensors
 from apps.components.input import Input
+from apps.components.pace import Pace
+from apps.components.shortcut import Shortcut
 from apps.components.task import Batches, Outputs, Task
 
 __all__ = [
@@ -18,6 +20,8 @@ __all__ = [
     "Component",
     "Input",
     "Outputs",
+    "Pace",
+    "Shortcut",
     "Task",
     "Tensors",
 ]

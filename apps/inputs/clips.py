@@ -18,6 +18,7 @@ from apps.components import Input
 from apps.configuration import ApplicationConfig, fixed
 from apps.data import Examples
 from apps.data.finding import attempted
+from apps.data.kinds.group import group
 from apps.data.kinds.video import video as video_column
 from apps.data.videos.cache import FrameCache
 from apps.data.videos.pose import Pose
@@ -25,6 +26,7 @@ from apps.data.videos.video import Video
 from apps.errors import UserError
 from apps.following import Annotator, Chunk
 from apps.inputs.clip_field import ClipField
+from apps.inputs.clip_parts import cut_parts, part_columns
 from apps.inputs.frame_chunks import ClipAnnotator, FrameOptions, frame_chunks
 from apps.inputs.joints import Joints, drawn_joints, raw_joints
 from apps.inputs.pictures import DRAWN_FROM, Pictures, raw_frames
@@ -69,6 +71,8 @@ class Clips(Input):
     def __init__(self, column: str = "video") -> None:
         self.column = column
         self.columns = {column: video_column()}
+        # Tuples have these in this order after clip and label.
+        self.attributes = {"group": group(), **part_columns()}
 
     def check(self, examples: Examples, *, learning: bool) -> Examples:
         """Leave out clips that cannot be read, in training; refuse them elsewhere.
@@ -76,6 +80,7 @@ class Clips(Input):
         Much of what is wrong with a file shows only when it is decoded. So training decodes all
         clips beforehand; it needs their frames anyway, and finds them on disk.
         """
+        examples = cut_parts(examples, self.column)
         if not learning:
             self._refuse_faults(examples)
             return examples
@@ -116,7 +121,7 @@ class Clips(Input):
 
     def units(self, examples: Examples) -> Examples:
         """The clips, or the pieces of `segment` seconds that are cut from them."""
-        seconds = self.config.segment
+        seconds, examples = self.config.segment, cut_parts(examples, self.column)
         if not seconds:
             return examples
         clips = enumerate(examples[self.column])

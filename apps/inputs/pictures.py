@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import keras
@@ -12,8 +13,12 @@ import numpy as np
 import tensorflow as tf
 
 from apps.data import LazyRows
+from apps.data.finding import attempted
+from apps.data.sequences import Stored
+from apps.data.spool import Spool
 from apps.data.videos.cache import FrameCache
 from apps.data.videos.video import Video
+from apps.errors import UserError
 from apps.layers.video.image_files import decode_images
 from apps.layers.video.sampling import FrameSampler
 from apps.signatures import Signature
@@ -24,6 +29,73 @@ _SHELL = (
     """echo '{"signature_name": "jpeg", "instances": [['$(for frame in frame*.jpg; do """
     """printf ',{"b64": "%s"}' $(base64 -w0 $frame); done | cut -c2-)']]}'"""
 )
+
+
+@dataclass(frozen=True, eq=False)
+class ClipFrames:
+    """A column of frames, `(frames, size, size, 3)` uint8 for each clip.
+
+    Attributes:
+        cache: where they lie.
+        clips: one for each row.
+        stored: frames of each that lie there.
+        size: of them, pixels.
+        taken: which of them a row has.
+    """
+
+    cache: FrameCache
+    clips: Sequence[Video]
+    stored: int
+    size: int
+    taken: slice
+
+    lengths = None
+    dtype = np.dtype(np.uint8)
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """Of a row."""
+        return (len(range(self.stored)[self.taken]), self.size, self.size, 3)
+
+    def __len__(self) -> int:
+        return len(self.clips)
+
+    def fetch(self, rows: np.ndarray, length: int) -> np.ndarray:
+        """Frames of some clips, `(batch, frames, size, size, 3)`."""
+        batch = np.zeros((len(rows), *self.shape), self.dtype)
+        for place, row in enumerate(rows):
+            batch[place] = self.cache.get(self.clips[row], self.stored, self.size)[self.taken]
+        return batch
+
+    def features(self, width: int, network: str, of: Callable[[np.ndarray], np.ndarray]) -> Stored:
+        """What a network makes of the same frames, `(frames, width)` for each clip.
+
+        They are read from the cache or computed at once, and kept in memory or in a temporary file.
+
+        Args:
+            width: numbers for each frame.
+            network: names the network and its weights in a few letters and digits.
+            of: makes `(count, width)` of frames `(count, size, size, 3)`; several threads call it.
+
+        Raises:
+            UserError: a clip cannot be decoded, or the temporary folder is full.
+        """
+        get = functools.partial(
+            self.cache.features,
+            count=self.stored,
+            size=self.size,
+            width=width,
+            network=network,
+            of=of,
+        )
+        spool = Spool(np.float16)
+        jobs = {row: functools.partial(get, clip) for row, clip in enumerate(self.clips)}
+        for _, made in attempted(jobs, "features"):
+            if isinstance(made, UserError):
+                raise made
+            spool.append(made[self.taken])
+        values = spool.finish()[0].reshape(len(self), -1, width)
+        return LazyRows(values.__getitem__, len(self), np.dtype(np.float32), values.shape[1:])
 
 
 class Pictures:
@@ -41,9 +113,7 @@ class Pictures:
         """The model's input for some clips; `drawn_from` times as many frames if they are drawn."""
         stored, size = DRAWN_FROM * self._sampler.frames, self._sampler.size
         taken = slice(None) if drawn else slice(DRAWN_FROM // 2, None, DRAWN_FROM)
-        get = functools.partial(_frames, self._cache, clips, stored, size, taken)
-        shape = (len(range(stored)[taken]), size, size, 3)
-        return {"frames": LazyRows(get, len(clips), np.dtype(np.uint8), shape)}
+        return {"frames": ClipFrames(self._cache, clips, stored, size, taken)}
 
     def raw_inputs(self) -> dict[str, keras.KerasTensor]:
         """Decoded frames of any number and size."""
@@ -89,12 +159,6 @@ def raw_frames(clips: Sequence[Video], metadata: Mapping[str, Any]) -> np.ndarra
     for row, clip in enumerate(clips):
         found[row] = clip.sampled(count, size)
     return found
-
-
-def _frames(
-    cache: FrameCache, clips: Sequence[Video], stored: int, size: int, taken: slice, row: int
-) -> np.ndarray:
-    return cache.get(clips[row], stored, size)[taken]
 
 
 def _png(frame: np.ndarray) -> bytes:

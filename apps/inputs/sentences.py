@@ -57,7 +57,8 @@ class Sentences(Texts):
 
     def shown(self, examples: Examples) -> list[dict[str, Any]]:
         """The text, and where the words stand that the training rows do not hold."""
-        known = {*self._tokens.vocabulary}
+        counted = zip(self._tokens.vocabulary, self._tokens.counts, strict=True)
+        known = {word for word, count in counted if count}
         rows = folded_tokens(examples[self.column], letters=self._tokens.letters)
         return [
             {

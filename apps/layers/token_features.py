@@ -5,7 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Self
 
 import keras
@@ -80,7 +80,14 @@ class TokenFeatures(keras.layers.Layer):
 
     @classmethod
     def adapt(
-        cls, texts: Sequence[str], size: int, characters: int, *, letters: bool, **kwargs: Any
+        cls,
+        texts: Sequence[str],
+        size: int,
+        characters: int,
+        *,
+        letters: bool,
+        further: Iterable[str] = (),
+        **kwargs: Any,
     ) -> Self:
         """Take words and characters of some texts.
 
@@ -89,6 +96,8 @@ class TokenFeatures(keras.layers.Layer):
             size: largest number of words to keep, the most frequent ones.
             characters: as in the class.
             letters: as in the class.
+            further: words that are known besides, as a vocabulary spells them; the texts hold them
+                no time.
         """
         words: Counter[bytes] = Counter()
         points: Counter[int] = Counter()
@@ -97,6 +106,9 @@ class TokenFeatures(keras.layers.Layer):
             words.update(_folded(spelt).numpy().tolist())
             points.update(tf.strings.unicode_decode(spelt, "UTF-8").flat_values.numpy().tolist())
         ranked = sorted(words.items(), key=lambda item: (-item[1], item[0]))[:size]
+        new = dict.fromkeys(word.encode() for word in further)
+        known = {word for word, _ in ranked}
+        ranked += [(word, 0) for word in new if word not in known]
         alphabet = sorted(points, key=lambda point: (-points[point], point))
         return cls(
             [word.decode() for word, _ in ranked],

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import keras
@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from apps import environment
 from apps.application import Application, Tiny
-from apps.components import Baseline, Batches
+from apps.components import Baseline, Batches, Pace
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples
 from apps.inputs.sentences import Sentences
@@ -23,6 +23,13 @@ from apps.layers.words import CharacterLSTM, ForgetRare, ListVectors
 from apps.tasks.tagging import Tagging, TaggingConfig
 from apps.text.known_names import PACKAGED, known_names
 from apps.text.local_tagger import LocalAlone, fit_local_scores, read_by_local
+from apps.text.pretrained import (
+    Pretrained,
+    gradual,
+    read_pretrained,
+    taken_stack,
+    word_rows,
+)
 from apps.text.sample_news import sample_news
 from apps.text.word_vectors import read_word_vectors
 
@@ -35,9 +42,11 @@ _PARTS = ("lstm", "linear")
 class EntitiesConfig(StackConfig, TaggingConfig):
     """Hyperparameters of the entities model; `searched` ones are what tuning varies.
 
-    `embeddings` is `random`, or a file of word vectors. Of a word, `characters` are read by an LSTM
-    of `character_units` a direction. In training, a word that occurs `n` times is unknown with
-    probability `forget / (forget + n)`. `linear` adds a linear model of each word and its
+    `embeddings` is `random`, or a file of word vectors. `pretrained` names a run of `generation` of
+    words, whose embedding is taken over and whose LSTMs read the sentence first (Peters et al.
+    2017, "Semi-supervised sequence tagging with bidirectional language models"). Of a word,
+    `characters` are read by an LSTM of `character_units` a direction. In training, a word that
+    occurs `n` times is unknown with probability `forget / (forget + n)`. `linear` adds a linear model of each word and its
     neighbours, which is fitted first. `lists` is `names`, lists of names of persons, places and
     companies; a file of names and types; or none: both parts know what a word is in which list.
     """
@@ -57,6 +66,7 @@ class EntitiesConfig(StackConfig, TaggingConfig):
     characters: int = fixed(20, low=2, high=200)
     vocabulary: int = fixed(100_000, low=1, high=10_000_000)
     embeddings: str = fixed("random")
+    pretrained: str | None = fixed(None)
     linear: bool = fixed(True)
     lists: str | None = fixed(PACKAGED)
     list_width: int = fixed(4, low=1, high=256)
@@ -70,6 +80,7 @@ class Entities(Application):
     task: Tagging = Tagging("spans", text="text")
     Config = EntitiesConfig
     config: EntitiesConfig
+    language: Pretrained | None = None
 
     @classmethod
     def sample(cls, seed: int) -> Examples:
@@ -83,19 +94,29 @@ class Entities(Application):
 
     def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
         config, letters = self.config, self.config.tokens == "letters"
+        rows: dict[str, int] = {}
+        if config.pretrained:
+            self.language = read_pretrained(config.pretrained)
+            rows = word_rows(self.language, config.pretrained)
         tokens = TokenFeatures.adapt(
             examples["text"],
             config.vocabulary,
             config.characters,
             letters=letters,
+            further=rows,
             lists=known_names(config.lists, examples["text"], letters=letters),
             name="tokens",
         )
-        draw = np.random.default_rng(self.seed).standard_normal((tokens.size, config.embedding))
-        vectors = (draw / np.sqrt(config.embedding)).astype(np.float32)
+        width = self.language.network.embedding if self.language else config.embedding
+        draw = np.random.default_rng(self.seed).standard_normal((tokens.size, width))
+        vectors = (draw / np.sqrt(width)).astype(np.float32)
+        if self.language:
+            known = [rows.get(word, UNKNOWN) for word in tokens.vocabulary]
+            vectors[tokens.first_id :] = self.language.vectors[known]
+            vectors[UNKNOWN] = self.language.vectors[UNKNOWN]
         if config.embeddings != "random":
             vectors = read_word_vectors(config.embeddings, tokens, vectors)
-        embedding = keras.layers.Embedding(tokens.size, config.embedding, name="embedding")
+        embedding = keras.layers.Embedding(tokens.size, width, name="embedding")
         embedding.build()
         embedding.set_weights([vectors])
         layers: dict[str, keras.layers.Layer] = {"tokens": tokens, "embedding": embedding}
@@ -134,6 +155,9 @@ class Entities(Application):
         )(inputs["characters"])
         casing = keras.layers.Embedding(tokens.casings, config.casing, name="casing_embedding")
         features = [words, letters, casing(inputs["casing"])]
+        if self.language:
+            read = taken_stack(self.language, config, seed, "language")
+            features.append(read(words, mask=mask))
         if tokens.lists:
             features.append(ListVectors(config.list_width, name="lists_read")(inputs["lists"]))
         x = keras.layers.Concatenate(name="features")(features)
@@ -147,6 +171,11 @@ class Entities(Application):
             mixture.shares.assign([1.0, 0.0])
             emissions = mixture([emissions, local])
         return keras.Model(inputs, self.adapted["crf"](emissions))
+
+    def paces(self) -> Sequence[Pace]:
+        if not self.language:
+            return ()
+        return gradual("language", len(self.language.network.units), ["embedding"])
 
     def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
         """Weigh LSTM and linear model by F1 on validation sentences, or by likelihood if few."""

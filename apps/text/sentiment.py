@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,18 +11,20 @@ import numpy as np
 
 from apps import environment
 from apps.application import Application, Tiny
-from apps.components import Adaptation, Baseline, Batches
+from apps.components import Adaptation, Baseline, Batches, Pace
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples, Sequences
 from apps.inputs.texts import Texts
+from apps.layers.bounded_tokens import BoundedTokens
 from apps.layers.mixture import Mixture
 from apps.layers.pooling import LengthMask, MaxMeanPooling
-from apps.layers.stack import lstm_stack
+from apps.layers.stack import LSTMStack, lstm_stack
 from apps.layers.text import WordIds
 from apps.tasks.classification import Classification
 from apps.text.bag_of_words import BagOfWords
 from apps.text.cooccurrence import cooccurrence_vectors
 from apps.text.naive_bayes import NgramsAlone, fit_ngrams
+from apps.text.pretrained import Pretrained, gradual, read_pretrained, taken_stack
 from apps.text.sample_reviews import sample_reviews
 from apps.text.word_vectors import read_word_vectors
 
@@ -41,9 +43,10 @@ class SentimentConfig(StackConfig):
     """Hyperparameters of the sentiment model; `searched` ones are what tuning varies.
 
     The embedding starts from co-occurrence in the training texts, from random numbers, or from a
-    file of word vectors: `embeddings` is `texts`, `random` or a path. A linear model of n-grams of
-    up to `ngrams` words, with at most `ngram_weights` weights, is fitted first; the LSTM learns
-    what it leaves.
+    file of word vectors: `embeddings` is `texts`, `random` or a path. `pretrained` names a run of
+    `generation` whose tokens, embedding and LSTMs are taken over, and learn later and more slowly
+    than what is above them. A linear model of n-grams of up to `ngrams` words, with at most
+    `ngram_weights` weights, is fitted first; the LSTM learns what it leaves.
     """
 
     learning_rate: float = changed(3e-3)
@@ -54,6 +57,7 @@ class SentimentConfig(StackConfig):
     vocabulary: int = fixed(50_000, low=1, high=10_000_000)
     max_tokens: int = fixed(1024, low=2, high=100_000)
     embeddings: str = fixed("texts")
+    pretrained: str | None = fixed(None)
 
 
 class Sentiment(Application):
@@ -64,6 +68,7 @@ class Sentiment(Application):
     task: Classification = Classification("label")
     Config = SentimentConfig
     config: SentimentConfig
+    language: Pretrained | None = None
 
     @classmethod
     def sample(cls, seed: int) -> Examples:
@@ -81,7 +86,12 @@ class Sentiment(Application):
 
     def adapt(self, examples: Examples) -> Adaptation:
         config, texts = self.config, examples["text"]
-        words = WordIds.adapt(texts, config.vocabulary, config.max_tokens, name="words")
+        words: Any
+        if config.pretrained:
+            self.language = read_pretrained(config.pretrained)
+            words = BoundedTokens(self.language.tokens, config.max_tokens, name="words")
+        else:
+            words = WordIds.adapt(texts, config.vocabulary, config.max_tokens, name="words")
         ids, offsets = words.flat(texts)
         layers: dict[str, keras.layers.Layer] = {"words": words}
         vectors = self._first_vectors(words, ids, offsets)
@@ -97,15 +107,17 @@ class Sentiment(Application):
             )
             layers["ngrams"] = ngrams.layer
             columns["correction"] = ngrams.correction
-        embedding = keras.layers.Embedding(words.size, config.embedding, name="embedding")
+        embedding = keras.layers.Embedding(*vectors.shape, name="embedding")
         embedding.build()
         embedding.set_weights([vectors])
         tensors = {"ids": Sequences(ids, offsets)}
         return Adaptation({**layers, "embedding": embedding}, columns=columns, tensors=tensors)
 
-    def _first_vectors(self, words: WordIds, ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    def _first_vectors(self, words: Any, ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """What the embedding starts from, `(ids, embedding)` float32, rows of length about 1."""
         config, size = self.config, words.size
+        if self.language:
+            return self.language.vectors
         draw = np.random.default_rng(self.seed).standard_normal((size, config.embedding))
         random = (draw / np.sqrt(config.embedding)).astype(np.float32)
         if config.embeddings == "random":
@@ -125,13 +137,24 @@ class Sentiment(Application):
         x = keras.layers.Dropout(
             config.word_dropout, noise_shape=(None, None, 1), seed=seed, name="word_dropout"
         )(x)
-        x = MaxMeanPooling(name="pooling")(lstm_stack(config, seed)(x, mask=mask), mask=mask)
+        x = MaxMeanPooling(name="pooling")(self._stack()(x, mask=mask), mask=mask)
         x = keras.layers.Dropout(config.output_dropout, seed=seed, name="output_dropout")(x)
         logits = keras.layers.Dense(len(self.labels), name="logits")(x)
         if config.ngrams:
             parts = [logits, self.adapted["ngrams"](ids, lengths)]
             logits = Mixture(len(parts), name="mixture")(parts)
         return keras.Model({"ids": ids, "lengths": lengths}, logits)
+
+    def _stack(self) -> LSTMStack:
+        """The stack of LSTMs: a fresh one, or that of the language model."""
+        if not self.language:
+            return lstm_stack(self.config, self.seed)
+        return taken_stack(self.language, self.config, self.seed, "lstm")
+
+    def paces(self) -> Sequence[Pace]:
+        if not self.language:
+            return ()
+        return gradual("lstm", len(self.language.network.units), ["embedding"])
 
     def forward(self, batch: Mapping[str, Any]) -> Any:
         """Logits as if the linear part had not been fitted to the row that it is asked of."""

@@ -32,6 +32,7 @@ class Position:
         best: epoch, step and `Score` of the best weights so far.
         stale: epochs since the objective last improved.
         stopped: why training ended, or an empty text.
+        begun: the step at which each stage of the layers that learn later began.
     """
 
     epoch: int = 0
@@ -44,6 +45,7 @@ class Position:
     best: dict[str, Any] | None = None
     stale: int = 0
     stopped: str = ""
+    begun: list[int] = field(default_factory=list)
 
 
 class Checkpoints:

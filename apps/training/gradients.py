@@ -117,12 +117,14 @@ def batch_gradients(
 
 def _gradients(application: Application, batch: Mapping[str, tf.Tensor], weight: Any) -> Step:
     model = application.model
-    with tf.GradientTape() as tape:
+    variables = [variable.value for variable in model.trainable_variables]
+    # Only these, so that nothing is kept for a backward pass through layers that do not learn.
+    with tf.GradientTape(watch_accessed_variables=False) as tape:
+        tape.watch(variables)
         outputs = application.forward(batch)
         loss = application.loss(batch, outputs)
         total = loss + tf.add_n(model.losses) if model.losses else loss
         total *= tf.cast(weight, total.dtype)
-    variables = [variable.value for variable in model.trainable_variables]
     gradients = tape.gradient(total, variables)
     return Step(loss * tf.cast(weight, loss.dtype), gradients, states_of(outputs))
 

@@ -6,7 +6,7 @@ import json
 import math
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -16,6 +16,7 @@ from tqdm import tqdm
 
 from apps.application import Application
 from apps.data import View, dataset
+from apps.data.views.pipeline import Elements
 from apps.errors import UserError
 from apps.training.carried import Carried, as_arrays
 from apps.training.checkpoints import Checkpoints, Position
@@ -25,6 +26,7 @@ from apps.training.gradients import batch_gradients
 from apps.training.interrupt import interrupt_between_steps
 from apps.training.measuring import provisional_metrics
 from apps.training.optimizer import LazyAdam
+from apps.training.pacing import Pacing
 from apps.training.prediction import Predictor
 from apps.training.run_folder import RunFolder
 
@@ -104,6 +106,7 @@ class Training:
         self.model = application.model
         self.predictor = Predictor(application)
         self.carried = Carried(self.model)
+        self.pacing = Pacing(self.model, application.paces())
         self.distribution = distribution or Distribution()
         with self.distribution.scope():
             self.optimizer = LazyAdam(
@@ -121,6 +124,9 @@ class Training:
         self._position: Position | None = None
         self._ended = False
         self._step: Callable[[Mapping[str, tf.Tensor]], Any] | None = None
+        # How many stages have begun that all is arranged for.
+        self._arranged: int | None = None
+        self._views, self._validating = (train, validation), self.predictor
         self._states: dict[str, tf.Tensor] = {}
         self._paced: tuple[float, int] | None = None
 
@@ -171,12 +177,10 @@ class Training:
 
     def _run_epoch(self, position: Position, on_step: Callable[[Position], None] | None) -> None:
         config = self.application.config
-        batches = self.train.epoch(config.batch_size, self.application.seed, position.epoch)
-        data = dataset(self.train, batches, start=position.step)
+        # It may take long, and may be interrupted.
+        self._let_layers_begin(position)
         if self.carried and not self._states:
             self._states = self.carried.zeros(config.batch_size)
-        step = self._step or self._traced(data)
-        self._step = step
         losses: list[tf.Tensor] = []
         saved = time.monotonic()
         progress = tqdm(
@@ -190,12 +194,13 @@ class Training:
             disable=not self.distribution.chief or self.steps < _SHORT,
         )
         with progress as bar, interrupt_between_steps() as interrupted:
-            for batch in data:
+            for batch in self._batches(position):
                 rate = self._learning_rate(position)
                 if self.budget.minutes is not None:
                     rate = self.distribution.rate(rate)
                 self.optimizer.learning_rate.assign(rate)
-                loss, self._states = step({**batch, **self._states})
+                assert self._step is not None
+                loss, self._states = self._step({**batch, **self._states})
                 losses.append(loss)
                 position.step += 1
                 position.total += 1
@@ -255,7 +260,7 @@ class Training:
             position.stale += 1
         if position.epoch >= config.epochs:
             position.stopped = position.stopped or "epochs"
-        elif position.stale >= config.patience:
+        elif position.stale >= config.patience and not self.pacing.waiting(position.begun):
             position.stopped = position.stopped or "patience"
         # A line for each of a thousand epochs of two steps would hide all others.
         if position.stopped or position.epoch % max(1, config.epochs // _LINES) == 0:
@@ -264,20 +269,63 @@ class Training:
 
     def _validated(self) -> tuple[dict[str, float], Score]:
         """Validation metrics, measured once for all processes, which must not differ over them."""
+        _, view = self._views
 
         def measure() -> bytes:
             metrics, score = provisional_metrics(
-                self.application, self.predictor, self.validation, self.truth
+                self.application, self._validating, view, self.truth
             )
             return json.dumps([metrics, asdict(score)]).encode()
 
         metrics, score = json.loads(self.distribution.from_chief(measure))
         return metrics, Score(**score)
 
-    def _traced(self, data: tf.data.Dataset) -> Callable[..., Any]:
+    def _batches(self, position: Position) -> Iterator[dict[str, tf.Tensor]]:
+        """What is left of the epoch, `_step` being the one that takes the batch."""
+        config = self.application.config
+        while True:
+            view, _ = self._views
+            batches = view.epoch(config.batch_size, self.application.seed, position.epoch)
+            data = dataset(view, batches, start=position.step)
+            if self._step is None:
+                self._step = self._traced(data, position)
+            for batch in data:
+                if self._let_layers_begin(position):
+                    break
+                yield batch
+            else:
+                return
+
+    def _let_layers_begin(self, position: Position) -> bool:
+        """Arrange all for the layers that learn from here on; tells whether that is a change."""
+        while self.pacing.waiting(position.begun):
+            share = self._done(position)
+            if self.budget.minutes is not None:
+                share = self.distribution.rate(share)
+            names = self.pacing.due(position.begun, share)
+            if not names:
+                break
+            position.begun.append(position.total)
+            position.stale = 0
+            self.log(f"epoch {position.epoch + 1}: begin to learn: {', '.join(names)}")
+        if self._arranged == len(position.begun):
+            return False
+        self._arranged, self._step = len(position.begun), None
+        self.optimizer.pace(self.pacing.learning(position.begun))
+        with self.pacing.frozen(position.begun):
+            short = self.application.shortcut()
+        self._views, self._validating = (self.train, self.validation), self.predictor
+        if short:
+            self._views = (short.view(self.train), short.view(self.validation))
+            self._validating = Predictor(self.application, short.model)
+        return True
+
+    def _traced(self, data: Elements, position: Position) -> Callable[..., Any]:
         """The step as one graph that takes every batch, of whatever length."""
         step = tf.function(self._train_step)
-        return step.get_concrete_function({**data.element_spec, **self.carried.specs()})
+        # What does not learn has no part in it.
+        with self.pacing.frozen(position.begun):
+            return step.get_concrete_function({**data.element_spec, **self.carried.specs()})
 
     def _train_step(self, batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, Any]:
         return self.distribution.run(self._replica_step, self.carried.begun(batch))
@@ -302,9 +350,13 @@ class Training:
         if self.budget.minutes and self.budget.anneal and self._paced and config.warmup:
             trained = (time.monotonic() - self._paced[0]) / (60 * self.budget.minutes)
             rise = max(rise, trained / config.warmup)
+        return config.learning_rate * min(1.0, rise) * max(1.0 - self._done(position), 1e-3)
+
+    def _done(self, position: Position) -> float:
+        """Share of the training that is done, by epochs or by minutes, whichever is further."""
         spent = self.budget.spent(self._earlier) if self.budget.anneal else 0.0
-        left = 1.0 - max(position.total / steps, min(1.0, spent))
-        return config.learning_rate * min(1.0, rise) * max(left, 1e-3)
+        steps = self.steps * self.application.config.epochs
+        return max(position.total / steps, min(1.0, spent))
 
     def _out_of_time(self, position: Position) -> bool:
         """Whether what is left of the budget only just suffices to validate and to report."""

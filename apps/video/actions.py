@@ -11,8 +11,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps import environment
 from apps.application import Application, Tiny
-from apps.components import Adaptation, Baseline
+from apps.components import Adaptation, Baseline, Outputs, Pace, Shortcut, Tensors
 from apps.configuration import changed, fixed
 from apps.data import Examples
 from apps.data.sequences import fetched
@@ -29,6 +30,7 @@ from apps.report.sections import Section
 from apps.report.video.sections import clip_sections
 from apps.tasks.classification import Classification
 from apps.video.encoders import LSTM, OWN, EncoderConfig, frame_encoder, recurrent
+from apps.video.features import FEATURES, features_shortcut
 from apps.video.sample_clips import sample_clips
 from apps.video.unordered_baseline import FramesWithoutOrder
 
@@ -71,6 +73,7 @@ class Actions(Application):
     task = Classification("label")
     Config = ActionsConfig
     config: ActionsConfig
+    _short: Shortcut | None = None
 
     @classmethod
     def sample(cls, seed: int) -> Examples:
@@ -126,6 +129,30 @@ class Actions(Application):
         joints = keras.Input(shape, dtype="float32", name="joints")
         x = RandomFrames(config.frames, seed, dtype="float32", name="drawn")(joints)
         return joints, JointMotion(config.mirror, seed, name="motion")(x)
+
+    def paces(self) -> Sequence[Pace]:
+        config = self.config
+        tuned = config.backbone != OWN and config.fine_tune != "no"
+        return (Pace(("encoder",), 0.1, config.fine_tune_from),) if tuned else ()
+
+    def shortcut(self) -> Shortcut | None:
+        config = self.config
+        alone = config.backbone != OWN and config.motion == "picture" and config.cache_gb > 0
+        self._short = None
+        if alone and not self.model.get_layer("encoder").trainable_variables:
+            environment.say(
+                f"{config.backbone} stays as it is: what it makes of each frame is kept on disk, "
+                "and training sees clips as they are, neither shifted nor mirrored"
+            )
+            self._short = features_shortcut(
+                self.model, ("lstm", "attention", "output_dropout", "logits")
+            )
+        return self._short
+
+    def forward(self, batch: Tensors) -> Outputs:
+        if self._short is None:
+            return super().forward(batch)
+        return self._short.model({FEATURES: batch[FEATURES]}, training=True)
 
     def baselines(self) -> dict[str, Baseline]:
         unordered = FramesWithoutOrder(self.input, self.labels, self.seed)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import keras
 
@@ -13,7 +14,7 @@ from apps.configuration import StackConfig, changed, fixed, searched
 from apps.errors import UserError
 from apps.inputs.clips import ClipsConfig
 from apps.layers.stack import lstm_stack
-from apps.layers.video.backbone import BACKBONES, SMALLEST, FrameBackbone
+from apps.layers.video.backbone import BACKBONES, FINE_TUNING, SMALLEST, FrameBackbone
 from apps.layers.video.convolutions import FrameConvolutions
 from apps.layers.video.motion import MOTIONS
 
@@ -30,7 +31,9 @@ class EncoderConfig(ClipsConfig, StackConfig):
     `motion` says what is seen of a frame: the `flow` of its edges, its `difference` from the one
     before, the `picture`, or `both` of the last two. `channels` is the width of the first
     convolution. In place of these convolutions a `backbone` of `keras.applications` can stand, with
-    `weights` from a file or `imagenet`; they stay as they are unless `fine_tune` is set.
+    `weights` from a file or `imagenet`; it sees the `picture` unless told otherwise. It stays as it
+    is until a share `fine_tune_from` of the training is done; then the `last` third of its layers
+    learns at a tenth of the learning rate, or `all`, or, with `fine_tune=no`, none.
     `recurrence=convlstm` keeps places apart while it goes through time; it never runs on cuDNN, and
     reads no streams.
     """
@@ -44,8 +47,15 @@ class EncoderConfig(ClipsConfig, StackConfig):
     output_dropout: float = changed(0.5)
     backbone: str = fixed(OWN, choices=(OWN, *BACKBONES))
     weights: str = fixed("")
-    fine_tune: bool = fixed(False)
+    fine_tune: str = fixed("last", choices=FINE_TUNING)
+    fine_tune_from: float = fixed(0.5, low=0.0, high=1.0)
     recurrence: str = fixed(LSTM, choices=(LSTM, CONVLSTM))
+
+    @classmethod
+    def from_values(cls, values: Mapping[str, Any]) -> Self:
+        """Config from values; a backbone sees pictures, as it did before, unless they say else."""
+        pretrained = values.get("backbone", OWN) != OWN
+        return super().from_values({"motion": "picture", **values} if pretrained else values)
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -78,11 +88,11 @@ def frame_encoder(config: EncoderConfig, seed: int) -> FrameConvolutions | Frame
         if config.motion != "picture":
             environment.say(
                 f"{config.backbone} sees the {config.motion} of frames, but learnt from "
-                "photographs: motion=picture shows it the frames themselves"
+                "photographs: motion=picture shows it the frames themselves, and takes less time"
             )
         layer = FrameBackbone(config.backbone, config.size, name="encoder")
         layer.load(config.weights)
-        layer.trainable = config.fine_tune
+        layer.learn(config.fine_tune)
         return layer
     count = max(1, math.ceil(math.log2(config.size / _SMALLEST)))
     widening = (*_WIDENING, *[_WIDENING[-1]] * count)[:count]

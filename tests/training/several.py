@@ -15,6 +15,7 @@ from typing import Any
 
 import tensorflow as tf
 
+from apps.components import Pace
 from apps.errors import UserError
 from apps.training.distribution import distribute
 from apps.training.plan import Plan
@@ -34,7 +35,11 @@ TOY: dict[str, Any] = {"number": 33, "dropout": 0.0, "learning_rate": 0.01, "epo
 
 
 def mirrored(folder: Path) -> None:
-    from toy import training
+    from toy import Toy, training
+
+    class Paced(Toy):
+        def paces(self) -> tuple[Pace, ...]:
+            return (Pace(("embedding",), rate=0.1, begins=0.5),)
 
     cpu = tf.config.list_physical_devices("CPU")[0]
     tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
@@ -48,6 +53,8 @@ def mirrored(folder: Path) -> None:
     training(folder / "first alone", **TOY, distribution=two).run()
     training(folder / "first together", **TOY, distribution=two).run(1)
     training(folder / "first together", **TOY).run()
+    training(folder / "paced alone", kind=Paced, **TOY).run()
+    training(folder / "paced together", kind=Paced, **TOY, distribution=two).run()
 
 
 def multiworker(run: str, rows: str, step: int = 0) -> None:

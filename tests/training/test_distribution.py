@@ -82,6 +82,7 @@ def test_two_devices_train_as_one_and_take_over_from_one_another(tmp_path: Path)
     assert child.returncode == 0, said
     for name in ("together", "first alone", "first together"):
         assert_close(tmp_path / name, tmp_path / "alone")
+    assert_close(tmp_path / "paced together", tmp_path / "paced alone")
 
 
 def test_two_processes_train_as_one_and_survive_the_loss_of_one(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
@@ -10,6 +11,7 @@ import pytest
 import tensorflow as tf
 
 from apps.training.optimizer import LazyAdam
+from apps.training.pacing import Learning
 
 RATE, BETA1, BETA2, EPSILON = 0.01, 0.9, 0.999, 1e-8
 
@@ -100,3 +102,33 @@ def test_averages_of_the_weights_follow_them_and_stand_in_for_them(compiled: boo
         np.testing.assert_allclose(table, expected[1], rtol=1e-6)
         assert np.abs(variable.numpy() - last).min() > 0
     np.testing.assert_array_equal(variable, last)
+
+
+@pytest.mark.parametrize("sparse", [False, True])
+def test_a_variable_that_begins_later_moves_like_a_fresh_one_at_its_own_rate(sparse: bool) -> None:
+    draw = np.random.default_rng(3)
+    start = draw.normal(size=(2, 4, 3)).astype(np.float32)
+    first, late = map(keras.Variable, start)
+    fresh = keras.Variable(start[1])
+    lazy = LazyAdam(RATE, weight_decay=0.1, use_ema=True, ema_momentum=0.9)
+    reference = LazyAdam(0.2 * RATE, weight_decay=0.1, use_ema=True, ema_momentum=0.9)
+    lazy.build([first, late])
+
+    def gradient() -> Any:
+        values = draw.normal(size=(4, 3)).astype(np.float32)
+        return tf.IndexedSlices(values, tf.range(4), [4, 3]) if sparse else tf.constant(values)
+
+    lazy.pace([Learning(), Learning(0.2, None)])
+    for _ in range(6):
+        lazy.apply([gradient()], [first])
+    with lazy.averaged():
+        np.testing.assert_array_equal(late, start[1])
+        assert np.abs(first.numpy() - start[0]).max() > 0
+    lazy.pace([Learning(), Learning(0.2, 6)])
+    for _ in range(5):
+        given = gradient()
+        lazy.apply([gradient(), given], [first, late])
+        reference.apply([given], [fresh])
+        np.testing.assert_allclose(late, fresh, rtol=1e-5, atol=1e-6)
+    with lazy.averaged(), reference.averaged():
+        np.testing.assert_allclose(late, fresh, rtol=1e-5, atol=1e-6)

@@ -116,3 +116,65 @@ def test_the_rate_of_a_stream_is_that_of_a_usual_clip(tmp_path: Path) -> None:
 def test_clips_are_not_mirrored_where_classes_have_sides(labels: list[str], mirrored: bool) -> None:
     rows = Examples({"label": labels}, labels, "made")
     assert Actions.settings_for(rows).get("mirror", True) is mirrored
+
+
+def manifest(tmp_path: Path, header: str, *lines: str) -> Path:
+    """A manifest of parts of two clips of a second, 24 frames each."""
+    folder(tmp_path, clips=2)
+    file = tmp_path / "data" / "parts.csv"
+    file.write_text("\n".join([header, *lines]) + "\n")
+    return file
+
+
+@pytest.mark.parametrize(
+    ("header", "bounds"),
+    [("start,end", ("", "0.5", "0.5", "1")), ("start_frame,end_frame", ("0", "12", "12", ""))],
+)
+def test_a_row_may_be_a_part_of_a_clip(
+    tmp_path: Path, header: str, bounds: tuple[str, str, str, str]
+) -> None:
+    one, two, three, four = bounds
+    file = manifest(
+        tmp_path,
+        f"video,label,{header}",
+        f"wave/0.mp4,wave,{one},{two}",
+        f"wave/0.mp4,nod,{three},{four}",
+        "nod/1.mp4,nod,,",
+    )
+    given = application()
+    rows = checked(file, given)
+    assert [round(clip.seconds, 3) for clip in rows["video"]] == [0.5, 0.5, 1.0]
+    first, second, whole = rows["group"]
+    assert first == second != whole, "rows of one file stay on one side"
+    given.compose(given.input.units(rows))
+    frames = given.input.tensors(rows)["frames"].fetch(np.array([0, 1]), 0)
+    assert [footage.numbers(row) for row in frames] == [[1, 4, 7, 10], [13, 16, 19, 22]]
+    asked = given.input.units(read(file, {**given.input.columns, **given.input.attributes}))
+    assert [clip.digest for clip in asked["video"]] == [clip.digest for clip in rows["video"]]
+
+
+def test_rows_of_one_file_are_not_grouped_against_the_users_groups(tmp_path: Path) -> None:
+    file = manifest(tmp_path, "video,label,end,group", "wave/0.mp4,wave,0.5,a", "wave/0.mp4,nod,,b")
+    assert checked(file, application())["group"] == ["a", "b"]
+
+
+@pytest.mark.parametrize(
+    ("header", "bounds", "words"),
+    [
+        ("start,end", "0.6,0.4", "ends at 0.4 s, but begins at 0.6 s"),
+        ("start,end", "0,2", "from 0 to 2 s goes beyond 1 s"),
+        ("start,end", "1,", "from 1 to 1 s goes beyond 1 s"),
+        ("start,end", "-1,0.5", "begins at -1 s, before the clip"),
+        ("start,start_frame", "0,0", "start and start_frame are both given"),
+        ("start,end", "soon,1", "not a number"),
+    ],
+)
+@pytest.mark.parametrize("learning", [True, False])
+def test_a_part_that_is_none_is_refused_with_its_row(
+    tmp_path: Path, header: str, bounds: str, words: str, learning: bool
+) -> None:
+    file = manifest(
+        tmp_path, f"video,label,{header}", "nod/1.mp4,nod,,", f"wave/0.mp4,wave,{bounds}"
+    )
+    with pytest.raises(UserError, match=rf"parts\.csv row 2.*{words}"):
+        checked(file, application(), learning=learning)

@@ -12,6 +12,7 @@ import av
 import numpy as np
 
 from apps.atomic import PARTIAL
+from apps.data.videos.picture import upright
 from apps.data.videos.reading import USUAL_RATE, moving, opened, reason
 from apps.errors import UserError
 
@@ -70,7 +71,7 @@ def _write(source: Path, out: Path, captions: Sequence[Caption]) -> None:
         for frame in container.decode(stream):
             at = 0.0 if frame.time is None else float(frame.time)
             first = at if first is None else first
-            picture = np.rot90(frame.to_ndarray(format="rgb24"), round(frame.rotation / 90) % 4)
+            picture = upright(frame.to_ndarray(format="rgb24"), frame)
             # The encoder takes even sizes only.
             picture = picture[: picture.shape[0] // 2 * 2, : picture.shape[1] // 2 * 2]
             if made is None:

@@ -1,4 +1,4 @@
-"""Sampled frames kept on disk, so that a clip is decoded once and not in every epoch."""
+"""Sampled frames, and what a network makes of them, kept on disk and not made in every epoch."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import tempfile
 import threading
 import time
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -17,8 +18,8 @@ from apps.atomic import PARTIAL
 from apps.data.videos.video import Video
 
 # Files of another way to sample or to scale lie in another folder.
-_VERSION = "1"
-_SUFFIX = ".frames"
+_VERSION = "2"
+_FRAMES, _FEATURES = ".frames", ".features"
 _CHECK_BYTES = 4
 # Whoever runs over the limit makes room for more than one clip.
 _KEPT = 0.9
@@ -34,7 +35,7 @@ def usual_folder() -> Path:
 
 
 class FrameCache:
-    """Frames by content, number and size; threads and processes may share it.
+    """Frames by content, number and size, and features of them; threads and processes may share it.
 
     What was not looked at for longest goes when the limit is reached. Where nothing can be written,
     frames are decoded whenever they are asked for, and that is said once.
@@ -65,16 +66,56 @@ class FrameCache:
         Raises:
             UserError: they are not on disk, and the video cannot be decoded.
         """
-        file = self._folder / f"{video.digest}-{count}x{size}{_SUFFIX}"
-        kept = _read(file, (count, size, size, 3))
+        file = f"{video.digest}-{count}x{size}{_FRAMES}"
+        shape = (count, size, size, 3)
+        return self._kept(file, shape, np.uint8, lambda: video.sampled(count, size))
+
+    def features(
+        self,
+        video: Video,
+        *,
+        count: int,
+        size: int,
+        width: int,
+        network: str,
+        of: Callable[[np.ndarray], np.ndarray],
+    ) -> np.ndarray:
+        """What a network makes of the frames that `get` gives, from disk or computed.
+
+        Args:
+            video: the clip.
+            count: number of frames.
+            size: side of the pictures, pixels.
+            width: numbers for each frame.
+            network: names the network and its weights in a few letters and digits.
+            of: makes `(count, width)` of the frames.
+
+        Returns:
+            `(count, width)` float16; it may be read-only.
+
+        Raises:
+            UserError: neither they nor the frames are on disk, and the video cannot be decoded.
+        """
+
+        def made() -> np.ndarray:
+            return np.asarray(of(self.get(video, count, size)), np.float16)
+
+        file = f"{video.digest}-{count}x{size}-{network}{_FEATURES}"
+        return self._kept(file, (count, width), np.float16, made)
+
+    def _kept(
+        self, name: str, shape: tuple[int, ...], dtype: type, make: Callable[[], np.ndarray]
+    ) -> np.ndarray:
+        file = self._folder / name
+        kept = _read(file, shape, np.dtype(dtype))
         if kept is None:
-            kept = video.sampled(count, size)
+            kept = make()
             if self._writes:
                 self._write(file, kept)
         return kept
 
-    def _write(self, file: Path, frames: np.ndarray) -> None:
-        content = np.ascontiguousarray(frames).tobytes()
+    def _write(self, file: Path, array: np.ndarray) -> None:
+        content = np.ascontiguousarray(array).tobytes()
         try:
             # What another process removes meanwhile is made again.
             self._folder.mkdir(parents=True, exist_ok=True)
@@ -120,26 +161,27 @@ class FrameCache:
             for entry in entries:
                 with contextlib.suppress(FileNotFoundError):
                     status = entry.stat()
-                    if entry.name.endswith(_SUFFIX):
+                    if entry.name.endswith((_FRAMES, _FEATURES)):
                         found.append((status.st_mtime, status.st_size, Path(entry.path)))
                     elif time.time() - status.st_mtime > _ABANDONED_SECONDS:
                         Path(entry.path).unlink(missing_ok=True)
         return found
 
 
-def _read(file: Path, shape: tuple[int, ...]) -> np.ndarray | None:
-    """The frames of a file, None where there is none or it is damaged."""
+def _read(file: Path, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    """The array of a file, None where there is none or it is damaged."""
     try:
         content = file.read_bytes()
     except OSError:
         return None
-    frames = memoryview(content)[:-_CHECK_BYTES]
-    if len(frames) != np.prod(shape) or content[-_CHECK_BYTES:] != _check(frames):
+    array = memoryview(content)[:-_CHECK_BYTES]
+    expected = dtype.itemsize * np.prod(shape)
+    if len(array) != expected or content[-_CHECK_BYTES:] != _check(array):
         return None
     with contextlib.suppress(OSError):
         # The time of reading is kept by few file systems; that of writing stands for it.
         os.utime(file)
-    return np.frombuffer(frames, np.uint8).reshape(shape)
+    return np.frombuffer(array, dtype).reshape(shape)
 
 
 def _check(content: bytes | memoryview) -> bytes:

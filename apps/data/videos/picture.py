@@ -32,12 +32,12 @@ class Pictures:
 
         Means over areas are taken, so that nothing aliases. Interlaced frames are made of their
         first field, whose missing lines are drawn along edges; what is transparent is black; a
-        frame that is stored turned is turned back.
+        frame that is stored turned or mirrored is seen as a player shows it.
 
         Returns:
             `(size, size, 3)` uint8, RGB.
         """
-        turns = round(frame.rotation / 90) % 4
+        stored = frame
         if frame.interlaced_frame:
             frame = _deinterlaced(frame)
         if any(component.is_alpha for component in frame.format.components):
@@ -45,12 +45,37 @@ class Pictures:
         small = self._scaler.reformat(
             frame, self._size, self._size, "rgb24", interpolation=_AREA, threads=1
         )
-        picture = small.to_ndarray()
-        return np.ascontiguousarray(np.rot90(picture, turns)) if turns else picture
+        return np.ascontiguousarray(upright(small.to_ndarray(), stored))
 
     def of_array(self, array: npt.NDArray[np.uint8]) -> np.ndarray:
         """The same of `(height, width, 3)` uint8, RGB."""
         return self.of(av.VideoFrame.from_ndarray(np.ascontiguousarray(array), "rgb24"))
+
+
+def upright(picture: np.ndarray, frame: av.VideoFrame) -> np.ndarray:
+    """A picture `(height, width, 3)` of a frame, turned and mirrored as the frame says."""
+    right, down = _axes(frame)
+    if sideways(frame):
+        picture = picture.swapaxes(0, 1)
+    return picture[:: -1 if min(down) < 0 else 1, :: -1 if min(right) < 0 else 1]
+
+
+def sideways(frame: av.VideoFrame) -> bool:
+    """Whether height and width change places when the frame is displayed."""
+    (across, along), _ = _axes(frame)
+    return abs(along) > abs(across)
+
+
+def _axes(frame: av.VideoFrame) -> tuple[tuple[int, int], tuple[int, int]]:
+    """How far to the right, and how far down, one step right and one step down in a frame go."""
+    stored: Any = frame.side_data.get("DISPLAYMATRIX")
+    if stored is None:
+        return (1, 0), (0, 1)
+    # x' = a x + c y, y' = b x + d y; the nearest of the eight ways that a frame can lie is taken.
+    a, b, _, c, d, *_ = np.frombuffer(bytes(stored), np.int32).astype(int).tolist()
+    if abs(a) + abs(d) >= abs(b) + abs(c):
+        return (-1 if a < 0 else 1, 0), (0, -1 if d < 0 else 1)
+    return (0, -1 if c < 0 else 1), (-1 if b < 0 else 1, 0)
 
 
 def _deinterlaced(frame: av.VideoFrame) -> av.VideoFrame:

@@ -165,8 +165,8 @@ def _array(stored: bytes) -> np.ndarray:
         raise ValueError("an array in it is not of numbers")
     kind, columns_first, shape = header.groups()
     numbers = np.frombuffer(stored, kind, offset=end)
-    order = "F" if columns_first == "True" else "C"
-    return numbers.reshape([int(length) for length in re.findall(r"\d+", shape)], order=order)
+    lengths = [int(length) for length in re.findall(r"\d+", shape)]
+    return numbers.reshape(lengths, order="F" if columns_first == "True" else "C")
 
 
 def _filled(array: np.ndarray) -> tuple[np.ndarray, float]:

@@ -15,6 +15,7 @@ from typing import Any
 import av
 
 from apps.data.files import explained
+from apps.data.videos.picture import sideways
 from apps.data.videos.reading import Moment, beginnings, moments, moving, opened, reason, step_of
 from apps.data.videos.stills import (
     SUFFIXES,
@@ -162,4 +163,4 @@ def _displayed(frame: Any, stream: Any) -> tuple[int, int]:
         width = round(width * aspect)
     elif aspect > 0:
         height = round(height / aspect)
-    return (height, width) if round(frame.rotation / 90) % 2 else (width, height)
+    return (height, width) if sideways(frame) else (width, height)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import io
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -11,6 +10,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 from apps.errors import UserError
+from apps.layers.byte_pairs import UNTEACHABLE, learn
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
@@ -24,8 +24,6 @@ KINDS = ("characters", "pieces")
 PIECES = 200
 
 _RESERVED = 2
-# SentencePiece reads the first as a space, the second as its unknown piece, and cuts at the third.
-_UNTEACHABLE = frozenset("\u2581\u2585\0")
 
 
 def normalized(text: str) -> str:
@@ -73,7 +71,7 @@ class Tokens:
         for transcript in transcripts:
             words.update(normalized(transcript).split())
         if kind == "pieces":
-            words = Counter({word: n for word, n in words.items() if not _UNTEACHABLE & set(word)})
+            words = Counter({word: n for word, n in words.items() if not UNTEACHABLE & set(word)})
         characters = set("".join(words))
         if not characters:
             raise UserError("no transcript has a letter to learn; give rows with a transcript")
@@ -83,7 +81,7 @@ class Tokens:
 
     @classmethod
     def _pieces(cls, words: Counter[str], characters: int, size: int) -> Self:
-        from sentencepiece import SentencePieceProcessor, SentencePieceTrainer
+        from sentencepiece import SentencePieceProcessor
 
         least = characters + _RESERVED
         if size < least:
@@ -91,30 +89,10 @@ class Tokens:
                 f"pieces {size}: too few for the {characters} different characters of the "
                 f"transcripts; give {least} or more, or take characters as tokens"
             )
-        model = io.BytesIO()
-        SentencePieceTrainer.train(
-            sentence_iterator=(word for word in sorted(words) for _ in range(words[word])),
-            model_writer=model,
-            model_type="bpe",
-            vocab_size=size - 1,  # SentencePiece does not have our space token
-            hard_vocab_limit=False,
-            character_coverage=1.0,
-            normalization_rule_name="identity",
-            add_dummy_prefix=False,
-            remove_extra_whitespaces=False,
-            split_by_unicode_script=False,
-            split_by_number=False,
-            max_sentence_length=1 << 20,
-            unk_id=BLANK,
-            bos_id=-1,
-            eos_id=-1,
-            pad_id=-1,
-            num_threads=1,
-            minloglevel=2,
-        )
-        splitter = SentencePieceProcessor(model_proto=model.getvalue())
+        model = learn(words, size - 1)  # SentencePiece does not have our space token
+        splitter = SentencePieceProcessor(model_proto=model)
         pieces = [splitter.id_to_piece(piece) for piece in range(1, splitter.get_piece_size())]
-        return cls(["", " ", *pieces], model.getvalue())
+        return cls(["", " ", *pieces], model)
 
     @property
     def kind(self) -> str:

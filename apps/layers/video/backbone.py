@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib
 import warnings
 from pathlib import Path
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from apps.errors import UserError, cause_of
@@ -22,6 +24,7 @@ BACKBONES = {
     "xception": ("xception", "Xception"),
 }
 SMALLEST = 32
+FINE_TUNING = ("no", "last", "all")
 IMAGENET = "imagenet"
 
 
@@ -85,6 +88,21 @@ class FrameBackbone(FrameByFrame):
                 f"weights={weights}: cannot be had for backbone={self.backbone} "
                 f"({cause_of(error)}); {remedy}"
             ) from None
+
+    def learn(self, fine_tune: str) -> None:
+        """Say which layers learn: one of `FINE_TUNING`, `last` meaning the last third of them."""
+        self.trainable = fine_tune != "no"
+        if fine_tune == "last":
+            layers = self.network.layers
+            for layer in layers[: len(layers) * 2 // 3]:
+                layer.trainable = False
+
+    def digest(self) -> str:
+        """Names the network and its weights: 16 hexadecimal digits."""
+        found = hashlib.sha256(self.backbone.encode())
+        for weights in self.network.get_weights():
+            found.update(np.ascontiguousarray(weights).data)
+        return found.hexdigest()[:16]
 
     def build(self, shape: Any) -> None:
         """The network has its weights already."""

@@ -78,11 +78,12 @@ class RandomFrames(keras.layers.Layer):
         seed: of all draws.
 
     Call arguments:
-        frames: `(batch, time, …)` of the layer's dtype.
+        frames: `(batch, time, …)`.
     """
 
     def __init__(self, frames: int, seed: int | None = None, **kwargs: Any) -> None:
-        super().__init__(**{"trainable": False, **kwargs})
+        # What is taken keeps its type.
+        super().__init__(**{"trainable": False, "autocast": False, **kwargs})
         self.frames, self.seed = frames, seed
         self.seed_generator = keras.random.SeedGenerator(seed)
 

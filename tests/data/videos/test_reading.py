@@ -140,6 +140,31 @@ def test_turned_pictures_stand_upright(tmp_path: Path) -> None:
     assert brightest == {0: (0, 0), 90: (1, 0), 180: (1, 1), 270: (0, 1)}
 
 
+@pytest.mark.parametrize(
+    ("matrix", "brightest"),
+    [
+        ((-1, 0, 0, 1), (0, 1)),
+        ((1, 0, 0, -1), (1, 0)),
+        ((0, 1, 1, 0), (0, 0)),
+        ((0, -1, -1, 0), (1, 1)),
+    ],
+)
+def test_mirrored_pictures_are_seen_as_players_show_them(
+    tmp_path: Path, matrix: tuple[int, int, int, int], brightest: tuple[int, int]
+) -> None:
+    array = np.zeros((3, 32, 48, 3), np.uint8)
+    array[:, :16, :24] = 200
+    array[:, :16, 24:] = 100
+    video = clip(write(tmp_path / "mirrored.mp4", array, matrix=matrix))
+    sideways = matrix[0] == 0
+    assert (video.width, video.height) == ((32, 48) if sideways else (48, 32))
+    quarters = video.sampled(1, 2)[0].mean(-1)
+    assert divmod(int(quarters.argmax()), 2) == brightest
+    beside = quarters[brightest[0], 1 - brightest[1]]
+    other = quarters[1 - brightest[0], brightest[1]]
+    assert bool(other > beside) is sideways
+
+
 def test_pixels_that_are_not_square(tmp_path: Path) -> None:
     wide = clip(write(tmp_path / "wide.mp4", frames(2), aspect=Fraction(4, 3)))
     high = clip(write(tmp_path / "high.mkv", frames(2), aspect=Fraction(1, 2)))

@@ -47,11 +47,22 @@ def test_features_are_those_of_the_network_that_the_file_holds(
     np.testing.assert_allclose(layer(steps), layer(steps, training=True), atol=1e-6)
 
 
-@pytest.mark.parametrize("fine_tune", [False, True])
-def test_weights_stay_as_they_are_unless_they_are_tuned(weights: Path, fine_tune: bool) -> None:
+@pytest.mark.parametrize(
+    ("fine_tune", "share"), [("no", (0, 0)), ("last", (0.5, 0.9)), ("all", (1, 1))]
+)
+def test_so_much_of_the_weights_is_tuned_as_was_asked_for(
+    weights: Path, fine_tune: str, share: tuple[float, float]
+) -> None:
     layer = frame_encoder(config(weights, fine_tune=fine_tune), seed=0)
     assert isinstance(layer, FrameBackbone)
-    assert bool(layer.trainable_variables) is fine_tune
+    tuned = layer.trainable_variables
+    # Keras hands a change on to inner layers, and only a change.
+    layer.trainable = False
+    layer.trainable = True
+    every = layer.network.trainable_variables
+    sizes = [sum(np.prod(variable.shape) for variable in one) for one in (tuned, every)]
+    assert share[0] <= sizes[0] / sizes[1] <= share[1]
+    assert [id(variable) for variable in tuned] == [id(v) for v in every[len(every) - len(tuned) :]]
 
 
 def test_weights_that_cannot_be_had_are_refused_in_one_line(weights: Path, tmp_path: Path) -> None:
@@ -61,6 +72,12 @@ def test_weights_that_cannot_be_had_are_refused_in_one_line(weights: Path, tmp_p
         frame_encoder(config(other), seed=0)
     with pytest.raises(UserError, match="no such file"):
         frame_encoder(config(tmp_path / "missing.h5"), seed=0)
+
+
+def test_it_sees_pictures_unless_it_is_told_otherwise(weights: Path) -> None:
+    assert config(weights).motion == "picture"
+    assert config(weights, motion="difference").motion == "difference"
+    assert EncoderConfig.from_values({}).motion == "flow"
 
 
 @pytest.mark.parametrize(

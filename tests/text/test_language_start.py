@@ -1,0 +1,142 @@
+"""Applications that start from a language model."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import apps
+from apps.data import Examples
+from apps.layers.bounded_tokens import BoundedTokens
+from apps.layers.text_tokens import UNKNOWN, WordTokens
+from apps.text.entities import Entities
+from apps.text.generation import Generation
+from apps.text.pretrained import read_pretrained, word_rows
+from apps.text.sample_news import sample_news
+from apps.text.sample_reviews import sample_reviews
+from apps.text.sentiment import Sentiment
+
+SMALL = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01, "updates": 1, "ngrams": 2}
+
+
+def language_run(folder: Path, **settings: Any) -> Path:
+    """A run of `generation`, untrained, with what others read of one."""
+    values = {"units": "10,12", "depth": 2, "embedding": 8, "window": 16, **settings}
+    application = Generation(Generation.Config.from_values(values), 4)
+    texts = list(sample_reviews(2)["text"][:80])
+    examples = Examples({"text": texts}, [""] * len(texts), "reviews")
+    application.compose(application.check(examples, learning=True))
+    folder.mkdir()
+    application.served.save(folder / "model.keras")
+    (folder / "config.json").write_text(json.dumps({"application": "generation"}))
+    return folder
+
+
+@pytest.fixture(scope="module", params=["word", "bpe"])
+def language(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("language") / request.param
+    return language_run(folder, tokens=request.param, pieces=300, lower=True)
+
+
+def test_sentiment_begins_with_what_the_language_model_knows(language: Path) -> None:
+    config = Sentiment.Config.from_values({**SMALL, "pretrained": str(language)})
+    application = Sentiment(config)
+    reviews = sample_reviews(0).select(range(60))
+    application.compose(application.check(reviews, learning=True))
+    known = read_pretrained(str(language)).network
+    embedding = application.model.get_layer("embedding").get_weights()[0]
+    np.testing.assert_array_equal(embedding, known.vectors(range(known.size)))
+    stack = application.model.get_layer("lstm")
+    for one, other in zip(stack.get_weights(), known.stack.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    paces = application.paces()
+    assert [pace.layers for pace in paces] == [("lstm/lstm_1",), ("lstm/lstm_0",), ("embedding",)]
+    assert all(a.rate > b.rate and a.begins < b.begins for a, b in itertools.pairwise(paces))
+    # It reads a text as the language model does.
+    text = reviews["text"][0]
+    ids = application.adapted["words"](tf.constant([text]))["ids"].numpy()[0]
+    np.testing.assert_array_equal(ids, read_pretrained(str(language)).tokens.flat([text])[0])
+
+
+def test_entities_read_with_what_the_language_model_knows(tmp_path: Path) -> None:
+    language = language_run(tmp_path / "language", tokens="word", lower=True)
+    application = Entities(Entities.Config.from_values({"pretrained": str(language), "units": 8}))
+    news = application.check(sample_news(0, rows=40), learning=True)
+    application.compose(news)
+    known = read_pretrained(str(language))
+    tokens, vectors = application.adapted["tokens"], known.vectors
+    embedding = application.adapted["embedding"].get_weights()[0]
+    rows = word_rows(known, "")
+    assert "acting" in rows
+    for word in ("acting", "story", "."):
+        row = tokens.first_id + tokens.vocabulary.index(word)
+        np.testing.assert_array_equal(embedding[row], vectors[rows[word]])
+    stack = application.model.get_layer("language").get_weights()
+    for one, other in zip(stack, known.network.stack.get_weights(), strict=True):
+        np.testing.assert_array_equal(one, other)
+    # Words that only the language model has seen stay new ones to a reader of the report.
+    odd = Examples({"text": ["acting Zyx"], "spans": [[]]}, ["row 1"], "rows")
+    assert len(application.input.shown(odd)[0]["unseen"]) == 2
+    pieces = language_run(tmp_path / "pieces", tokens="bpe", pieces=300)
+    with pytest.raises(apps.UserError, match="reads byte pairs, where words are needed"):
+        word_rows(read_pretrained(str(pieces)), str(pieces))
+
+
+def test_a_run_needs_the_language_model_no_more(tmp_path: Path) -> None:
+    language = language_run(tmp_path / "language", tokens="word", lower=True)
+    rows = sample_reviews(0).select(range(80))
+    records = [
+        dict(zip(("text", "label"), row, strict=True))
+        for row in zip(rows["text"], rows["label"], strict=True)
+    ]
+    run = apps.train(
+        "sentiment",
+        records,
+        run=tmp_path / "run",
+        log=lambda line: None,
+        pretrained=str(language),
+        **SMALL,
+    )
+    known = read_pretrained(str(language)).network.stack.get_weights()
+    learnt = run.model.get_layer("lstm").get_weights()
+    assert all((one != other).any() for one, other in zip(learnt, known, strict=True))
+    (language / "model.keras").unlink()
+    again = apps.load(run.folder)
+    assert again.predict(["not dull", ""]) == run.predict(["not dull", ""])
+
+
+def test_runs_that_are_no_language_models_are_refused(tmp_path: Path) -> None:
+    (other := tmp_path / "other").mkdir()
+    (other / "config.json").write_text('{"application": "keywords"}')
+    for folder, what in ((tmp_path / "no", "there is no run"), (other, "is a run of keywords")):
+        with pytest.raises(apps.UserError, match=what):
+            read_pretrained(str(folder))
+    characters = language_run(tmp_path / "characters", tokens="char")
+    with pytest.raises(apps.UserError, match="reads characters, where words or byte pairs"):
+        read_pretrained(str(characters))
+    (characters / "model.keras").write_bytes(b"damaged")
+    with pytest.raises(apps.UserError, match="cannot be read"):
+        read_pretrained(str(characters))
+
+
+def test_texts_are_cut_in_the_middle_and_never_empty() -> None:
+    tokens = WordTokens.adapt(["a b c d e f g h"], 100, "spaces")
+    bounded = BoundedTokens(tokens, 5)
+    texts = ["a b c d e f g h", "a b", "", "a b c d e", "a b c d e f"]
+    ids, offsets = bounded.flat(texts)
+    rows = [ids[a:b].tolist() for a, b in itertools.pairwise(offsets)]
+    a, b, c, d, e, f, g, h = tokens.flat([texts[0]])[0].tolist()
+    assert rows == [[a, b, c, g, h], [a, b], [UNKNOWN], [a, b, c, d, e], [a, b, c, e, f]]
+    inside = bounded(tf.constant(texts))
+    for row, expected in enumerate(rows):
+        assert inside["ids"][row, : inside["lengths"][row]].numpy().tolist() == expected
+    nothing = bounded(tf.constant([""]))
+    assert nothing["ids"].numpy().tolist() == [[UNKNOWN]]
+    again = BoundedTokens.from_config(bounded.get_config())
+    np.testing.assert_array_equal(again.flat(texts)[0], ids)
