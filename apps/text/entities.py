@@ -46,9 +46,10 @@ class EntitiesConfig(StackConfig, TaggingConfig):
     words, whose embedding is taken over and whose LSTMs read the sentence first (Peters et al.
     2017, "Semi-supervised sequence tagging with bidirectional language models"). Of a word,
     `characters` are read by an LSTM of `character_units` a direction. In training, a word that
-    occurs `n` times is unknown with probability `forget / (forget + n)`. `linear` adds a linear model of each word and its
-    neighbours, which is fitted first. `lists` is `names`, lists of names of persons, places and
-    companies; a file of names and types; or none: both parts know what a word is in which list.
+    occurs `n` times is unknown with probability `forget / (forget + n)`. `linear` adds a linear
+    model of each word and its neighbours, which is fitted first. `lists` is `names`, lists of names
+    of persons, places and companies; a file of names and types; or none: both parts know what a
+    word is in which list.
     """
 
     learning_rate: float = changed(2e-3)
