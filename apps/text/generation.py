@@ -27,6 +27,9 @@ _TEMPERATURES = ("0", "0.5", "0.8", "1.2")
 _SAMPLE_TOKENS = 120
 # A softmax over more tokens takes longer than the LSTMs.
 _MANY_TOKENS, _COMPARED = 20_000, 4096
+# Fewer characters are learnt as well by a smaller network, in a tenth of the time.
+_FEW_CHARACTERS = 500_000
+_FOR_FEW = {"units": 256, "embedding": 64, "epochs": 20}
 
 
 @dataclass(frozen=True)
@@ -81,6 +84,11 @@ class Generation(Application):
         small = {"units": 12, "depth": 2, "embedding": 8, "window": 64, "max_tokens": 12}
         learning = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
         return Tiny(Examples({"text": short}, places, "made lines"), {**small, **learning})
+
+    @classmethod
+    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+        few = sum(map(len, units["text"])) < _FEW_CHARACTERS
+        return _FOR_FEW if few else {}
 
     def adapt(self, examples: Examples) -> Adaptation:
         config, texts = self.config, examples["text"]

@@ -72,11 +72,12 @@ class LanguageModelling(Task):
         last = keras.ops.take_along_axis(ids, inputs["lengths"][:, None] - 1, 1)[:, 0]
         options = {name: inputs[name] for name in OPTIONS}
         answer = self.adapted["continuation"](outputs["states"], last, options)
-        read = keras.ops.cast(inputs["target"] != PAD, "int32")
+        read = inputs["target"] != PAD
+        nats = keras.ops.where(read, keras.ops.round(-outputs["log_probs"], 4), 0.0)
         return {
             **answer,
-            "prompt_nats": keras.ops.round(-outputs["log_probs"], 4),
-            "prompt_counts": keras.ops.sum(read, 1),
+            "prompt_nats": nats,
+            "prompt_counts": keras.ops.sum(keras.ops.cast(read, "int32"), 1),
         }
 
     def statistics(
