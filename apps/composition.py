@@ -94,7 +94,7 @@ def try_edge_cases(name: str, given: Input, model: keras.Model) -> None:
             first, states = next(iter(prepared.values())), {}
             for tensor in model.inputs:
                 if tensor.name.startswith(STATE):
-                    states[tensor.name] = tf.zeros([len(first), *tensor.shape[1:]])
+                    states[tensor.name] = tf.zeros([len(first), *tensor.shape[1:]], tensor.dtype)
             names = [tensor.name for tensor in model.inputs]
             model({key: {**prepared, **states}[key] for key in names}, training=False)
         except (ValueError, tf.errors.OpError) as error:

@@ -113,7 +113,7 @@ def assert_same_answers(one: Any, other: Any) -> None:
         if isinstance(a, str):
             assert a == b
         else:
-            assert a == pytest.approx(b, abs=2e-6)
+            assert a == pytest.approx(b, rel=1e-6, abs=2e-6)
 
 
 class ApplicationContract:
@@ -346,7 +346,7 @@ class ApplicationContract:
     ) -> None:
         raw = {k: tf.constant(v) for k, v in run.application.raw(units).items()}
         states = {
-            tensor.name: tf.zeros([len(units), *tensor.shape[1:]])
+            tensor.name: tf.zeros([len(units), *tensor.shape[1:]], tensor.dtype)
             for tensor in run.model.inputs
             if tensor.name.startswith("state_")
         }

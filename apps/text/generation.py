@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from apps import environment
 from apps.application import Application, Tiny
-from apps.components import Adaptation
+from apps.components import Adaptation, Batches
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples, Sequences, TokenStream, View
 from apps.errors import UserError
 from apps.inputs.decoding import Decoding, defaults_of, options_of
 from apps.inputs.documents import Documents
+from apps.layers.language.cache import Candidates, ContinuousCache
 from apps.layers.language.generation import Continuation, SharedNetwork
 from apps.layers.subwords import Subwords
 from apps.layers.text_tokens import BEGIN, CharacterTokens, WordTokens
@@ -25,6 +27,7 @@ from apps.text.sample_prose import sample_prose
 
 _TEMPERATURES = ("0", "0.5", "0.8", "1.2")
 _SAMPLE_TOKENS = 120
+_MEMORY, _FOLLOWED, _CALIBRATED = "state_memory", "state_followed", 1000
 # A softmax over more tokens takes longer than the LSTMs.
 _MANY_TOKENS, _COMPARED = 20_000, 4096
 # Fewer characters are learnt as well by a smaller network, in a tenth of the time.
@@ -39,8 +42,9 @@ class GenerationConfig(StackConfig, Decoding):
     `tokens` are characters (`char`), words (`word`) or byte pairs (`bpe`), at most `vocabulary` of
     them, `pieces` of byte pairs. Words are parted at spaces or at punctuation `marks`, as the texts
     look unless `words` says it. Gradients flow through `window` tokens; the state is carried on.
-    `token_dropout` drops tokens wherever they occur. `sampled` other tokens are compared with the
-    right one in training, 0 for all of them, -1 for what suits the vocabulary. What `Decoding`
+    `token_dropout` drops tokens wherever they occur. A `cache` of so many of the last tokens helps
+    to say how likely a text is; drawing does without it. `sampled` other tokens are compared with
+    the right one in training, 0 for all of them, -1 for what suits the vocabulary. What `Decoding`
     names is how an answer is made where a request does not say.
     """
 
@@ -61,6 +65,7 @@ class GenerationConfig(StackConfig, Decoding):
     vocabulary: int = fixed(50_000, low=1, high=10_000_000)
     pieces: int = fixed(8_000, low=16, high=1_000_000)
     sampled: int = fixed(-1, low=-1, high=1_000_000)
+    cache: int = fixed(0, low=0, high=100_000)
 
 
 class Generation(Application):
@@ -155,12 +160,38 @@ class Generation(Application):
             for level, units in enumerate(widths)
             for kind in ("hidden", "cell")
         }
-        log_probs, *after = network(**given, states=list(states.values()))
-        together = keras.layers.Concatenate(name="states")(after)
-        outputs = {"log_probs": log_probs, "states": together}
-        return keras.Model(
-            {**given, **states}, {**outputs, **dict(zip(states, after, strict=True))}
-        )
+        log_probs, features, *after = network(**given, states=list(states.values()))
+        outputs = {"states": keras.layers.Concatenate(name="states")(after)}
+        outputs |= dict(zip(states, after, strict=True))
+        if config.cache:
+            remembered = {
+                _MEMORY: keras.Input((config.cache, config.embedding), name=_MEMORY),
+                _FOLLOWED: keras.Input((config.cache,), dtype="int32", name=_FOLLOWED),
+            }
+            states |= remembered
+            seen = (features, given["target"], given["lengths"], *remembered.values())
+            log_probs, *after = ContinuousCache(config.cache, name="cache")(log_probs, *seen)
+            outputs |= dict(zip(remembered, after, strict=True))
+        return keras.Model({**given, **states}, {"log_probs": log_probs, **outputs})
+
+    def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
+        """Choose how much the cache counts, on the first validation windows."""
+        if not self.config.cache:
+            return
+        model, cache = self.model, self.model.get_layer("cache")
+        given = {tensor.name: tensor for tensor in model.inputs}
+        log_probs, features, *_ = model.get_layer("network").output
+        seen = [features, *(given[n] for n in ("target", "lengths", _MEMORY, _FOLLOWED))]
+        cached = Candidates(cache, name="candidates")(*seen)
+        states = {name: tensor for name, tensor in model.output.items() if name in given}
+        trial = keras.Model(given, {"plain": log_probs, "cached": cached, **states})
+        parts: dict[str, list[np.ndarray]] = {"plain": [], "cached": []}
+        for batch, found in held_out(trial, _CALIBRATED):
+            real = np.arange(batch["target"].shape[1]) < batch["lengths"][:, None]
+            for name, arrays in parts.items():
+                arrays.append(found[name][real])
+        share, sharpness = cache.choose(*map(np.concatenate, parts.values()))
+        environment.say(f"cache: {share:g} of what it says, with a sharpness of {sharpness:g}")
 
     def track(self, example: Examples) -> Mapping[str, Any]:
         """How a text would go on, by temperature."""
@@ -183,7 +214,7 @@ class Generation(Application):
         states = {
             tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype)
             for tensor in self.model.inputs
-            if tensor.name.startswith("state_")
+            if tensor.name.startswith("state_") and tensor.name not in (_MEMORY, _FOLLOWED)
         }
         whole = {name: tf.TensorSpec((None,), tf.int32) for name in ("state_last", "state_count")}
         return {**states, **whole}

@@ -55,7 +55,7 @@ def golden_answers(application: Application, units: Examples) -> list[Golden]:
     batch = chosen.fetch(Batch(np.arange(len(chosen)), longest, np.ones(len(chosen), bool)))
     taken = signatures["tensors"].inputs
     states = {
-        n: np.zeros([len(chosen), *spec.shape[1:]], np.float32)
+        n: np.zeros([len(chosen), *spec.shape[1:]], spec.dtype.as_numpy_dtype)
         for n, spec in taken.items()
         if n.startswith(STATE)
     }

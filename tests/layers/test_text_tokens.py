@@ -60,7 +60,7 @@ def test_ids_inside_the_graph_are_those_outside_it(tokens: TextTokens) -> None:
 @pytest.mark.parametrize("kind", [CharacterTokens, WordTokens])
 def test_texts_come_back_to_the_letter(kind: type[TextTokens]) -> None:
     known = [text for text in ODD if "\ue000" not in text]
-    tokens = kind.adapt(known, 1000, **({"between": "marks"} if kind is WordTokens else {}))  # type: ignore[attr-defined]
+    tokens = kind.adapt(known, 1000, **({"between": "marks"} if kind is WordTokens else {}))
     ids, offsets = tokens.flat(known)
     for row, text in enumerate(known):
         assert joined(tokens, ids[offsets[row] : offsets[row + 1]]) == expected(text)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -16,6 +17,8 @@ from apps.data import Examples, read
 from apps.run import Run
 from apps.text.generation import Generation
 from apps.text.sample_prose import agreements, sample_prose
+from apps.training.measuring import calibrate, measured
+from apps.training.prediction import Predictor
 
 SMALL = {
     "units": 12,
@@ -88,6 +91,30 @@ def test_windows_are_the_text_and_every_token_is_measured_once(tokens: str) -> N
     assert len(view) == len(units)
     seen = [view.fetch(batch) for batch in view.sweep(4)]
     assert sum(int(batch["lengths"].sum()) for batch in seen) == len(ids)
+
+
+def test_a_cache_is_weighed_on_validation_texts(tmp_path: Path) -> None:
+    text = "\n".join(["the baker of Ossendrecht sings", "Ossendrecht is old"] * 12)
+    application = composed([text], tokens="word", cache=20)
+    examples = application.check(Examples({"text": [text]}, ["a"], "texts"), learning=False)
+    units = application.input.units(examples)
+
+    def nats() -> float:
+        found = measured(application, Predictor(application), application.view(units), None)
+        return application.task.measure(found.statistics)["nats_per_token"]
+
+    before = nats()
+    calibrate(application, units)
+    # An untrained softmax knows nothing, and the text says the same again and again.
+    assert float(application.model.get_layer("cache").share) > 0.1
+    assert nats() < 0.8 * before
+    application.served.save(tmp_path / "model.keras")
+    again = Generation.restored(
+        application.config, 1, keras.models.load_model(tmp_path / "model.keras")
+    )
+    view = again.view(again.input.units(examples))
+    found = measured(again, Predictor(again), view, None)
+    assert again.task.measure(found.statistics)["nats_per_token"] == pytest.approx(nats())
 
 
 def test_token_by_token_says_what_the_whole_says(run: Run) -> None:

@@ -43,8 +43,9 @@ class LanguageNetwork(keras.layers.Layer):
         states: hidden and cell state of each LSTM from the bottom up, `(batch, units)` each.
 
     Returns:
-        The natural logarithm of each target's probability, `(batch, time)` float32, and the states
-        after the last real step. Trained with `sampled`, it is an estimate.
+        The natural logarithm of each target's probability, `(batch, time)` float32, an estimate
+        where it is trained with `sampled`; what the softmax saw, `(batch, time, embedding)`; and
+        the states after the last real step.
     """
 
     def __init__(
@@ -115,7 +116,7 @@ class LanguageNetwork(keras.layers.Layer):
             losses = self._sampled_losses(flat, wanted)
         else:
             losses = tf.nn.sparse_softmax_cross_entropy_with_logits(wanted, self.logits(flat))
-        return -tf.reshape(losses, tf.shape(ids)), *after
+        return -tf.reshape(losses, tf.shape(ids)), features, *after
 
     def features(self, outputs: tf.Tensor) -> tf.Tensor:
         """What the softmax sees of the last LSTM's outputs, `(…, embedding)`."""
@@ -176,10 +177,13 @@ class LanguageNetwork(keras.layers.Layer):
     def compute_output_spec(
         self, ids: Any, target: Any, lengths: Any, states: Any, training: bool = False
     ) -> tuple[keras.KerasTensor, ...]:
-        found = [keras.KerasTensor(ids.shape, dtype="float32")]
-        for units in self.units:
-            found += [keras.KerasTensor((ids.shape[0], units), dtype=self.compute_dtype)] * 2
-        return tuple(keras.KerasTensor(one.shape, dtype=one.dtype) for one in found)
+        states = [
+            keras.KerasTensor((ids.shape[0], units), dtype=self.compute_dtype)
+            for units in self.units
+            for _ in range(2)
+        ]
+        seen = keras.KerasTensor((*ids.shape, self.embedding), dtype=self.compute_dtype)
+        return keras.KerasTensor(ids.shape, dtype="float32"), seen, *states
 
     def get_config(self) -> dict[str, Any]:
         names = (

@@ -44,8 +44,8 @@ def continued(made: LanguageNetwork, rows: int = 1, **given: Any) -> dict[str, n
     """What stands after the states of some prompts, one row for each."""
     layer = Continuation(TEXTS, spaced=False, first_id=4, network=made)
     prompts = tf.constant([[BEGIN, 4 + row % 5] for row in range(rows)])
-    outputs = made(prompts, prompts, tf.fill([rows], 2), zeros(rows))
-    answers = layer(tf.concat(outputs[1:], 1), prompts[:, -1], options(rows, **given))
+    _, _, *states = made(prompts, prompts, tf.fill([rows], 2), zeros(rows))
+    answers = layer(tf.concat(states, 1), prompts[:, -1], options(rows, **given))
     return {name: value.numpy() for name, value in answers.items()}
 
 
@@ -67,11 +67,11 @@ def test_probabilities_add_up_to_one_and_are_those_of_a_softmax() -> None:
 def test_windows_with_their_states_are_the_whole() -> None:
     made = network()
     ids = tf.constant(np.random.default_rng(1).integers(4, SIZE, (3, 11)), tf.int32)
-    whole, *last = made(ids, ids, tf.constant([11, 7, 2]), zeros(3))
+    whole, _, *last = made(ids, ids, tf.constant([11, 7, 2]), zeros(3))
     states, parts = zeros(3), []
     for start, stop in ((0, 4), (4, 5), (5, 11)):
         lengths = tf.clip_by_value(tf.constant([11, 7, 2]) - start, 0, stop - start)
-        part, *states = made(ids[:, start:stop], ids[:, start:stop], lengths, states)
+        part, _, *states = made(ids[:, start:stop], ids[:, start:stop], lengths, states)
         parts.append(part)
     for row, length in enumerate((11, 7, 2)):
         together = tf.concat(parts, 1)[row, :length]
@@ -166,7 +166,7 @@ def test_two_files_that_are_loaded_keep_their_own_weights(tmp_path: Path) -> Non
         lengths = keras.Input((), dtype="int32", name="lengths")
         states = [keras.Input((u,), name=f"s{i}") for i, u in enumerate((5, 5, 7, 7))]
         outputs = made(ids, ids, lengths, states)
-        inner = keras.Model([ids, lengths, *states], list(outputs), name="tensors")
+        inner = keras.Model([ids, lengths, *states], [outputs[0], *outputs[2:]], name="tensors")
         given = {
             name: keras.Input(shape, dtype=dtype.name, name=name)
             for name, (dtype, shape) in OPTIONS.items()
