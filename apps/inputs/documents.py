@@ -27,6 +27,8 @@ from apps.signatures import Signature
 
 # Of so many documents, whole ones are held out; of fewer, the end of each.
 _MANY = 20
+# Characters to validate on: they are read one after the other, and each epoch waits for them.
+_MOST_HELD_OUT = 500_000
 # Windows that are drawn together by the bootstrap, since neighbours are alike.
 _BLOCK = 8
 # Tokens before a window that a baseline may look at.
@@ -77,9 +79,10 @@ class Documents(Input):
         self, examples: Examples, fraction: float, stratify: str | None
     ) -> tuple[Examples, Examples]:
         """Whole documents for validation; the end of each where they are few."""
+        texts = examples[self.column]
+        fraction = min(fraction, _MOST_HELD_OUT / max(sum(map(len, texts)), 1))
         if len(examples) >= _MANY or "group" in examples:
             return split(examples, fraction, self.seed, stratify=None)
-        texts = examples[self.column]
         cuts = [int(len(text) * (1 - fraction)) for text in texts]
         heads = [text[:cut] for text, cut in zip(texts, cuts, strict=True)]
         tails = [text[cut:] for text, cut in zip(texts, cuts, strict=True)]

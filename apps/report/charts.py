@@ -55,9 +55,14 @@ class Competitor:
 
 
 def learning_curve(
-    name: str, epochs: Sequence[float], curves: Sequence[Curve], best: float | None, rate: bool
+    name: str,
+    epochs: Sequence[float],
+    curves: Sequence[Curve],
+    best: float | None,
+    rate: bool,
+    across: str = "epoch",
 ) -> Markup:
-    """Curves over epochs, the best epoch marked.
+    """Curves over epochs, or whatever else is counted, the best epoch marked.
 
     Args:
         name: what is drawn, for the description that a screen reader reads out.
@@ -65,11 +70,12 @@ def learning_curve(
         curves: at least one line over them.
         best: the epoch whose weights were kept, or None.
         rate: whether the values are fractions, written in per cent.
+        across: what is counted.
 
     Returns:
         An `svg` element of about 340 by 220 pixels.
     """
-    alt = f"{name} over {len(epochs)} epoch(s): " + "; ".join(
+    alt = f"{name} over {len(epochs)} {across}(s): " + "; ".join(
         f"{curve.label} ends at {curve.values[-1]:.4g}" for curve in curves
     )
     with figure(340, 220, name) as (drawing, svg):
@@ -94,7 +100,7 @@ def learning_curve(
         axes.locator_params("x", integer=True, nbins=8)
         axes.locator_params("y", nbins=6)
         axes.yaxis.set_major_formatter(_percent if rate else _short)
-        axes.set_xlabel("epoch")
+        axes.set_xlabel(across)
         axes.legend(
             loc="lower left",
             bbox_to_anchor=(-0.17, 1.0),

@@ -74,6 +74,15 @@ def test_of_many_texts_whole_ones_are_held_out() -> None:
     assert len(validation) == 3
 
 
+def test_of_a_long_text_no_more_is_held_out_than_an_epoch_can_wait_for() -> None:
+    application = Generation(Generation.Config.from_values(SMALL))
+    text = "a line of text\n" * 600_000
+    examples = application.check(Examples({"text": [text]}, ["a"], "texts"), learning=True)
+    training, validation = application.input.split(examples, 0.1, None)
+    assert training["text"][0] + validation["text"][0] == text
+    assert len(validation["text"][0]) == pytest.approx(500_000, abs=2)
+
+
 @pytest.mark.parametrize("tokens", ["char", "word", "bpe"])
 def test_windows_are_the_text_and_every_token_is_measured_once(tokens: str) -> None:
     texts = [prose(), "Ein kurzer – Text.\n", "\n\nlast  one"]

@@ -18,13 +18,16 @@ from apps.report.templates import render
 _TEMPLATE = "tasks/language_modelling/sections.html.j2"
 _PASSAGES, _TOKENS = 4, 160
 _MOST_POSITIONS = 64
+# The end of a text of a few tokens says little.
+_SHORT = 24
 
 
 def sections(rows: Sequence[Mapping[str, Any]]) -> list[Section]:
     """Loss by position in the window, the hardest and easiest passages, samples."""
     windows = [row for row in rows if row["nats"]]
     found = [Section("Nats by place in the window", _render("positions", **_positions(windows)))]
-    order = sorted(windows, key=lambda row: float(np.mean(row["nats"])))
+    long = [row for row in windows if len(row["nats"]) >= _SHORT] or windows
+    order = sorted(long, key=lambda row: float(np.mean(row["nats"])))
     hardest, easiest = order[::-1][:_PASSAGES], order[:_PASSAGES]
     passages = [
         ("hardest", list(map(_passage, hardest))),
@@ -54,7 +57,7 @@ def _positions(rows: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     if len(edges) > 1:
         means = np.add.reduceat(total, edges) / np.add.reduceat(count, edges)
         curve = Curve("nats per token", [float(mean) for mean in means], validation=True)
-        chart = learning_curve("nats by place", (edges + 1).tolist(), [curve], None, rate=False)
+        chart = learning_curve("nats by place", (edges + 1).tolist(), [curve], None, False, "token")
     return {"chart": chart, "windows": len(rows), "width": width}
 
 
