@@ -12,10 +12,11 @@ import tensorflow as tf
 
 from apps.layers.outside import Outside
 from apps.layers.text_tokens import PAD, UNKNOWN
+from apps.layers.token_layer import TokenLayer
 
 
 @keras.saving.register_keras_serializable("apps")
-class BoundedTokens(keras.layers.Layer):
+class BoundedTokens(TokenLayer):
     """Texts `(batch,)` string to `{"ids": (batch, time) int32, "lengths": (batch,) int32}`.
 
     A text without tokens becomes one unknown token, because recurrent kernels need a step.
@@ -26,7 +27,7 @@ class BoundedTokens(keras.layers.Layer):
     """
 
     def __init__(self, tokens: Any, max_tokens: int, **kwargs: Any) -> None:
-        super().__init__(**{"trainable": False, **kwargs})
+        super().__init__(**kwargs)
         self.tokens, self.max_tokens = tokens, max_tokens
 
     @property
@@ -54,13 +55,6 @@ class BoundedTokens(keras.layers.Layer):
         taken = tf.gather(ids, tf.where(real, place + skipped, 0), batch_dims=1)
         taken = tf.where((lengths == 0)[:, None], UNKNOWN, taken)
         return {"ids": tf.where(real, taken, PAD), "lengths": kept}
-
-    def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-        batch = texts.shape[0]
-        return {
-            "ids": keras.KerasTensor((batch, None), dtype="int32"),
-            "lengths": keras.KerasTensor((batch,), dtype="int32"),
-        }
 
     def flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """All ids in one array, and the offset at which each text begins, then the total."""

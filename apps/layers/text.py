@@ -14,6 +14,7 @@ import tensorflow as tf
 from apps import environment
 from apps.layers.outside import Outside
 from apps.layers.rewrites import python_rewrites
+from apps.layers.token_layer import TokenLayer
 from apps.layers.unicode_form import compose, composed
 from apps.sampling import rows_within
 from apps.threads import in_threads
@@ -34,7 +35,7 @@ REWRITES = (
 
 
 @keras.saving.register_keras_serializable("apps")
-class WordIds(keras.layers.Layer):
+class WordIds(TokenLayer):
     """Texts `(batch,)` string to `{"ids": (batch, time) int32, "lengths": (batch,) int32}`.
 
     Composes letters and marks (NFC), lower-cases, drops HTML tags, and splits at white space,
@@ -49,7 +50,7 @@ class WordIds(keras.layers.Layer):
     """
 
     def __init__(self, vocabulary: Sequence[str], max_tokens: int, **kwargs: Any) -> None:
-        super().__init__(**{"trainable": False, **kwargs})
+        super().__init__(**kwargs)
         self.vocabulary = list(vocabulary)
         self.max_tokens = max_tokens
         with tf.init_scope():
@@ -109,13 +110,6 @@ class WordIds(keras.layers.Layer):
     def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         ids = self.ragged(texts)
         return {"ids": ids.to_tensor(PAD), "lengths": tf.cast(ids.row_lengths(), tf.int32)}
-
-    def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-        batch = texts.shape[0]
-        return {
-            "ids": keras.KerasTensor((batch, None), dtype="int32"),
-            "lengths": keras.KerasTensor((batch,), dtype="int32"),
-        }
 
     def flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """All ids in one array, and the offset at which each text begins, then the total."""

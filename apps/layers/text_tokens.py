@@ -13,6 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.layers.outside import Outside
+from apps.layers.token_layer import TokenLayer
 from apps.layers.unicode_form import compose, composed
 from apps.threads import in_threads
 
@@ -36,7 +37,7 @@ _SPACES = r"\n|[^\s]+"
 LINE_START = r"(^|\n)([^\n])"
 
 
-class TextTokens(keras.layers.Layer):
+class TextTokens(TokenLayer):
     """Texts `(batch,)` string to `{"ids": (batch, time) int32, "lengths": (batch,) int32}`.
 
     Texts are in NFC, and their lines end at "\\n". Id 0 is padding, 1 any token outside the
@@ -52,7 +53,7 @@ class TextTokens(keras.layers.Layer):
     spaced = False
 
     def __init__(self, vocabulary: Sequence[str], **kwargs: Any) -> None:
-        super().__init__(**{"trainable": False, **kwargs})
+        super().__init__(**kwargs)
         self.vocabulary = list(vocabulary)
         self.texts = ("", self.unknown, "", "", *map(self.spelt, self.vocabulary))
 
@@ -73,13 +74,6 @@ class TextTokens(keras.layers.Layer):
         valid = tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
         ids = self._ids(tf.strings.regex_replace(compose(valid), "\r\n?", "\n"))
         return {"ids": ids.to_tensor(PAD), "lengths": tf.cast(ids.row_lengths(), tf.int32)}
-
-    def compute_output_spec(self, texts: keras.KerasTensor) -> dict[str, keras.KerasTensor]:
-        batch = texts.shape[0]
-        return {
-            "ids": keras.KerasTensor((batch, None), dtype="int32"),
-            "lengths": keras.KerasTensor((batch,), dtype="int32"),
-        }
 
     def flat(self, texts: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
         """All ids in one array, and the offset at which each text begins, then the total."""

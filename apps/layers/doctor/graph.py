@@ -20,6 +20,8 @@ PRODUCT = re.compile(r"_?(Fused)?(Batch)?MatMul(V[23])?$|Einsum$|(Depthwise)?Con
 FLOATS = frozenset(
     {types_pb2.DT_FLOAT, types_pb2.DT_HALF, types_pb2.DT_BFLOAT16, types_pb2.DT_DOUBLE}
 )
+# A search takes as its next input what it has chosen by its last output, which no kernel can do.
+CHOICE = re.compile(r"TopK(V2)?$|ArgMax$|(Stateless)?Multinomial$")
 # Keras splits the gates of an LSTM in four, those of a GRU in three.
 CELL_OF_SPLITS = {4: "LSTM", 3: "GRU"}
 
@@ -132,7 +134,7 @@ class Functions:
             elif node.op in LOOPS:
                 body = self._by_name[node.attr["body"].func.name]
                 within = list(self._body(body, device, prefix, entered))
-                if not within and self._is_recurrence(body):
+                if not within and not self._chooses(body) and self._is_recurrence(body):
                     within = [Kernel("while loop", self._cell(body), scope)]
                 yield from within
             else:
@@ -172,6 +174,10 @@ class Functions:
             for function in self.called_by(node)
             for inner in function.node_def
         )
+
+    def _chooses(self, body: function_pb2.FunctionDef) -> bool:
+        """Whether a loop is a search."""
+        return any(CHOICE.match(node.op) for node in self._all_nodes(body))
 
     def _is_recurrence(self, body: function_pb2.FunctionDef) -> bool:
         """Whether a loop's next state depends on a product of its current state."""
