@@ -30,6 +30,8 @@ _SAMPLE_TOKENS = 120
 _MEMORY, _FOLLOWED, _CALIBRATED = "state_memory", "state_followed", 1000
 # A softmax over more tokens takes longer than the LSTMs.
 _MANY_TOKENS, _COMPARED = 20_000, 4096
+# Of a batch that is measured: 200 MB.
+_MOST_LOGITS = 50_000_000
 # Fewer characters are learnt as well by a smaller network, in a tenth of the time.
 _FEW_CHARACTERS = 500_000
 _FOR_FEW = {"units": 256, "embedding": 64, "epochs": 20}
@@ -129,7 +131,9 @@ class Generation(Application):
             return TokenStream(files, window, BEGIN, varied=True)
         # Nothing is generated where a text is measured.
         silent = options_of(units, {**defaults_of(self.config), "max_tokens": 0})
-        return TokenStream(self.input.documents(units), window, BEGIN, columns=silent)
+        rows = max(1, _MOST_LOGITS // (window * self.adapted["tokens"].size))
+        files = self.input.documents(units)
+        return TokenStream(files, window, BEGIN, columns=silent, most_rows=rows)
 
     def build(self) -> keras.Model:
         config, tokens = self.config, self.adapted["tokens"]

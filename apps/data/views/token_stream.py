@@ -30,6 +30,7 @@ class TokenStream(View):
         varied: whether an epoch's windows begin and end elsewhere than those of the others, and
             are shorter by up to a fifth, so that no token is always the first (Merity et al. 2018,
             "Regularizing and optimizing LSTM language models", section 4.1).
+        most_rows: so many files are measured at a time at most.
     """
 
     carries_state = True
@@ -42,11 +43,13 @@ class TokenStream(View):
         *,
         columns: Mapping[str, np.ndarray] | None = None,
         varied: bool = False,
+        most_rows: int | None = None,
     ) -> None:
         if window < 1:
             raise ValueError(f"window={window}: give at least 1")
         self.files, self.window, self.start_id = files, window, start_id
         self.columns, self.varied = dict(columns or {}), varied
+        self.most_rows = most_rows
         self._other: TokenStream | None = None
         self._per_file = -(-files.lengths // window)
         first = np.cumsum(self._per_file) - self._per_file
@@ -102,6 +105,7 @@ class TokenStream(View):
 
     def sweep(self, batch_size: int) -> list[Batch]:
         """Every file as a stream of its own, the longest files first."""
+        batch_size = min(batch_size, self.most_rows or batch_size)
         files = np.argsort(-self._per_file, kind="stable")
         files = files[self._per_file[files] > 0]
         batches: list[Batch] = []

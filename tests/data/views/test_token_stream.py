@@ -191,3 +191,10 @@ def test_further_columns_stand_beside_their_units() -> None:
             elements["unit"][real], starts, elements["lengths"][real], strict=True
         ):
             assert unit == (3 if length == 3 else expected[int(start)])
+
+
+def test_no_more_files_are_measured_at_a_time_than_asked_for() -> None:
+    files = [100 * number + np.arange(length) for number, length in enumerate(LENGTHS, 1)]
+    view = TokenStream(Sequences.from_rows(files), 4, START, most_rows=2)
+    assert {len(batch.rows) for batch in view.sweep(64)} == {2}
+    assert sorted(predicted(view, view.sweep(64))) == every_token(view)
