@@ -20,6 +20,8 @@ APPLICATIONS = {
     "transcription": Entry("apps.speech.transcription:Transcription", "what is said"),
     "actions": Entry("apps.video.actions:Actions", "what happens in a clip of video"),
     "sentiment": Entry("apps.text.sentiment:Sentiment", "which label a text carries"),
+    "translation": Entry("apps.text.translation:Translation", "what a text is in another language"),
+    "generation": Entry("apps.text.generation:Generation", "how a text goes on"),
     "entities": Entry("apps.text.entities:Entities", "which spans of a sentence name something"),
 }
 
