@@ -223,9 +223,9 @@ class AttentionDecoder(keras.layers.Layer):
 
         def step(tokens: tf.Tensor, before: Sequence[tf.Tensor]) -> tuple[Any, Any, Any]:
             hidden, cell, other_hidden, other_cell = before
-            hidden, cell = _stepped(self.first, read(table, tokens), hidden, cell)
+            hidden, cell = self.first.advance(read(table, tokens), hidden, cell)
             x, context, attention = self._attend(hidden, keys, memory, real)
-            other_hidden, other_cell = _stepped(self.second, x, other_hidden, other_cell)
+            other_hidden, other_cell = self.second.advance(x, other_hidden, other_cell)
             logits = self._logits(x + other_hidden, context, table) + never
             after = [hidden, cell, other_hidden, other_cell]
             return tf.nn.log_softmax(logits), after, attention
@@ -286,18 +286,3 @@ class AttentionDecoder(keras.layers.Layer):
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), **{name: getattr(self, name) for name in _ARGUMENTS}}
-
-
-def _stepped(
-    lstm: LSTM, x: tf.Tensor, hidden: tf.Tensor, cell: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The next states `(batch, width, units)` of an LSTM's weights, in plain products."""
-    kernel, recurrent, bias = (tf.convert_to_tensor(weight) for weight in lstm.cell.weights)
-    units = lstm.units
-    gates = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel)
-    gates += tf.matmul(tf.reshape(hidden, [-1, units]), recurrent) + bias
-    inner, forget, fresh, outer = tf.split(gates, 4, 1)
-    after = tf.sigmoid(forget) * tf.reshape(cell, [-1, units])
-    after += tf.sigmoid(inner) * tf.tanh(fresh)
-    shape = tf.shape(hidden)
-    return tf.reshape(tf.sigmoid(outer) * tf.tanh(after), shape), tf.reshape(after, shape)

@@ -125,6 +125,30 @@ class LSTM(keras.layers.LSTM):
         output, *states = recurrence(x, h0, c0, (kernel, recurrent_kernel, bias), mask)
         return output, output, states
 
+    def advance(
+        self, x: tf.Tensor, hidden: tf.Tensor, cell: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor]:
+        """Run one step by plain products, as loops inside a graph need it.
+
+        Args:
+            x: `(…, features)`.
+            hidden, cell: the states before it, `(…, units)`.
+
+        Returns:
+            The states after it.
+        """
+        kernel, recurrent_kernel, bias = (
+            tf.cast(tf.convert_to_tensor(weight.value), x.dtype)
+            for weight in (self.cell.kernel, self.cell.recurrent_kernel, self.cell.bias)
+        )
+        before, shape = tf.cast(cell, x.dtype), tf.shape(hidden)
+        gates = tf.matmul(tf.reshape(x, [-1, x.shape[-1]]), kernel)
+        hidden = tf.reshape(tf.cast(hidden, x.dtype), [-1, self.units])
+        gates += tf.matmul(hidden, recurrent_kernel) + bias
+        i, f, g, o = tf.split(gates, 4, 1)
+        after = tf.sigmoid(f) * tf.reshape(before, [-1, self.units]) + tf.sigmoid(i) * tf.tanh(g)
+        return tf.reshape(tf.sigmoid(o) * tf.tanh(after), shape), tf.reshape(after, shape)
+
     def _maybe_config_dropout_masks(self, cell, input_sequence, input_state):
         """Do nothing: Keras would draw a mask in inference too; `inner_loop` draws its own."""
 

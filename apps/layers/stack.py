@@ -188,12 +188,7 @@ class LSTMStack(keras.layers.Layer):
         """
         after: list[tf.Tensor] = []
         for layer, hidden, cell in zip(self.layers, states[::2], states[1::2], strict=True):
-            weights = layer.cell
-            gates = tf.matmul(x, tf.cast(weights.kernel, x.dtype))
-            gates += tf.matmul(tf.cast(hidden, x.dtype), tf.cast(weights.recurrent_kernel, x.dtype))
-            i, f, g, o = tf.split(gates + tf.cast(weights.bias, x.dtype), 4, 1)
-            cell = tf.sigmoid(f) * tf.cast(cell, x.dtype) + tf.sigmoid(i) * tf.tanh(g)
-            x = tf.sigmoid(o) * tf.tanh(cell)
+            x, cell = layer.advance(x, hidden, cell)
             after += [x, cell]
         return tuple(after)
 
