@@ -116,6 +116,15 @@ def assert_same_answers(one: Any, other: Any) -> None:
             assert a == pytest.approx(b, rel=1e-6, abs=2e-6)
 
 
+def rows_that_differ(some: Mapping[str, Any], others: Mapping[str, Any]) -> list[int]:
+    """Numbers of the rows in which any of the outputs differs by more than rounding."""
+    differ: set[int] = set()
+    for name, one in others.items():
+        close = np.isclose(some[name], np.asarray(one), rtol=1e-5, atol=1e-5)
+        differ |= set(np.flatnonzero(~close.reshape(len(close), -1).all(1)).tolist())
+    return sorted(differ)
+
+
 class ApplicationContract:
     """Collected once for each application by a subclass whose name begins with `Test`."""
 
@@ -357,8 +366,15 @@ class ApplicationContract:
         assert set(names) == {tensor.name for tensor in run.model.inputs}
         ours = outputs_by_name(run.model, names, tuple(batch[name] for name in names))
         outputs = session.run(list(ours), {name: np.asarray(batch[name]) for name in names})
-        for output, one in zip(outputs, ours.values(), strict=True):
-            np.testing.assert_allclose(output, one, atol=1e-5)
+        theirs = dict(zip(ours, outputs, strict=True))
+        differ = rows_that_differ(theirs, ours)
+        if any(np.asarray(one).dtype.kind in "iu" for one in ours.values()):
+            # Of two hypotheses that are as good as equal, a search may find either.
+            assert len(differ) <= 0.02 * len(units)
+            if "scores" in ours:
+                np.testing.assert_allclose(theirs["scores"], ours["scores"], rtol=1e-3)
+        else:
+            assert differ == []
 
     def test_evaluation_measures_model_and_baselines_alike(
         self, rows: Examples, units: Examples, run: Run
