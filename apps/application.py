@@ -144,7 +144,8 @@ class Application(ABC):
         if training:
             found |= training.columns
         aligned = [name for name in self.input.aligned if name in found]
-        return Rows(found, (*aligned, *(self.task.aligned if targets else ())))
+        aligned += self.task.aligned if targets else ()
+        return Rows(found, aligned, alike=self.task.alike)
 
     def forward(self, batch: Tensors) -> Outputs:
         """The outputs that the loss is computed from: the model in training mode on a batch."""

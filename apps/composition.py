@@ -61,6 +61,15 @@ def served_tensors(served: keras.Model) -> keras.Model:
     return served.get_layer(TENSORS)
 
 
+def beginning_states(model: keras.Model, rows: int) -> dict[str, tf.Tensor]:
+    """The states that a model takes at the beginning of so many streams, by name."""
+    return {
+        tensor.name: tf.zeros([rows, *tensor.shape[1:]], tensor.dtype)
+        for tensor in model.inputs
+        if tensor.name.startswith(STATE)
+    }
+
+
 def layers_of(model: keras.Model) -> dict[str, keras.layers.Layer]:
     """The layers of a model and of the models inside it by name, the outer ones first."""
     found: dict[str, keras.layers.Layer] = {}
@@ -91,10 +100,7 @@ def try_edge_cases(name: str, given: Input, model: keras.Model) -> None:
         raw = {key: tf.constant(values[row : row + 1]) for key, values in cases.items()}
         try:
             prepared = given.prepare(raw)
-            first, states = next(iter(prepared.values())), {}
-            for tensor in model.inputs:
-                if tensor.name.startswith(STATE):
-                    states[tensor.name] = tf.zeros([len(first), *tensor.shape[1:]], tensor.dtype)
+            states = beginning_states(model, len(next(iter(prepared.values()))))
             names = [tensor.name for tensor in model.inputs]
             model({key: {**prepared, **states}[key] for key in names}, training=False)
         except (ValueError, tf.errors.OpError) as error:

@@ -14,7 +14,7 @@ import apps
 from apps.__main__ import main
 from apps.text.sample_reviews import sample_reviews
 
-pytest.register_assert_rewrite("contract", "browser")
+pytest.register_assert_rewrite("asked", "contract", "browser")
 
 Rows = list[dict[str, str]]
 # Files that take minutes; whichever of two workers is free gets the next file.
@@ -31,20 +31,13 @@ _LONG = (
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Long files first, so that no worker is left with one at the end.
-
-    Of two workers, one takes all tests of a file, or of the contract all of an application.
-    """
+    """Long files first, so that no worker is left with one at the end."""
 
     def rank(item: pytest.Item) -> int:
         name = item.path.as_posix()
         return next((i for i, long in enumerate(_LONG) if name.endswith(long)), len(_LONG))
 
     items.sort(key=rank)
-    for item in items:
-        callspec = getattr(item, "callspec", None)
-        kind = callspec.params.get("kind") if callspec and "ontract" in item.nodeid else None
-        item.add_marker(pytest.mark.xdist_group(f"{item.path.stem} {kind or ''}"))
 
 
 @pytest.fixture(scope="session", autouse=True)

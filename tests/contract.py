@@ -2,26 +2,27 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import shutil
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import onnxruntime
 import pytest
 import tensorflow as tf
+from asked import answered, assert_same_answers, records, rows_that_differ, streamed
 from points import drawn
 
 import apps
 from apps import catalogue
 from apps.answers import answers
 from apps.application import Application
+from apps.composition import beginning_states
 from apps.data import Examples
 from apps.export.onnx.conversion import outputs_by_name
 from apps.layers.doctor import diagnose_file, diagnose_model
@@ -58,79 +59,25 @@ np.savez(target, **{**answers, **texts})
 """
 
 
-def records(examples: Examples) -> list[dict[str, Any]]:
-    """Examples as a user would hand them over in Python."""
-    names = list(examples.columns)
-    return [
-        dict(zip(names, row, strict=True))
-        for row in zip(*(examples[name] for name in names), strict=True)
-    ]
-
-
-def flat(value: Any) -> list[Any]:
-    """The parts of an answer, by name, whether it came from the graph or from `predict`."""
-    if isinstance(value, Mapping):
-        return [part for name in sorted(value) for part in flat(value[name])]
-    if isinstance(value, np.ndarray):
-        return [part for item in value.tolist() for part in flat(item)]
-    if isinstance(value, list):
-        return [part for item in value for part in flat(item)]
-    return [value.decode() if isinstance(value, bytes) else value]
-
-
-def answered(application: Application, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """What the served model says of raw inputs."""
-    given = {name: tf.constant(values) for name, values in raw.items()}
-    return {name: value.numpy() for name, value in application.served(given).items()}
-
-
-def streamed(application: Application, raw: Mapping[str, np.ndarray], cuts: list[int]) -> Any:
-    """What `step` says of one raw input that is cut into chunks: lists joined, counts added."""
-    states = {
-        name: tf.zeros([1, *spec.shape[1:]], spec.dtype)
-        for name, spec in application.stream_states().items()
+def one_for_each(names: Iterable[str], contract: type) -> dict[str, type]:
+    """A class of tests for each application, since workers take whole classes."""
+    return {
+        f"Test_{name}": type(f"Test_{name}", (contract,), {"application": name}) for name in names
     }
-    found: dict[str, Any] = {}
-    for start, stop in itertools.pairwise(cuts):
-        chunk = {
-            name: tf.constant(v[:, start:stop]) if v.ndim > 1 else tf.constant([stop - start])
-            for name, v in raw.items()
-        }
-        out = {k: v.numpy() for k, v in application.step(**chunk, **states).items()}
-        states = {name: tf.constant(out.pop(name)) for name in states}
-        real = next((int(out[name][0]) for name in ("steps", "counts") if name in out), None)
-        for name, value in out.items():
-            if name.startswith("partial"):
-                continue
-            part = value[0, :real].tolist() if value.ndim > 1 else value[0]
-            found[name] = found[name] + part if name in found else part
-    return found
-
-
-def assert_same_answers(one: Any, other: Any) -> None:
-    """Equal texts, and numbers equal but for rounding."""
-    for a, b in zip(flat(one), flat(other), strict=True):
-        if isinstance(a, str):
-            assert a == b
-        else:
-            assert a == pytest.approx(b, rel=1e-6, abs=2e-6)
-
-
-def rows_that_differ(some: Mapping[str, Any], others: Mapping[str, Any]) -> list[int]:
-    """Numbers of the rows in which any of the outputs differs by more than rounding."""
-    differ: set[int] = set()
-    for name, one in others.items():
-        close = np.isclose(some[name], np.asarray(one), rtol=1e-5, atol=1e-5)
-        differ |= set(np.flatnonzero(~close.reshape(len(close), -1).all(1)).tolist())
-    return sorted(differ)
 
 
 class ApplicationContract:
-    """Collected once for each application by a subclass whose name begins with `Test`."""
+    """What one application promises; `one_for_each` makes a class of tests for each.
 
-    @pytest.fixture(scope="class", params=list(apps.APPLICATIONS))
-    def kind(self, request: pytest.FixtureRequest) -> type[Application]:
-        return catalogue.load(request.param)
+    Attributes:
+        application: its name.
+    """
+
+    application: ClassVar[str]
+
+    @pytest.fixture(scope="class")
+    def kind(self) -> type[Application]:
+        return catalogue.load(self.application)
 
     @staticmethod
     def imports(kind: type[Application]) -> str:
@@ -354,11 +301,7 @@ class ApplicationContract:
         self, units: Examples, run: Run, version: Path
     ) -> None:
         raw = {k: tf.constant(v) for k, v in run.application.raw(units).items()}
-        states = {
-            tensor.name: tf.zeros([len(units), *tensor.shape[1:]], tensor.dtype)
-            for tensor in run.model.inputs
-            if tensor.name.startswith("state_")
-        }
+        states = beginning_states(run.application.inference(), len(units))
         batch = {**states, **run.application.input.prepare(raw)}
         file = version / "assets.extra" / "model.onnx"
         session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])

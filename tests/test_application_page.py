@@ -9,7 +9,7 @@ from collections.abc import Iterator, MutableSequence
 from pathlib import Path
 
 import pytest
-from contract import ApplicationContract
+from contract import ApplicationContract, one_for_each
 
 import apps
 from apps import catalogue
@@ -60,7 +60,7 @@ def followed(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             del sys.modules[name]
 
 
-class TestPage(ApplicationContract):
+class PageContract(ApplicationContract):
     """Every promise of an application, kept by those of the page."""
 
     root: Path
@@ -78,9 +78,8 @@ class TestPage(ApplicationContract):
             f"import {kind.__module__}"
         )
 
-    @pytest.fixture(scope="class", params=list(PLACES))
-    def kind(self, request: pytest.FixtureRequest) -> type[Application]:
-        return catalogue.load(request.param)
+
+globals().update(one_for_each(PLACES, PageContract))
 
 
 def test_the_worked_example_is_short_and_beats_its_baseline(tmp_path: Path) -> None:

@@ -1,7 +1,7 @@
-"""Runs the contract over the catalogue."""
+"""Runs the contract over the catalogue: every application, every promise."""
 
-from contract import ApplicationContract
+from contract import ApplicationContract, one_for_each
 
+import apps
 
-class TestContract(ApplicationContract):
-    """Every application, every promise."""
+globals().update(one_for_each(apps.APPLICATIONS, ApplicationContract))

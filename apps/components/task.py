@@ -39,6 +39,7 @@ class Task(Component, ABC):
         objective: name of the metric by which early stopping and tuning choose.
         stratify: column whose values have the same proportions on both sides of a split.
         aligned: targets with one entry for each step of the input's main sequence.
+        alike: a target, itself a sequence, by whose length rows share a batch; see `Rows`.
         calibration_units: so many validation units are given to `calibrate`, the first ones.
         stream_options: options of `stream` on how decisions are made.
         headline: name of the answer that a person wants to see first: a text, shares by name, or a
@@ -51,6 +52,7 @@ class Task(Component, ABC):
     objective: ClassVar[str]
     stratify: str | None = None
     aligned: tuple[str, ...] = ()
+    alike: str = ""
     stream_options: ClassVar[type[Options]] = Options
 
     @property

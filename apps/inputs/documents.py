@@ -22,7 +22,7 @@ from apps.following import Chunk
 from apps.inputs.decoding import NUMBERS, SeededDecoding, defaults_of, options_of, usual_options
 from apps.layers.language.generation import OPTIONS
 from apps.layers.language.prompt import Prompt
-from apps.layers.text_tokens import BEGIN
+from apps.layers.token_layer import BEGIN
 from apps.signatures import Signature
 
 # Of so many documents, whole ones are held out; of fewer, the end of each.

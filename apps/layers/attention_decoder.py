@@ -12,7 +12,7 @@ import tensorflow as tf
 from apps.layers.beam_search import IMPOSSIBLE, BeamSearch
 from apps.layers.lstm import LSTM
 from apps.layers.piece_vectors import read
-from apps.layers.subwords import BEGIN, END, PAD, UNKNOWN
+from apps.layers.token_layer import BEGIN, END, PAD, UNKNOWN
 
 _BY_STEP = ("pieces", "places", "weights", "copied")
 _ARGUMENTS = (

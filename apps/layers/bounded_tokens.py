@@ -11,8 +11,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.layers.outside import Outside
-from apps.layers.text_tokens import PAD, UNKNOWN
-from apps.layers.token_layer import TokenLayer
+from apps.layers.token_layer import PAD, UNKNOWN, TokenLayer
 
 
 @keras.saving.register_keras_serializable("apps")

@@ -8,7 +8,7 @@ import keras
 import tensorflow as tf
 
 from apps.layers.outside import Outside
-from apps.layers.subwords import PAD, REPLACEMENT
+from apps.layers.token_layer import PAD, REPLACEMENT
 
 
 @keras.saving.register_keras_serializable("apps")

@@ -18,27 +18,31 @@ from apps.errors import UserError
 from apps.layers.byte_pairs import MARK, UNTEACHABLE, learn
 from apps.layers.outside import Outside
 from apps.layers.piece_merging import PieceMerging
+from apps.layers.token_layer import (
+    BEGIN,
+    END,
+    FIRST_ID,
+    LINE_START,
+    REPLACEMENT,
+    UNKNOWN,
+    TokenLayer,
+)
 from apps.layers.unicode_form import compose, composed
 
 if TYPE_CHECKING:
     from sentencepiece import SentencePieceProcessor
 
-PAD, UNKNOWN, BEGIN, END = range(4)
-_RESERVED = 4
-# What stands for an unknown piece where it is not known what it stood for.
-REPLACEMENT = "\ufffd"
 # A longer word is read in parts; scripts that write no spaces have sentences of fewer letters.
 LONGEST = 100
 
 _WORD = re.compile(f" [^ \n]{{0,{LONGEST - 1}}}|[^ \n]{{1,{LONGEST}}}|\n")
-_LINE_START = r"(^|\n)([^\n])"
 # White space as Python's `str.split` knows it, in RE2's syntax.
 _SPACES = r"[\t-\r\x{1c}-\x{1f}\x{85}\pZ]+"
 _FEWEST_CHARACTERS = 1
 
 
 @keras.saving.register_keras_serializable("apps")
-class Subwords(keras.layers.Layer):
+class Subwords(TokenLayer):
     """Texts to ids of byte pairs, and ids to texts.
 
     A piece never reaches across a space; the space before a word belongs to its first piece, and
@@ -64,7 +68,7 @@ class Subwords(keras.layers.Layer):
         its id in the row and code point, and how many there are, `unknown_lengths` `(batch,)`.
     """
 
-    first_id = _RESERVED
+    first_id = FIRST_ID
     # The space before a word belongs to its first piece, a line's first word having one too.
     spaced = True
 
@@ -77,7 +81,7 @@ class Subwords(keras.layers.Layer):
         max_tokens: int | None = None,
         **kwargs: Any,
     ) -> None:
-        super().__init__(**{"trainable": False, **kwargs})
+        super().__init__(**kwargs)
         self.model, self.exact, self.ends, self.max_tokens = model, exact, ends, max_tokens
         count = self._splitter.get_piece_size()
         pieces = [self._splitter.id_to_piece(number) for number in range(1, count)]
@@ -127,7 +131,7 @@ class Subwords(keras.layers.Layer):
                 if part:
                     learnt[part.replace(" ", MARK)] += times
         # SentencePiece's own unknown piece and the space must fit in beside the letters.
-        wanted = max(size - _RESERVED - bool(kwargs.get("exact")) + 1, len(ranked) + 2)
+        wanted = max(size - FIRST_ID - bool(kwargs.get("exact")) + 1, len(ranked) + 2)
         model = base64.b64encode(learn(learnt, wanted)).decode()
         return cls(model, **kwargs)
 
@@ -137,7 +141,7 @@ class Subwords(keras.layers.Layer):
         texts = compose(tf.strings.unicode_transcode(given, "UTF-8", "UTF-8", errors="replace"))
         if not self.exact:
             texts = tf.strings.strip(tf.strings.regex_replace(texts, _SPACES, " "))
-        texts = tf.strings.regex_replace(texts, _LINE_START, r"\1 \2")
+        texts = tf.strings.regex_replace(texts, LINE_START, r"\1 \2")
         return self._merging(texts, END if self.ends else None, self.max_tokens)
 
     def _texts(self, ids: tf.Tensor, replaced: tf.Tensor | None) -> tf.Tensor:
@@ -155,8 +159,7 @@ class Subwords(keras.layers.Layer):
         if given.dtype != "string":
             return keras.KerasTensor(given.shape[:-1], dtype="string")
         return {
-            "ids": keras.KerasTensor((batch, None), dtype="int32"),
-            "lengths": keras.KerasTensor((batch,), dtype="int32"),
+            **super().compute_output_spec(given),
             "unknown": keras.KerasTensor((batch, None, 2), dtype="int32"),
             "unknown_lengths": keras.KerasTensor((batch,), dtype="int32"),
         }
@@ -231,7 +234,7 @@ class Subwords(keras.layers.Layer):
                 found = tuple(self._merging.word(word))
             else:
                 pieces = self._splitter.encode(word.replace(" ", MARK))
-                found = tuple(piece + _RESERVED - 1 if piece else UNKNOWN for piece in pieces)
+                found = tuple(piece + FIRST_ID - 1 if piece else UNKNOWN for piece in pieces)
             self._known[word] = found
         return found
 
@@ -263,4 +266,4 @@ def _words(text: str, *, exact: bool) -> list[str]:
     text = composed(text)
     if not exact:
         text = " ".join(text.split())
-    return _WORD.findall(re.sub(_LINE_START, r"\1 \2", text))
+    return _WORD.findall(re.sub(LINE_START, r"\1 \2", text))

@@ -13,14 +13,19 @@ import numpy as np
 import tensorflow as tf
 
 from apps.layers.outside import Outside
-from apps.layers.token_layer import TokenLayer
+from apps.layers.token_layer import (
+    BEGIN,
+    FIRST_ID,
+    LINE_START,
+    PAD,
+    REPLACEMENT,
+    UNKNOWN,
+    TokenLayer,
+)
 from apps.layers.unicode_form import compose, composed
 from apps.threads import in_threads
 
-PAD, UNKNOWN, BEGIN, END = range(4)
-_RESERVED = 4
 _VOCABULARY = "vocabulary.txt"
-_REPLACEMENT = "\ufffd"
 # A character without meaning, which marks where a token begins.
 _MARKER = "\ue000"
 _BLOCK = 1 << 18
@@ -33,8 +38,6 @@ _MARKS = (
     r"|[\pL\pM\pN]+(?:['\x{2019}][\pL\pM\pN]+)*|[^\pL\pM\pN\s])|\s"
 )
 _SPACES = r"\n|[^\s]+"
-# A word is the same at the beginning of a line as behind a space.
-LINE_START = r"(^|\n)([^\n])"
 
 
 class TextTokens(TokenLayer):
@@ -47,8 +50,8 @@ class TextTokens(TokenLayer):
         vocabulary: the tokens, the most frequent first; token `i` gets id `i + 4`.
     """
 
-    first_id = _RESERVED
-    unknown = _REPLACEMENT
+    first_id = FIRST_ID
+    unknown = REPLACEMENT
     # Whether the space before a word belongs to it, a line's first word having one too.
     spaced = False
 
@@ -64,7 +67,7 @@ class TextTokens(TokenLayer):
     @property
     def size(self) -> int:
         """Number of distinct ids."""
-        return _RESERVED + len(self.vocabulary)
+        return FIRST_ID + len(self.vocabulary)
 
     def _ids(self, texts: tf.Tensor) -> tf.RaggedTensor:
         """Ids of texts that are valid UTF-8 and in NFC."""
@@ -85,7 +88,7 @@ class TextTokens(TokenLayer):
     def _outside(self, rules: dict[str, Any]) -> Outside:
         # A line end cannot stand in a file of lines.
         listed = [json.dumps(token, ensure_ascii=False) for token in self.vocabulary]
-        ids = {"first_id": _RESERVED, "pad_id": PAD, "unknown_id": UNKNOWN, "begin_id": BEGIN}
+        ids = {"first_id": FIRST_ID, "pad_id": PAD, "unknown_id": UNKNOWN, "begin_id": BEGIN}
         return Outside(
             f"text to ids: {_VOCABULARY} holds the tokens in the order of their ids, as JSON "
             "strings, the metadata's 'tokens' the rules by which a text becomes tokens",
@@ -101,7 +104,7 @@ class CharacterTokens(TextTokens):
     def __init__(self, vocabulary: Sequence[str], **kwargs: Any) -> None:
         super().__init__(vocabulary, **kwargs)
         codes = np.array([ord(one) for one in self.vocabulary], np.int32)
-        numbers = np.arange(_RESERVED, self.size, dtype=np.int32)
+        numbers = np.arange(FIRST_ID, self.size, dtype=np.int32)
         order = np.argsort(codes)
         self._codes, self._numbers = codes[order], numbers[order]
         with tf.init_scope():
@@ -160,7 +163,7 @@ class WordTokens(TextTokens):
             self._table = tf.lookup.StaticHashTable(
                 tf.lookup.KeyValueTensorInitializer(
                     tf.constant(self.vocabulary, tf.string),
-                    tf.range(_RESERVED, self.size, dtype=tf.int32),
+                    tf.range(FIRST_ID, self.size, dtype=tf.int32),
                 ),
                 default_value=UNKNOWN,
             )
@@ -226,7 +229,7 @@ def split(texts: tf.Tensor, between: str, lower: bool) -> tf.RaggedTensor:
     """The tokens of texts that are valid UTF-8 and in NFC, `(batch, None)` string."""
     if lower:
         texts = tf.strings.lower(texts, encoding="utf-8")
-    texts = tf.strings.regex_replace(texts, _MARKER, _REPLACEMENT)
+    texts = tf.strings.regex_replace(texts, _MARKER, REPLACEMENT)
     if between == "marks":
         texts = tf.strings.regex_replace(texts, LINE_START, r"\1 \2")
         marked = tf.strings.regex_replace(texts, _MARKS, _MARKER + r"\0")

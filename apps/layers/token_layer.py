@@ -6,6 +6,14 @@ from typing import Any
 
 import keras
 
+# The first ids of a vocabulary: what fills a row up, what is not in it, and two that no text holds.
+PAD, UNKNOWN, BEGIN, END = range(4)
+FIRST_ID = 4
+# What stands for an unknown token where it is not known what it stood for.
+REPLACEMENT = "\ufffd"
+# A word is the same at the beginning of a line as behind a space; in RE2's and Python's syntax.
+LINE_START = r"(^|\n)([^\n])"
+
 
 class TokenLayer(keras.layers.Layer):
     """Texts `(batch,)` string to `{"ids": (batch, time) int32, "lengths": (batch,) int32}`."""

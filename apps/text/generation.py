@@ -21,7 +21,8 @@ from apps.inputs.documents import Documents
 from apps.layers.language.cache import Candidates, ContinuousCache
 from apps.layers.language.generation import Continuation, SharedNetwork
 from apps.layers.subwords import Subwords
-from apps.layers.text_tokens import BEGIN, CharacterTokens, WordTokens
+from apps.layers.text_tokens import CharacterTokens, WordTokens
+from apps.layers.token_layer import BEGIN
 from apps.tasks.language_modelling import LanguageModelling
 from apps.text.sample_prose import sample_prose
 

@@ -13,8 +13,7 @@ import tensorflow as tf
 from apps.application import Application, Tiny
 from apps.components import Adaptation, Batches
 from apps.configuration import StackConfig, changed, fixed, searched
-from apps.data import Examples, Rows, View
-from apps.data.views.pairs import PairedRows
+from apps.data import Examples
 from apps.inputs.text_pairs import TextPairs
 from apps.layers.attention_decoder import AttentionDecoder
 from apps.layers.piece_vectors import PieceVectors
@@ -94,13 +93,6 @@ class Translation(Application):
         names = (self.input.column, self.task.column)
         training = with_copied_words(examples, names, config.copies, self.seed)
         return Adaptation({"pieces": pieces}, training=training)
-
-    def view(
-        self, units: Examples, *, targets: bool = True, training: Adaptation | None = None
-    ) -> View:
-        rows = super().view(units, targets=targets, training=training)
-        assert isinstance(rows, Rows)
-        return PairedRows(rows.columns, "target")
 
     def build(self) -> keras.Model:
         config = self.config

@@ -9,8 +9,9 @@ import numpy as np
 import tensorflow as tf
 
 from apps.application import Application
+from apps.composition import beginning_states
 from apps.data import Batch, Examples
-from apps.signatures import STATE, Signature
+from apps.signatures import Signature
 
 _TYPICAL = 3
 _SEPARATOR = "|"
@@ -54,13 +55,9 @@ def golden_answers(application: Application, units: Examples) -> list[Golden]:
     longest = int(chosen.lengths.max(initial=1))
     batch = chosen.fetch(Batch(np.arange(len(chosen)), longest, np.ones(len(chosen), bool)))
     taken = signatures["tensors"].inputs
-    states = {
-        n: np.zeros([len(chosen), *spec.shape[1:]], spec.dtype.as_numpy_dtype)
-        for n, spec in taken.items()
-        if n.startswith(STATE)
-    }
+    states = beginning_states(application.inference(), len(chosen))
     asked = [(application.input.entry, inputs) for inputs in [*alone, together]]
-    asked.append(("tensors", {name: {**batch, **states}[name] for name in taken}))
+    asked.append(("tensors", {name: np.asarray({**batch, **states}[name]) for name in taken}))
     if "step" in signatures:
         asked.append(("step", {n: _silence(spec) for n, spec in signatures["step"].inputs.items()}))
     return [Golden(name, inputs, _answer(signatures[name], inputs)) for name, inputs in asked]

@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from apps.layers.attention_decoder import AttentionDecoder
 from apps.layers.doctor.graph import Functions
-from apps.layers.subwords import BEGIN, END, UNKNOWN
+from apps.layers.token_layer import BEGIN, END, UNKNOWN
 
 SIZE, WIDTH, MEMORY = 9, 5, 6
 

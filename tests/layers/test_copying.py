@@ -5,7 +5,8 @@ from __future__ import annotations
 import tensorflow as tf
 
 from apps.layers.copying import Copying
-from apps.layers.subwords import UNKNOWN, Subwords
+from apps.layers.subwords import Subwords
+from apps.layers.token_layer import UNKNOWN
 
 
 def test_unknown_words_come_through() -> None:

@@ -12,7 +12,8 @@ from sentencepiece import SentencePieceProcessor
 
 from apps.errors import UserError
 from apps.layers import subwords
-from apps.layers.subwords import END, REPLACEMENT, UNKNOWN, Subwords
+from apps.layers.subwords import Subwords
+from apps.layers.token_layer import END, REPLACEMENT, UNKNOWN
 
 TEXTS = [
     "the thin thief thanked them and the others",

@@ -12,7 +12,8 @@ import pytest
 import tensorflow as tf
 
 from apps.layers import text_tokens
-from apps.layers.text_tokens import UNKNOWN, CharacterTokens, TextTokens, WordTokens, parted_by
+from apps.layers.text_tokens import CharacterTokens, TextTokens, WordTokens, parted_by
+from apps.layers.token_layer import UNKNOWN
 
 ODD = [
     "",

@@ -14,7 +14,8 @@ import tensorflow as tf
 import apps
 from apps.data import Examples
 from apps.layers.bounded_tokens import BoundedTokens
-from apps.layers.text_tokens import UNKNOWN, WordTokens
+from apps.layers.text_tokens import WordTokens
+from apps.layers.token_layer import UNKNOWN
 from apps.text.entities import Entities
 from apps.text.generation import Generation
 from apps.text.pretrained import read_pretrained, word_rows

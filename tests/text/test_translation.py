@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from apps.data import Examples
 from apps.errors import UserError
-from apps.layers.subwords import UNKNOWN
+from apps.layers.token_layer import UNKNOWN
 from apps.text.copied_words import STRANGER
 from apps.text.translation import Translation
 

@@ -66,7 +66,15 @@ class LengthBuckets:
         return np.asarray(self.boundaries, np.int64)[np.searchsorted(self.boundaries, lengths)]
 
 
-def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -> list[Batch]:
+def epoch_batches(
+    lengths: np.ndarray,
+    batch_size: int,
+    seed: int,
+    epoch: int,
+    *,
+    buckets: LengthBuckets | None = None,
+    first: np.ndarray | None = None,
+) -> list[Batch]:
     """Shuffled batches of rows of similar length, a pure function of the arguments.
 
     Random pools of rows are ordered by padded length and cut into batches; all batches are
@@ -78,33 +86,39 @@ def epoch_batches(lengths: np.ndarray, batch_size: int, seed: int, epoch: int) -
         batch_size: rows in a batch; the rest makes one smaller batch.
         seed: not negative.
         epoch: from 0.
+        buckets: what rows are padded to; the usual ones unless given.
+        first: `(rows,)`, by which a pool is ordered before it is by padded length.
 
     Returns:
         Batches that hold every row exactly once.
     """
     random = np.random.default_rng([seed, epoch])
-    padded = _buckets(lengths).padded(lengths)
+    padded = (buckets or _buckets(lengths)).padded(lengths)
+    keys = (padded,) if first is None else (padded, first)
     order = random.permutation(len(lengths))
     pool_size = batch_size * _BATCHES_IN_POOL
     batches: list[Batch] = []
     for start in range(0, len(order), pool_size):
         pool = order[start : start + pool_size]
-        pool = pool[np.argsort(padded[pool], kind="stable")]
+        pool = pool[np.lexsort([key[pool] for key in keys])]
         batches += _cut(pool, padded, batch_size)
     return [batches[i] for i in random.permutation(len(batches))]
 
 
-def sorted_batches(lengths: np.ndarray, batch_size: int) -> list[Batch]:
+def sorted_batches(
+    lengths: np.ndarray, batch_size: int, *, buckets: LengthBuckets | None = None
+) -> list[Batch]:
     """Batches for evaluation: longest rows first, so that memory runs out early or never.
 
     Args:
         lengths: `(rows,)` in steps.
         batch_size: rows in a batch; the rest makes one smaller batch.
+        buckets: what rows are padded to; the usual ones unless given.
 
     Returns:
         Batches that hold every row exactly once.
     """
-    padded = _buckets(lengths).padded(lengths)
+    padded = (buckets or _buckets(lengths)).padded(lengths)
     return _cut(np.argsort(-np.asarray(lengths), kind="stable"), padded, batch_size)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -12,6 +13,8 @@ from apps.data.views.buckets import Batch, LengthBuckets, epoch_batches, sorted_
 from apps.data.views.view import ArraySpec, View
 
 LENGTHS = "lengths"
+# Sentences have a dozen steps, of which the usual padding would add half as many.
+_FINE: Mapping[str, Any] = {"shortest": 2, "ratio": 1.0, "multiple": 2}
 
 
 class Rows(View):
@@ -24,13 +27,20 @@ class Rows(View):
     Args:
         columns: name to column; all have the same number of rows.
         aligned: sequences with one entry for each step of the main one, padded like it.
+        alike: another sequence that costs more to pad, such as the target of a translation: rows
+            where it has a similar length share a batch, then those where the main one has, and both
+            are padded little. Without a column of that name it says nothing.
 
     Raises:
         ValueError: the columns differ in rows, or an aligned one in lengths.
     """
 
     def __init__(
-        self, columns: Mapping[str, Stored | np.ndarray], aligned: Collection[str] = ()
+        self,
+        columns: Mapping[str, Stored | np.ndarray],
+        aligned: Collection[str] = (),
+        *,
+        alike: str = "",
     ) -> None:
         self.columns = {name: stored(column) for name, column in columns.items()}
         self._count = len(next(iter(self.columns.values())))
@@ -40,6 +50,7 @@ class Rows(View):
         own = [name for name, column in self.columns.items() if column.lengths is not None]
         self._main = own[0] if own else None
         self._aligned = {self._main, *aligned}
+        self._alike = alike
         for name in aligned:
             if not np.array_equal(self._lengths_of(name), self.lengths):
                 raise ValueError(f"the lengths of '{name}' differ from those of '{self._main}'")
@@ -63,10 +74,13 @@ class Rows(View):
         return found
 
     def epoch(self, batch_size: int, seed: int, epoch: int) -> list[Batch]:
-        return epoch_batches(self.lengths, batch_size, seed=seed, epoch=epoch)
+        first = self._lengths_of(self._alike) if self._alike in self.columns else None
+        return epoch_batches(
+            self.lengths, batch_size, seed, epoch, buckets=self._main_buckets, first=first
+        )
 
     def sweep(self, batch_size: int) -> list[Batch]:
-        return sorted_batches(self.lengths, batch_size)
+        return sorted_batches(self.lengths, batch_size, buckets=self._main_buckets)
 
     def fetch(self, batch: Batch) -> dict[str, np.ndarray]:
         rows, arrays = batch.rows, {}
@@ -86,10 +100,15 @@ class Rows(View):
         """The arrays of some rows, padded to the longest of them."""
         return self.fetch(Batch(rows, int(self.lengths[rows].max(initial=1))))
 
+    @property
+    def _main_buckets(self) -> LengthBuckets | None:
+        return self._buckets[self._main] if self._main else None
+
     @cached_property
     def _buckets(self) -> dict[str, LengthBuckets]:
+        steps = _FINE if self._alike else {}
         return {
-            name: LengthBuckets.up_to(int(column.lengths.max(initial=1)))
+            name: LengthBuckets.up_to(int(column.lengths.max(initial=1)), **steps)
             for name, column in self.columns.items()
             if column.lengths is not None
         }

@@ -14,12 +14,11 @@ import tensorflow as tf
 from onnx import helper
 
 from apps.application import Application
-from apps.composition import served_tensors
+from apps.composition import beginning_states, served_tensors
 from apps.errors import UserError
 from apps.export.onnx.comparison import compare
 from apps.export.onnx.conversion import convert
 from apps.export.onnx.outside import around
-from apps.signatures import STATE
 from apps.training.golden import Golden
 
 MODEL = "model.onnx"
@@ -95,11 +94,7 @@ def export_onnx(
 def _prepared(application: Application, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
     """The model's inputs, made from raw ones."""
     given = {name: tf.constant(value) for name, value in raw.items()}
-    prepared = {n: np.asarray(value) for n, value in application.input.prepare(given).items()}
+    prepared = application.input.prepare(given)
     rows = len(next(iter(prepared.values())))
-    states = {
-        tensor.name: np.zeros([rows, *tensor.shape[1:]], tensor.dtype)
-        for tensor in served_tensors(application.served).inputs
-        if tensor.name.startswith(STATE)
-    }
-    return {**prepared, **states}
+    states = beginning_states(served_tensors(application.served), rows)
+    return {name: np.asarray(value) for name, value in {**prepared, **states}.items()}

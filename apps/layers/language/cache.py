@@ -8,7 +8,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.layers.text_tokens import PAD
+from apps.layers.token_layer import PAD
 
 # How sharply the cache looks for states like the present one, of which `choose` takes one.
 SHARPNESS = (2.0, 5.0, 10.0, 20.0, 40.0)

@@ -12,7 +12,7 @@ import tensorflow as tf
 from apps.layers.language.choosing import choose, uniform
 from apps.layers.language.network import LanguageNetwork
 from apps.layers.outside import Outside
-from apps.layers.text_tokens import BEGIN
+from apps.layers.token_layer import BEGIN
 
 # A request for more would keep a server busy for minutes.
 MOST_TOKENS = 10_000
@@ -31,7 +31,6 @@ OPTIONS: Mapping[str, tuple[tf.DType, tuple[int | None, ...]]] = {
 class _Point(NamedTuple):
     """Where generation stands: of each row its text, its states, and whether it has ended."""
 
-    step: tf.Tensor
     text: tf.Tensor
     count: tf.Tensor
     line_start: tf.Tensor
@@ -124,7 +123,6 @@ class Continuation(keras.layers.Layer):
         most = tf.clip_by_value(options["max_tokens"], 0, MOST_TOKENS)
         rows = tf.shape(last)[0]
         begin = _Point(
-            tf.constant(0),
             tf.fill([rows], ""),
             tf.zeros([rows], tf.int32),
             self.speller.begins_line(last),
@@ -177,7 +175,6 @@ class Continuation(keras.layers.Layer):
         count = tf.where(point.done, point.count, point.count + 1)
         stopped = tf.where(point.done, point.stopped, stopped)
         return _Point(
-            point.step + 1,
             tf.where(point.done, point.text, text),
             count,
             self.speller.begins_line(token),

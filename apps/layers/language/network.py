@@ -10,7 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.layers.stack import LSTMStack
-from apps.layers.text_tokens import BEGIN
+from apps.layers.token_layer import BEGIN
 
 
 @keras.saving.register_keras_serializable("apps")

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import keras
 import tensorflow as tf
 
-from apps.layers.text_tokens import BEGIN, PAD
+from apps.layers.token_layer import BEGIN, PAD
 
 
 @keras.saving.register_keras_serializable("apps")

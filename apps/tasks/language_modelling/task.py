@@ -15,7 +15,7 @@ from apps.configuration import Options, fixed
 from apps.data import Examples, Sequences
 from apps.following import Follower
 from apps.layers.language.generation import OPTIONS
-from apps.layers.text_tokens import PAD, UNKNOWN
+from apps.layers.token_layer import PAD, UNKNOWN
 from apps.report.quantities import Metric
 from apps.report.sections import Section
 from apps.tasks.language_modelling.follower import TextFollower

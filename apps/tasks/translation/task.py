@@ -17,7 +17,8 @@ from apps.data import Examples, Sequences
 from apps.data.kinds.side import sides
 from apps.layers.attention_decoder import AttentionDecoder
 from apps.layers.copying import Copying
-from apps.layers.subwords import BEGIN, Subwords
+from apps.layers.subwords import Subwords
+from apps.layers.token_layer import BEGIN
 from apps.report.quantities import Metric
 from apps.report.sections import Section
 from apps.tasks.translation import scores
@@ -56,6 +57,7 @@ class Translation(Task):
         Metric("perplexity", "perplexity per piece", "lower"),
     )
     objective = "bleu"
+    alike = "target"
     headline = "text"
     config: TranslationTaskConfig
 

@@ -4,18 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 
-from apps.data import Sequences
-from apps.data.views.pairs import PairedRows
+from apps.data import Rows, Sequences
 
 
-def view(rows: int = 900) -> PairedRows:
+def view(rows: int = 900) -> Rows:
     draw = np.random.default_rng(0)
     sizes = draw.integers(1, 40, (rows, 2))
     columns = {
         "ids": Sequences.from_rows([np.full(own, n) for n, (own, _) in enumerate(sizes)]),
         "target": Sequences.from_rows([np.full(other, n) for n, (_, other) in enumerate(sizes)]),
     }
-    return PairedRows(columns, "target")
+    return Rows(columns, alike="target")
 
 
 def test_every_row_comes_once_whole_and_with_little_padding() -> None:
@@ -41,6 +40,6 @@ def test_an_epoch_follows_from_seed_and_number() -> None:
 
 
 def test_rows_without_a_target_are_measured_by_the_source() -> None:
-    rows = PairedRows({"ids": view().columns["ids"]}, "target")
+    rows = Rows({"ids": view().columns["ids"]}, alike="target")
     assert sum(len(batch.rows) for batch in rows.sweep(64)) == 900
     assert len(rows.epoch(64, 0, 0)) == 15

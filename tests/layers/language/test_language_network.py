@@ -12,7 +12,7 @@ import tensorflow as tf
 
 from apps.layers.language.generation import OPTIONS, Continuation, SharedNetwork
 from apps.layers.language.network import LanguageNetwork
-from apps.layers.text_tokens import BEGIN
+from apps.layers.token_layer import BEGIN
 
 SIZE, UNITS = 9, (5, 7)
 TEXTS = ["", "?", "", "", "a", "b", "\n", "né", " the"]

@@ -10,7 +10,8 @@ import pytest
 
 from apps.data import Examples
 from apps.layers.language.ngram import NgramModel
-from apps.layers.text_tokens import UNKNOWN, CharacterTokens, WordTokens
+from apps.layers.text_tokens import CharacterTokens, WordTokens
+from apps.layers.token_layer import UNKNOWN
 from apps.tasks.language_modelling import LanguageModelling
 from apps.tasks.language_modelling.follower import TextFollower
 from apps.tasks.language_modelling.ngrams import NgramBaseline

@@ -1,0 +1,81 @@
+"""How the contract asks an application, and what it takes for the same answer."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from apps.application import Application
+from apps.data import Examples
+
+
+def records(examples: Examples) -> list[dict[str, Any]]:
+    """Examples as a user would hand them over in Python."""
+    names = list(examples.columns)
+    return [
+        dict(zip(names, row, strict=True))
+        for row in zip(*(examples[name] for name in names), strict=True)
+    ]
+
+
+def flat(value: Any) -> list[Any]:
+    """The parts of an answer, by name, whether it came from the graph or from `predict`."""
+    if isinstance(value, Mapping):
+        return [part for name in sorted(value) for part in flat(value[name])]
+    if isinstance(value, np.ndarray):
+        return [part for item in value.tolist() for part in flat(item)]
+    if isinstance(value, list):
+        return [part for item in value for part in flat(item)]
+    return [value.decode() if isinstance(value, bytes) else value]
+
+
+def answered(application: Application, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+    """What the served model says of raw inputs."""
+    given = {name: tf.constant(values) for name, values in raw.items()}
+    return {name: value.numpy() for name, value in application.served(given).items()}
+
+
+def streamed(application: Application, raw: Mapping[str, np.ndarray], cuts: list[int]) -> Any:
+    """What `step` says of one raw input that is cut into chunks: lists joined, counts added."""
+    states = {
+        name: tf.zeros([1, *spec.shape[1:]], spec.dtype)
+        for name, spec in application.stream_states().items()
+    }
+    found: dict[str, Any] = {}
+    for start, stop in itertools.pairwise(cuts):
+        chunk = {
+            name: tf.constant(v[:, start:stop]) if v.ndim > 1 else tf.constant([stop - start])
+            for name, v in raw.items()
+        }
+        out = {k: v.numpy() for k, v in application.step(**chunk, **states).items()}
+        states = {name: tf.constant(out.pop(name)) for name in states}
+        real = next((int(out[name][0]) for name in ("steps", "counts") if name in out), None)
+        for name, value in out.items():
+            if name.startswith("partial"):
+                continue
+            part = value[0, :real].tolist() if value.ndim > 1 else value[0]
+            found[name] = found[name] + part if name in found else part
+    return found
+
+
+def assert_same_answers(one: Any, other: Any) -> None:
+    """Equal texts, and numbers equal but for rounding."""
+    for a, b in zip(flat(one), flat(other), strict=True):
+        if isinstance(a, str):
+            assert a == b
+        else:
+            assert a == pytest.approx(b, rel=1e-6, abs=2e-6)
+
+
+def rows_that_differ(some: Mapping[str, Any], others: Mapping[str, Any]) -> list[int]:
+    """Numbers of the rows in which any of the outputs differs by more than rounding."""
+    differ: set[int] = set()
+    for name, one in others.items():
+        close = np.isclose(some[name], np.asarray(one), rtol=1e-5, atol=1e-5)
+        differ |= set(np.flatnonzero(~close.reshape(len(close), -1).all(1)).tolist())
+    return sorted(differ)
