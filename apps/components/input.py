@@ -139,6 +139,10 @@ class Input(Component, ABC):
     def shown(self, examples: Examples) -> list[dict[str, Any]]:
         """What a report shows of each unit: `input` and further JSON values, by name."""
 
+    def telling(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[int]:
+        """Numbers of the few finished rows with which the report shows how they were read."""
+        return ()
+
     def add_evidence(
         self,
         rows: Sequence[MutableMapping[str, Any]],
@@ -152,3 +156,6 @@ class Input(Component, ABC):
             examples: the units, in the same order.
             track: gives what the application can show of one unit; None where it can show nothing.
         """
+        if track is not None:
+            for number in self.telling(rows):
+                rows[number].update(track(examples.select([number])))

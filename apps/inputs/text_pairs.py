@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -57,15 +57,7 @@ class TextPairs(Texts):
         more = ["שלום עולם 👩\u200d💻 e\u0301\u0301", "\u0301 \u202e", "x" * 40]
         return {self.column: np.array([*cases, *more], object)}
 
-    def add_evidence(
-        self,
-        rows: Sequence[MutableMapping[str, Any]],
-        examples: Examples,
-        track: Callable[[Examples], Mapping[str, Any]] | None,
-    ) -> None:
-        """What a few answers attend to, of sentences that fit a page."""
-        if track is None:
-            return
-        short = [n for n, row in enumerate(rows) if len(row["input"]) <= _MOST_LETTERS]
-        for number in short[:_SHOWN]:
-            rows[number].update(track(examples.select([number])))
+    def telling(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[int]:
+        """The first ones that fit a page."""
+        short = [number for number, row in enumerate(rows) if len(row["input"]) <= _MOST_LETTERS]
+        return short[:_SHOWN]

@@ -45,7 +45,7 @@ class AttentionDecoder(keras.layers.Layer):
         output_dropout: share of the features dropped before the logits.
         beam: width of the search when training is over; until then it is 1.
         n_best: how many hypotheses are found.
-        length_penalty: of the search.
+        length_penalty: of the search, until `search_for_good` gives another.
         coverage_penalty: of the search.
         longest: most pieces of an answer; also no more than twice as many as the source, and ten.
         seed: of weights and dropout.
@@ -92,7 +92,6 @@ class AttentionDecoder(keras.layers.Layer):
         self.output_dropout, self.seed = output_dropout, seed
         self.beam, self.n_best, self.longest = beam, n_best, longest
         self.length_penalty, self.coverage_penalty = length_penalty, coverage_penalty
-        self.search = BeamSearch(BEGIN, END, length_penalty, coverage_penalty, n_best)
         seeds = itertools.count(seed)
 
         def dense(width: int, name: str, activation: str | None, bias: bool) -> Any:
@@ -132,6 +131,12 @@ class AttentionDecoder(keras.layers.Layer):
         self.width = self.add_weight(
             shape=(), initializer="ones", dtype="int32", trainable=False, name="width"
         )
+        self.penalty = self.add_weight(
+            shape=(),
+            initializer=keras.initializers.Constant(self.length_penalty),
+            trainable=False,
+            name="penalty",
+        )
         for begin in self.begins:
             begin.build((None, self.memory))
         self.first.build((None, None, self.embedding))
@@ -153,9 +158,11 @@ class AttentionDecoder(keras.layers.Layer):
             return self.teach(said, lengths, memory, table, training)[0]
         return self._searched(ids, lengths, memory, table)
 
-    def search_for_good(self) -> None:
-        """Search as wide as the beam from here on."""
+    def search_for_good(self, length_penalty: float | None = None) -> None:
+        """Search as wide as the beam from here on, with this penalty if one is given."""
         self.width.assign(self.beam)
+        if length_penalty is not None:
+            self.penalty.assign(length_penalty)
 
     def teach(
         self,
@@ -232,7 +239,10 @@ class AttentionDecoder(keras.layers.Layer):
 
         # The end alone has nothing to be said of it.
         limits = tf.where(lengths > 1, tf.minimum(self.longest, 2 * lengths + 10), 0)
-        found = self.search(step, states, real, limits, tf.convert_to_tensor(self.width))
+        search = BeamSearch(
+            BEGIN, END, tf.convert_to_tensor(self.penalty), self.coverage_penalty, self.n_best
+        )
+        found = search(step, states, real, limits, tf.convert_to_tensor(self.width))
         pieces = tf.pad(
             found.ids, [[0, 0], [0, 0], [0, tf.cast(tf.shape(found.ids)[2] < 1, tf.int32)]]
         )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 
@@ -59,14 +59,15 @@ class BeamSearch:
     Attributes:
         begin: the token before the first one.
         end: the token that ends a hypothesis.
-        length_penalty: exponent of `(5 + length) / 6`, by which log probabilities are divided.
+        length_penalty: exponent of `(5 + length) / 6`, by which log probabilities are divided; a
+            number, or a variable that may change between searches.
         coverage_penalty: weight of `Σ log(min(attention, 1))` over the source.
         found: how many hypotheses are asked for; no more than the beam is wide are given.
     """
 
     begin: int
     end: int
-    length_penalty: float = 0.0
+    length_penalty: Any = 0.0
     coverage_penalty: float = 0.0
     found: int = 1
 
@@ -165,9 +166,8 @@ class BeamSearch:
         return following, [tf.gather(state, parents, batch_dims=1) for state in states]
 
     def _score(self, totals: tf.Tensor, length: tf.Tensor) -> tf.Tensor:
-        if not self.length_penalty:
-            return totals
-        return totals / ((5.0 + tf.cast(length, tf.float32)) / 6.0) ** self.length_penalty
+        penalty = tf.convert_to_tensor(self.length_penalty, tf.float32)
+        return totals / ((5.0 + tf.cast(length, tf.float32)) / 6.0) ** penalty
 
     def _best(self, search: _Search, width: tf.Tensor) -> Hypotheses:
         lengths = tf.reduce_sum(tf.cast(search.ids > 0, tf.int32), 2)

@@ -72,14 +72,35 @@ def test_a_word_that_training_never_saw_is_unknown_on_both_sides(application: Tr
         assert UNKNOWN in application.adapted["pieces"].encode(one)
 
 
-def test_training_searches_greedily_and_measures_as_the_beam_does_later(
-    application: Translation,
+@pytest.mark.parametrize("better", [0.5, 1.0, 2.0])
+def test_training_searches_greedily_and_validation_chooses_the_beams_penalty(
+    application: Translation, better: float
 ) -> None:
-    decoder = application.adapted["decoder"]
+    decoder, pieces = application.adapted["decoder"], application.adapted["pieces"]
+    texts = ["a e i o u", "o i e a n"]
+    ids = [pieces.encode(text) for text in texts]
+    batch = {"truth": np.array(texts, object), "target_lengths": np.array([5, 5])}
+
+    def held_out(model: object, most: int) -> list:
+        right = float(decoder.penalty.numpy()) == better
+        said = [one if right else one[:1] for one in ids]
+        found = np.zeros((2, max(map(len, said)), 1), int)
+        for row, one in enumerate(said):
+            found[row, : len(one), 0] = one
+        return [(batch, {"pieces": found, "memory": np.zeros((2, 1, 1))})]
+
     assert int(decoder.width.numpy()) == 1
-    application.calibrate(lambda model, most: [])
+    application.calibrate(held_out)
     assert int(decoder.width.numpy()) == 3
+    assert float(decoder.penalty.numpy()) == better
     decoder.width.assign(1)
+
+
+def test_a_penalty_that_is_given_is_kept() -> None:
+    made = Translation(Translation.Config.from_values({**SMALL, "length_penalty": 0.25}))
+    made.compose(made.sample(0).select(range(60)))
+    made.calibrate(lambda model, most: pytest.fail("nothing is to be chosen"))
+    assert float(made.adapted["decoder"].penalty.numpy()) == 0.25
 
 
 def test_the_loss_is_smoothed_cross_entropy() -> None:

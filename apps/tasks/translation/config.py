@@ -13,13 +13,14 @@ class TranslationTaskConfig(ApplicationConfig):
 
     `label_smoothing` is the share of each target's probability that goes to all pieces alike. The
     search keeps `beam` hypotheses, of which `n_best` are answered, `beam` at most; log
-    probabilities are divided by `((5 + length) / 6) ** length_penalty`, and `coverage_penalty`
-    weighs what is left untranslated. Texts are cut behind `max_tokens` pieces.
+    probabilities are divided by `((5 + length) / 6) ** length_penalty`, which is chosen on
+    validation rows unless given, and `coverage_penalty` weighs what is left untranslated. Texts are
+    cut behind `max_tokens` pieces.
     """
 
     label_smoothing: float = searched(0.1, low=0.0, high=0.9, span=(0.0, 0.3))
     beam: int = fixed(5, low=1, high=1024)
     n_best: int = fixed(1, low=1, high=1024)
-    length_penalty: float = fixed(1.0, low=0.0, high=10.0)
+    length_penalty: float | None = fixed(None, low=0.0, high=10.0)
     coverage_penalty: float = fixed(0.0, low=0.0, high=10.0)
     max_tokens: int = fixed(200, low=2, high=10_000)
