@@ -181,7 +181,7 @@ class Application(ABC):
 
         Args:
             held_out: gives a model's outputs, it taking what `inference` takes, for at most so many
-                validation units.
+                validation units, evenly spread.
         """
 
     def baselines(self) -> dict[str, Baseline]:

@@ -21,6 +21,8 @@ APPLICATIONS = {
     "actions": Entry("apps.video.actions:Actions", "what happens in a clip of video"),
     "sentiment": Entry("apps.text.sentiment:Sentiment", "which label a text carries"),
     "translation": Entry("apps.text.translation:Translation", "what a text is in another language"),
+    "forecasting": Entry("apps.timeseries.forecasting:Forecasting", "what series will be"),
+    "stocks": Entry("apps.timeseries.stocks:Stocks", "what a price or its volatility will be"),
     "generation": Entry("apps.text.generation:Generation", "how a text goes on"),
     "entities": Entry("apps.text.entities:Entities", "which spans of a sentence name something"),
 }

@@ -99,6 +99,12 @@ class ApplicationContract:
         return application.input.units(application.check(rows, learning=False))
 
     @pytest.fixture(scope="class")
+    def asked(self, rows: Examples, run: Run) -> Examples:
+        """What is answered where the rows are only asked about."""
+        application = run.application
+        return application.input.asked(rows, application.metadata())
+
+    @pytest.fixture(scope="class")
     def run(
         self,
         kind: type[Application],
@@ -196,10 +202,10 @@ class ApplicationContract:
             assert_same_answers(fresh[name], value)
 
     def test_raw_input_and_prepared_tensors_agree(
-        self, rows: Examples, units: Examples, run: Run
+        self, rows: Examples, asked: Examples, run: Run
     ) -> None:
-        application, count = run.application, len(units)
-        served = answers(answered(application, application.raw(units)), count)
+        application = run.application
+        served = answers(answered(application, application.raw(asked)), len(asked))
         for one, other in zip(run.predict(records(rows)), served, strict=True):
             assert set(one) == set(other)
             assert_same_answers(one, other)

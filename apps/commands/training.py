@@ -48,12 +48,14 @@ def add_to(commands: Any) -> None:
         metavar="STRATEGY",
         help="mirrored: all devices of this machine; multiworker: all processes of TF_CONFIG",
     )
+    _add_limits(train)
     train.set_defaults(run_command=_train)
 
     evaluate = commands.add_parser("evaluate", help="measure a run and its baselines on other data")
     evaluate.add_argument("run", metavar="RUN")
     evaluate.add_argument("--data", required=True, metavar="SRC")
     evaluate.add_argument("--columns", metavar="NAME=COLUMN,…")
+    _add_limits(evaluate)
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.set_defaults(run_command=_evaluate)
 
@@ -62,6 +64,7 @@ def add_to(commands: Any) -> None:
     predict.add_argument("inputs", nargs="*", metavar="INPUT")
     predict.add_argument("--file", metavar="F", help="a file with inputs")
     predict.add_argument("--columns", metavar="NAME=COLUMN,…")
+    _add_limits(predict)
     predict.set_defaults(run_command=_predict)
 
     report = commands.add_parser("report", help="write report.html again")
@@ -74,6 +77,13 @@ def add_to(commands: Any) -> None:
     doctor.add_argument("target", metavar="APP|RUN|SAVED_MODEL")
     doctor.add_argument("--json", action="store_true", help="print one JSON object")
     doctor.set_defaults(run_command=_doctor)
+
+
+def _add_limits(command: argparse.ArgumentParser) -> None:
+    command.add_argument(
+        "--since", metavar="T", help="of series: the first time that counts, or #ROWS before it"
+    )
+    command.add_argument("--until", metavar="T", help="of series: the first time that does not")
 
 
 class _Strategy(argparse.Action):
@@ -117,6 +127,8 @@ def _train(options: argparse.Namespace) -> None:
         run=run,
         resume=options.resume,
         strategy=options.strategy,
+        since=options.since,
+        until=options.until,
         **settings,
     )
     print(run)
@@ -124,7 +136,12 @@ def _train(options: argparse.Namespace) -> None:
 
 def _evaluate(options: argparse.Namespace) -> None:
     run = apps.load(options.run)
-    measured = run.evaluate(options.data, columns=_renamed(options, run.application.name))
+    measured = run.evaluate(
+        options.data,
+        columns=_renamed(options, run.application.name),
+        since=options.since,
+        until=options.until,
+    )
     if options.json:
         print(strict_json.dumps(measured))
         return
@@ -155,16 +172,15 @@ def _predict(options: argparse.Namespace) -> None:
     from apps.serving.local import LocalModel
 
     if is_saved_model(options.run):
-        model = LocalModel(options.run)
-        answers = model.predict(options.inputs)
-        if options.file:
-            renamed = _renamed(options, model.application())
-            answers += model.predict(options.file, columns=renamed)
+        model: Any = LocalModel(options.run)
+        name = model.application() if options.columns else ""
     else:
-        run = apps.load(options.run)
-        answers = run.predict(options.inputs)
-        if options.file:
-            answers += run.predict(options.file, columns=_renamed(options, run.application.name))
+        model = apps.load(options.run)
+        name = model.application.name
+    limits = {"since": options.since, "until": options.until}
+    answers = model.predict(options.inputs, **limits)
+    if options.file:
+        answers += model.predict(options.file, columns=_renamed(options, name), **limits)
     for answer in answers:
         print(strict_json.dumps(answer))
 

@@ -58,6 +58,23 @@ class Input(Component, ABC):
         fraction = min(fraction, _MOST_HELD_OUT / max(len(examples), 1))
         return split(examples, fraction, self.seed, stratify=stratify)
 
+    def within(self, examples: Examples, since: str | None, until: str | None) -> Examples:
+        """The rows of which only those from one moment to before another count.
+
+        Rows before them serve as history.
+
+        Args:
+            examples: rows as they were read.
+            since: a time or `#ROWS`; from the beginning where it is None.
+            until: likewise; to the end where it is None.
+
+        Raises:
+            UserError: the rows have no time.
+        """
+        if since is None and until is None:
+            return examples
+        raise UserError("--since and --until: its rows stand in no order of time; leave them out")
+
     def units(self, examples: Examples) -> Examples:
         """The units that metrics count: the rows themselves, or what is cut from them (windows).
 
@@ -69,6 +86,15 @@ class Input(Component, ABC):
             together.
         """
         return examples
+
+    def asked(self, examples: Examples, metadata: Mapping[str, Any]) -> Examples:
+        """The units that are answered where rows are neither learnt from nor measured on.
+
+        Args:
+            examples: rows as they were read.
+            metadata: what the model says of itself; nothing else may be needed.
+        """
+        return self.units(examples)
 
     @abstractmethod
     def tensors(self, examples: Examples) -> dict[str, Stored | np.ndarray]:

@@ -23,6 +23,8 @@ from apps.signatures import Signature
 
 # Rows that a baseline answers at once.
 _ROWS = 4096
+# A report of more would show nothing new and fill the disk.
+_MOST_PREDICTIONS = 20_000
 
 # A model's outputs: one tensor, or several by name.
 Outputs = Any
@@ -40,7 +42,7 @@ class Task(Component, ABC):
         stratify: column whose values have the same proportions on both sides of a split.
         aligned: targets with one entry for each step of the input's main sequence.
         alike: a target, itself a sequence, by whose length rows share a batch; see `Rows`.
-        calibration_units: so many validation units are given to `calibrate`, the first ones.
+        calibration_units: so many validation units are given to `calibrate`, evenly spread.
         stream_options: options of `stream` on how decisions are made.
         headline: name of the answer that a person wants to see first: a text, shares by name, or a
             list of spans of the text that was sent.
@@ -54,6 +56,11 @@ class Task(Component, ABC):
     aligned: tuple[str, ...] = ()
     alike: str = ""
     stream_options: ClassVar[type[Options]] = Options
+
+    @property
+    def most_predictions(self) -> int:
+        """So many validation units have their answers kept for a report, evenly spread."""
+        return _MOST_PREDICTIONS
 
     @property
     def labels(self) -> tuple[str, ...]:

@@ -80,6 +80,8 @@ def _check_rename(rename: Mapping[str, str], columns: Mapping[str, Column]) -> N
                 f"--columns: there is no column '{column}' to rename{nearest(column, columns)}"
             )
     for column, name in rename.items():
+        if not columns[column].kind.by_name:
+            continue
         # A column that keeps rows together, such as the speaker, may be wanted for itself as well.
         others = [
             other
@@ -114,7 +116,8 @@ class Schema:
 
     def requires(self, column: str) -> bool:
         """Whether a source without this column is refused: it is needed or was renamed."""
-        wanted = self.columns[column].required or column in self.rename
+        named = column in self.rename and self.columns[column].kind.by_name
+        wanted = self.columns[column].required or named
         return wanted and column not in self.optional
 
     @property

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from apps.data.content import Update, feed
+from apps.data.examples import Examples
 from apps.data.files import check_decoded, open_text
 from apps.data.raw import RawColumn
 
@@ -81,6 +82,7 @@ class Kind(ABC):
         keeps_rows_together: whether rows of equal value stay on the same side of a split.
         by_path: whether a user may name a file, as a `str`, where a value is asked for.
         slow: whether parsing takes long, so that the other columns are checked first.
+        by_name: whether a column of a source is read for having its name.
         file_is_value: whether a plain text is one value where rows are learnt from or measured on;
             where it asks, each line is a value.
     """
@@ -92,6 +94,7 @@ class Kind(ABC):
     keeps_rows_together: ClassVar[bool] = False
     by_path: ClassVar[bool] = False
     slow: ClassVar[bool] = False
+    by_name: ClassVar[bool] = True
     file_is_value: ClassVar[bool] = False
 
     @abstractmethod
@@ -143,6 +146,21 @@ class Kind(ABC):
 
         Raises:
             UserError: it is such a corpus, but something in it is malformed.
+        """
+        return None
+
+    def read(self, source: Any, rename: Mapping[str, str]) -> Examples | None:
+        """Read a whole source where a value of this kind is a table.
+
+        Args:
+            source: as `sources.read` takes it, the sample aside.
+            rename: column to its name in the source.
+
+        Returns:
+            The rows, or None where the source is read column by column.
+
+        Raises:
+            UserError: it is such a source, but something in it is malformed.
         """
         return None
 

@@ -18,9 +18,7 @@ def read_json(path: Path, schema: Schema) -> Raw:
     """Read one JSON object per line, or a document that is a table.
 
     Args:
-        path: the file. Of lines, blank ones are skipped and not counted. A document is an array of
-            objects, alone or in an object that has nothing else, or an object of columns, which are
-            arrays or, as pandas writes them, objects.
+        path: the file, which `read_objects` takes.
         schema: the wanted columns.
 
     Returns:
@@ -28,6 +26,20 @@ def read_json(path: Path, schema: Schema) -> Raw:
 
     Raises:
         UserError: it is not such JSON, or a row lacks a wanted column.
+    """
+    return from_records(read_objects(path), schema, str(path))
+
+
+def read_objects(path: Path) -> Iterator[Mapping[str, Any]]:
+    """The rows of a JSON file, each an object.
+
+    Args:
+        path: the file. Of lines, blank ones are skipped and not counted. A document is an array of
+            objects, alone or in an object that has nothing else, or an object of columns, which are
+            arrays or, as pandas writes them, objects.
+
+    Raises:
+        UserError: it is not such JSON.
     """
     with open_text(path) as stream:
         lines = (line for line in stream if line.strip())
@@ -38,9 +50,10 @@ def read_json(path: Path, schema: Schema) -> Raw:
             content = stream.read()
         rows = _document(content, path)
         if rows is not None:
-            return from_records(_checked(rows, path), schema, str(path))
+            yield from _checked(rows, path)
+            return
     with open_text(path) as stream:
-        return from_records(_objects(stream, path), schema, str(path))
+        yield from _objects(stream, path)
 
 
 def _parsed(text: str) -> Any:

@@ -76,6 +76,9 @@ def read(
         return sample(seed)
     if isinstance(source, str) and not source.strip():
         raise UserError("the name of the data source is empty; name a file: --data FILE")
+    for column in columns.values():
+        if (found := column.kind.read(source, schema.rename)) is not None:
+            return found
     if isinstance(source, str) and source.startswith(PREFIX):
         return validate(read_tfds(source, schema), schema)
     if in_python:

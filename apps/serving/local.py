@@ -45,7 +45,12 @@ class LocalModel:
         self._signature = metadata.signature(self._entry)
 
     def predict(
-        self, inputs: Any, *, columns: Mapping[str, str] | None = None
+        self,
+        inputs: Any,
+        *,
+        columns: Mapping[str, str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> list[dict[str, Any]]:
         """Answers for raw inputs, in their order.
 
@@ -53,6 +58,7 @@ class LocalModel:
             inputs: a list of inputs, or for a version of this package any source that holds the
                 application's input columns.
             columns: the application's column names to the source's, where they differ.
+            since, until: of series, what is known of them ends before `until`.
 
         Raises:
             UserError: inputs that the model does not take.
@@ -61,7 +67,8 @@ class LocalModel:
         if not source and not len(inputs):
             return []
         if source or (self.folder / ABOUT).is_file():
-            return self._answer_examples(self._read(inputs, columns))
+            rows = self._read(inputs, columns)
+            return self._answer_examples(rows, since, until)
         found = []
         for start in range(0, len(inputs), _ROWS):
             found += self._answer(inputs[start : start + _ROWS])
@@ -84,10 +91,12 @@ class LocalModel:
             source = [row if isinstance(row, (Mapping, tuple)) else {name: row} for row in source]
         return read(source, wanted, rename=rename, sample=kind.sample, seed=0, asking=True)
 
-    def _answer_examples(self, examples: Examples) -> list[dict[str, Any]]:
+    def _answer_examples(
+        self, examples: Examples, since: str | None, until: str | None
+    ) -> list[dict[str, Any]]:
         kind, about = catalogue.load(self.application()), about_version(self.folder)
         given = kind.input.bound(kind.Config.from_values(about["config"]), about["seed"], {})
-        units = given.units(examples)
+        units = given.asked(given.within(examples, since, until), about)
         found = []
         for start in range(0, len(units), _ROWS):
             rows = range(start, min(start + _ROWS, len(units)))

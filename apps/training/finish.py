@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from apps import catalogue
 from apps.application import Application
 from apps.data import Examples
@@ -17,9 +19,6 @@ from apps.training.loop import Training
 from apps.training.measuring import Metrics, calibrate, intervals_of, measured, metrics_of
 from apps.training.provenance import peak_memory_mb
 from apps.training.run_folder import RunFolder
-
-# Rows of `predictions.jsonl`; a report of more would show nothing new and fill the disk.
-_MOST_PREDICTIONS = 20_000
 
 
 def write_finished_run(
@@ -48,11 +47,13 @@ def write_finished_run(
     """
     task, predictor, view = application.task, training.predictor, training.validation
     calibrate(application, units)
-    shown = units.select(range(min(len(units), _MOST_PREDICTIONS)))
-    found = measured(application, predictor, view, training.truth, wanted=len(shown))
+    count = min(len(units), task.most_predictions)
+    wanted = np.linspace(0, len(units) - 1, count).round().astype(np.int64)
+    shown = units.select(wanted)
+    found = measured(application, predictor, view, training.truth, wanted=wanted)
     folder.write_model(application.served)
     folder.write_arrays(folder.golden, to_arrays(golden_answers(application, units)))
-    answers = [found.answers[unit] for unit in range(len(shown))]
+    answers = [found.answers[unit] for unit in map(int, wanted)]
     folder.write_rows(folder.predictions, application.predictions(shown, answers))
     best = position.best or {}
     decoders = {name: metrics_of(task, one) for name, one in found.decoders.items()}

@@ -85,7 +85,7 @@ def measured(
     predictor: Predictor,
     view: View,
     truth: np.ndarray | None,
-    wanted: int = 0,
+    wanted: np.ndarray | None = None,
 ) -> Measured:
     """Statistics of the final model, and of its other decoders.
 
@@ -94,7 +94,7 @@ def measured(
         predictor: of it.
         view: the units, with targets.
         truth: as the task gives it for them.
-        wanted: of so many units, from the first on, answers are kept.
+        wanted: numbers of the units whose answers are kept.
     """
     task = application.task
     others = task.decoders()
@@ -107,9 +107,12 @@ def measured(
         found.add(units, task.statistics(batch, task.answered(outputs, answer)))
         for name, decode in others.items():
             decoded[name].add(units, task.statistics(batch, decode(outputs)))
-        if (units < wanted).any():
-            rows = as_python(answer(), len(units))
-            kept.update((int(u), row) for u, row in zip(units, rows, strict=True) if u < wanted)
+        if wanted is not None and (asked := np.flatnonzero(np.isin(units, wanted))).size:
+            arrays = {
+                name: value[asked] if value.ndim and len(value) == len(units) else value
+                for name, value in answer().items()
+            }
+            kept.update(zip(map(int, units[asked]), as_python(arrays, len(asked)), strict=True))
     return Measured(found.in_order(), {name: one.in_order() for name, one in decoded.items()}, kept)
 
 
@@ -118,8 +121,9 @@ def calibrate(application: Application, units: Examples) -> None:
     task = application.task
 
     def held_out(model: keras.Model, most: int) -> Batches:
-        first = units.select(range(min(len(units), most)))
-        truth, view = task.truth(first), application.view(first)
+        some = np.linspace(0, len(units) - 1, min(len(units), most)).round().astype(np.int64)
+        chosen = units.select(some)
+        truth, view = task.truth(chosen), application.view(chosen)
         predicted = Predictor(application, model)(view)
         return [(_with_truth(one, truth), one.outputs) for one in predicted]
 

@@ -29,6 +29,7 @@ class Plan:
         columns: the application's column names to the source's, where they differ.
         seed: seeds weights, dropout, data order and splits.
         settings: hyperparameters by name; texts are read as their types.
+        since, until: which rows of `data` count, where they stand in the order of time.
 
     Attributes:
         kind: the application's class.
@@ -50,6 +51,8 @@ class Plan:
         columns: Mapping[str, str] | None = None,
         seed: int = 0,
         settings: Mapping[str, Any] | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> None:
         self.kind: type[Application] = catalogue.load(application)
         self._given = dict(settings or {})
@@ -58,6 +61,7 @@ class Plan:
             raise UserError(f"seed={seed}: give a whole number from 0 to {2**31 - 1}")
         self.application, self.seed = application, seed
         self.data, self.validation = data, validation
+        self._since, self._until = since, until
         self.columns = dict(columns or {})
 
     def choosing(self, settings: Mapping[str, Any]) -> Plan:
@@ -95,6 +99,8 @@ class Plan:
             "data": {
                 "train": _name(self.data),
                 "validation": None if self.validation is None else _name(self.validation),
+                **({"since": self._since} if self._since else {}),
+                **({"until": self._until} if self._until else {}),
             },
             "columns": self.columns,
             "seed": self.seed,
@@ -102,7 +108,8 @@ class Plan:
 
     def read(self) -> Examples:
         """The rows of `data`."""
-        return self._read(self.data, self.seed)
+        rows = self._read(self.data, self.seed)
+        return self.kind.input.within(rows, self._since, self._until)
 
     def read_validation(self) -> Examples:
         """The rows of `validation`."""

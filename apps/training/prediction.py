@@ -132,10 +132,14 @@ def _without_empty_rows(batch: Batch, tensors: Mapping[str, Any], outputs: Any) 
 def _specs(output: Any) -> Any:
     def spec(tensor: keras.KerasTensor) -> tf.TensorSpec:
         dtype = tf.as_dtype(tensor.dtype)
-        return tf.TensorSpec(tensor.shape, tf.float32 if dtype.is_floating else dtype)
+        return tf.TensorSpec(tensor.shape, tf.float32 if _half(dtype) else dtype)
 
     return tf.nest.map_structure(spec, output)
 
 
 def _in_float32(tensor: tf.Tensor) -> tf.Tensor:
-    return tf.cast(tensor, tf.float32) if tensor.dtype.is_floating else tensor
+    return tf.cast(tensor, tf.float32) if _half(tensor.dtype) else tensor
+
+
+def _half(dtype: tf.DType) -> bool:
+    return dtype.is_floating and dtype.size < tf.float32.size

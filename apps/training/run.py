@@ -80,12 +80,20 @@ class FinishedRun:
             self._predictor = Predictor(self.application)
         return self._predictor
 
-    def evaluate(self, data: Any, *, columns: Mapping[str, str] | None = None) -> dict[str, Any]:
+    def evaluate(
+        self,
+        data: Any,
+        *,
+        columns: Mapping[str, str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> dict[str, Any]:
         """Measure the model and its baselines on data that it has not seen.
 
         Args:
             data: a source: file, folder, `tfds:NAME`, `sample` or an iterable of rows.
             columns: the application's column names to the source's; as in training unless given.
+            since, until: of series, rows from one time to before another are measured on.
 
         Returns:
             Each metric by name, `interval` (95 % bootstrap, by metric), `examples`, `skipped`,
@@ -96,6 +104,7 @@ class FinishedRun:
         started = time.monotonic()
         application, task = self.application, self.application.task
         rows = self._read(data, columns, application.columns())
+        rows = application.input.within(rows, since, until)
         checked = application.check(rows, learning=False)
         units = application.input.units(checked)
         found = measured(application, self.predictor, application.view(units), task.truth(units))
@@ -116,13 +125,19 @@ class FinishedRun:
         }
 
     def predict(
-        self, inputs: Any, *, columns: Mapping[str, str] | None = None
+        self,
+        inputs: Any,
+        *,
+        columns: Mapping[str, str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
     ) -> list[dict[str, Any]]:
         """Answers for raw inputs, in their order; empty ones are answered too.
 
         Args:
             inputs: a list of inputs (texts, say), or any source that holds the input columns.
             columns: the application's column names to the source's; as in training unless given.
+            since, until: of series, what is known of them ends before `until`.
 
         Returns:
             One answer a row, of names and JSON values.
@@ -135,7 +150,9 @@ class FinishedRun:
             if not isinstance(inputs[0], (Mapping, tuple)):
                 inputs = [{names[0]: value} for value in inputs]
                 columns = {}
-        units = application.input.units(self._read(inputs, columns, names, asking=True))
+        rows = self._read(inputs, columns, names, asking=True)
+        rows = application.input.within(rows, since, until)
+        units = application.input.asked(rows, application.metadata())
         found: dict[int, dict[str, Any]] = {}
         for predicted in self.predictor(application.view(units, targets=False)):
             answered = as_python(self.predictor.answers(predicted), len(predicted.units))

@@ -27,6 +27,8 @@ def train(
     resume: bool = False,
     log: Callable[[str], None] | None = None,
     strategy: str | None = None,
+    since: str | None = None,
+    until: str | None = None,
     **settings: Any,
 ) -> Path:
     """Train an application on a data source.
@@ -44,6 +46,8 @@ def train(
         log: takes progress lines; standard error unless given.
         strategy: `mirrored` for all devices of this process, `multiworker` for all processes that
             `TF_CONFIG` names, each of which makes the same call; one device unless given.
+        since, until: of series, rows from one time to before another count; `#N` is the row that N
+            rows come before.
         **settings: hyperparameters of the application.
 
     Returns:
@@ -55,7 +59,14 @@ def train(
     """
     say = log or environment.say
     plan = Plan(
-        application, data, validation=validation, columns=columns, seed=seed, settings=settings
+        application,
+        data,
+        validation=validation,
+        columns=columns,
+        seed=seed,
+        settings=settings,
+        since=since,
+        until=until,
     )
     folder = RunFolder(run or new_run_folder(application))
     distribution = distribute(strategy, say)

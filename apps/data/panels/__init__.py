@@ -1,0 +1,1 @@
+"""Tables of time series: from cells as they were written to series of numbers."""

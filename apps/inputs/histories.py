@@ -1,0 +1,301 @@
+"""Histories: what series were up to a moment, and what is known of the time after it."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+
+from apps import environment
+from apps.components import Input
+from apps.configuration import ApplicationConfig, fixed
+from apps.data import Column, Examples, LazyRows
+from apps.data.kinds.panel import panel, role
+from apps.data.panels import windows
+from apps.data.panels.making import Reading, series_of
+from apps.data.panels.seasons import season_of, seasonal_error
+from apps.data.panels.series import Channels, TimeSeries
+from apps.data.panels.table import Table
+from apps.data.panels.windows import CHANNELS, SERIES, START
+from apps.errors import UserError
+from apps.layers.calendar import Calendar, periods_of
+from apps.layers.panel_scaling import PanelScaling
+
+ROLES = ("time", "id", "target", "past", "future", "static")
+# Rows of history unless the user says it: no more than this share of a series has.
+_LONGEST, _SHARE = 720, 0.25
+_MOST_HELD_OUT = 20_000
+_WEEK = {"D": 14, "B": 10, "W": 8}
+_TOLD = 3
+
+
+@dataclass(frozen=True)
+class HistoriesConfig(ApplicationConfig):
+    """Hyperparameters of every application that forecasts series.
+
+    `horizon` rows are forecast from `context` rows of history; `season` rows make a season. Where
+    they are left open they follow from the step and the length of the series. With `calendar` the
+    model sees the time of the day, the week and the year. An epoch has at most `windows` windows.
+
+    How tables are read: holes are filled with the `last` value, that of a season before
+    (`seasonal`) or `zero`, or refused; of `duplicates` of one time, the `last`, `first`, `mean` or
+    `sum` is taken; `frequency` (`h`, `15min`, `D`) puts rows into such steps; `timezone` is that of
+    times without one; `date_order` (`dmy`, `mdy`, `ymd`) and `decimal` (`.` or `,`) overrule what
+    is detected.
+    """
+
+    context: int | None = fixed(None, low=1, high=100_000)
+    horizon: int | None = fixed(None, low=1, high=10_000)
+    season: int | None = fixed(None, low=1, high=100_000)
+    calendar: bool = fixed(False)
+    windows: int = fixed(100_000, low=1, high=100_000_000)
+    fill: str = fixed("last", choices=("last", "seasonal", "zero", "refuse"))
+    duplicates: str = fixed("refuse", choices=("refuse", "last", "first", "mean", "sum"))
+    frequency: str = fixed("")
+    timezone: str = fixed("")
+    date_order: str = fixed("", choices=("", "dmy", "mdy", "ymd"))
+    decimal: str = fixed("", choices=("", ".", ","))
+
+
+class Histories(Input):
+    """Windows over the series of tables; a unit is a window and the rows after it.
+
+    Tensors are `series` `(batch, context, targets)`, and where there are such `past` `(batch,
+    context, channels)`, `future` and `calendar` `(batch, context + horizon, channels)` and `static`
+    `(batch, channels)`, float32 and standardised; `time` `(batch, context + horizon)` goes to the
+    answers. Training learns from the beginning of every series and validates on its end.
+    """
+
+    config: HistoriesConfig
+    passed_over = "without a window"
+    columns: Mapping[str, Column] = {SERIES: panel()}
+    attributes: Mapping[str, Column] = {name: role() for name in ROLES}
+
+    @property
+    def scaling(self) -> PanelScaling:
+        """The layer that knows channels, means and deviations of the training rows."""
+        return self.adapted["panel"]
+
+    @property
+    def channels(self) -> Channels:
+        """What the model learnt from."""
+        return Channels.from_dict(self.scaling.channels)
+
+    def within(self, examples: Examples, since: str | None, until: str | None) -> Examples:
+        if since is None and until is None:
+            return examples
+        limits = {"since": since or "", "until": until or ""}
+        if not all(isinstance(table, Table) for table in examples[SERIES]):
+            raise UserError(f"{examples.source}: --since and --until take a table of series")
+        tables = [dataclasses.replace(table, **limits) for table in examples[SERIES]]
+        return Examples({**examples.columns, SERIES: tables}, examples.places, examples.source)
+
+    def check(self, examples: Examples, *, learning: bool) -> Examples:
+        """The series of tables, rows in the order of time without holes."""
+        if CHANNELS in examples:
+            return examples
+        known = None if learning else self.channels
+        found = self._series(examples, known)
+        if learning:
+            context, horizon, _ = self.sizes(found)
+            found = windows.thinned(found, context, horizon, self.config.windows)
+        return found
+
+    def _series(self, examples: Examples, known: Channels | None) -> Examples:
+        config = self.config
+        reading = Reading(
+            timezone=config.timezone,
+            date_order=config.date_order,
+            decimal=config.decimal,
+            frequency=config.frequency,
+            fill=config.fill,
+            duplicates=config.duplicates,
+            season=config.season or 0,
+        )
+        series: list[TimeSeries] = []
+        for value in examples[SERIES]:
+            if isinstance(value, TimeSeries):
+                series.append(value)
+                continue
+            found, known = series_of(value, reading, known, environment.say)
+            series += found
+        if known is None:
+            raise UserError(
+                f"{examples.source}: series without the names of their channels; give a table"
+            )
+        places = [one.place(0) for one in series]
+        columns = {SERIES: series, CHANNELS: [known.to_dict()] * len(series)}
+        return Examples(columns, places, examples.source)
+
+    def sizes(self, examples: Examples) -> tuple[int, int, int]:
+        """Context, horizon and season, in rows; those left open follow from some series."""
+        config, series = self.config, examples[SERIES]
+        season = config.season or season_of(series)
+        step = series[0].step
+        rows = int(np.median([min(one.last, one.end) for one in series]))
+        horizon = config.horizon
+        if horizon is None:
+            usual = _WEEK.get(step.alias.split("-")[0], season if 4 <= season <= 60 else 24)
+            horizon = max(min(usual, rows // 10), 1)
+        usual = max(min(_LONGEST, int(_SHARE * rows)), min(horizon, rows - 1), 1)
+        return config.context or usual, horizon, season
+
+    def split(
+        self, examples: Examples, fraction: float, stratify: str | None
+    ) -> tuple[Examples, Examples]:
+        context, horizon, _ = self.sizes(examples)
+        training, validation = windows.split_in_time(examples, fraction, horizon)
+        most = min(_MOST_HELD_OUT, self.config.windows)
+        return training, windows.thinned(validation, context, horizon, most)
+
+    def units(self, examples: Examples) -> Examples:
+        if START in examples:
+            return examples
+        context, horizon, _ = self.sizes(examples)
+        return windows.cut(examples, context, horizon)
+
+    def asked(self, examples: Examples, metadata: Mapping[str, Any]) -> Examples:
+        """The last window of each series."""
+        known = Channels.from_dict(metadata["channels"])
+        found = self._series(examples, known) if CHANNELS not in examples else examples
+        return windows.latest(found, metadata["context"], metadata["horizon"])
+
+    def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
+        """Take means and deviations from the rows that are learnt from, and nothing after them."""
+        channels = examples[CHANNELS][0]
+        series = list({id(one): one for one in examples[SERIES]}.values())
+        season = self.sizes(examples)[2]
+        known = [np.where(one.observed, one.targets, np.nan)[: one.last] for one in series]
+        values = {
+            SERIES: np.concatenate(known),
+            "past": np.concatenate([one.past[: one.last] for one in series]),
+            "future": np.concatenate([one.future[: one.last] for one in series]),
+            "static": np.stack([one.static for one in series]),
+        }
+        errors = [
+            seasonal_error(one.targets[: one.last], one.observed[: one.last], season)
+            for one in series
+        ]
+        pooled = np.mean(errors, 0)
+        layers = {"panel": PanelScaling.adapt(channels, values, pooled, name="panel")}
+        if self.config.calendar and (periods := periods_of(_seconds(channels))):
+            layers["calendar"] = Calendar(periods, name="calendar")
+        return layers
+
+    def tensors(self, examples: Examples) -> dict[str, Any]:
+        config, scaling = self.config, self.scaling
+        context, size = config.context, config.context + config.horizon
+        rows = {
+            SERIES: lambda one, start: one.targets[start : start + context],
+            "past": lambda one, start: one.past[start : start + context],
+            "future": lambda one, start: one.future[start : start + size],
+            "static": lambda one, start: one.static,
+        }
+        found = {}
+        for name, shape in self._shapes().items():
+            if name == "time":
+                continue
+
+            def make(one: TimeSeries, start: int, name: str = name) -> np.ndarray:
+                return scaling.of(name, rows[name](one, start))
+
+            found[name] = _lazy(examples, make, shape, np.float32)
+        if "time" in self._shapes():
+            found["time"] = _lazy(
+                examples, lambda one, s: windows.times(one, s, size), (size,), np.float64
+            )
+        if "calendar" in self.adapted:
+            calendar = self.adapted["calendar"]
+            shape = (size, 2 * len(calendar.periods))
+            found["calendar"] = _lazy(
+                examples, lambda one, s: calendar.of(windows.times(one, s, size)), shape, np.float32
+            )
+        return found
+
+    def _shapes(self) -> dict[str, tuple[int, ...]]:
+        """Shapes of the raw inputs, by name."""
+        config, channels = self.config, self.channels
+        size = config.context + config.horizon
+        shapes: dict[str, tuple[int, ...]] = {SERIES: (config.context, len(channels.targets))}
+        if channels.past:
+            shapes["past"] = (config.context, len(channels.past))
+        if channels.future:
+            shapes["future"] = (size, len(channels.future))
+        if channels.static:
+            shapes["static"] = (len(channels.static),)
+        if channels.step.dated:
+            shapes["time"] = (size,)
+        return shapes
+
+    def raw_inputs(self) -> dict[str, keras.KerasTensor]:
+        return {
+            name: keras.Input(shape, dtype="float64", name=name)
+            for name, shape in self._shapes().items()
+        }
+
+    def prepare(self, raw: Mapping[str, Any]) -> dict[str, Any]:
+        prepared = dict(self.scaling({n: value for n, value in raw.items() if n != "time"}))
+        if "time" in raw:
+            prepared["time"] = raw["time"]
+        if "calendar" in self.adapted:
+            prepared["calendar"] = self.adapted["calendar"](raw["time"])
+        return prepared
+
+    def raw(self, examples: Examples, metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
+        context, channels = metadata["context"], metadata["channels"]
+        size = context + metadata["horizon"]
+        pairs = list(zip(examples[SERIES], map(int, examples[START]), strict=True))
+        found = {SERIES: np.stack([one.targets[s : s + context] for one, s in pairs])}
+        if channels["past"]:
+            found["past"] = np.stack([one.past[s : s + context] for one, s in pairs])
+        if channels["future"]:
+            found["future"] = np.stack([one.future[s : s + size] for one, s in pairs])
+        if channels["static"]:
+            found["static"] = np.stack([one.static for one, _ in pairs])
+        if channels["step"]["dated"]:
+            found["time"] = np.stack([windows.times(one, s, size) for one, s in pairs])
+        return {name: np.asarray(value, np.float64) for name, value in found.items()}
+
+    def edge_cases(self) -> dict[str, np.ndarray]:
+        """Nothing but zeros, a large constant, and a jump."""
+        found = {}
+        for name, shape in self._shapes().items():
+            flat = np.zeros((3, *shape))
+            if name == SERIES:
+                flat[1] = 1e9
+                flat[2, shape[0] // 2 :] = 10.0
+            found[name] = flat
+        return found
+
+    def metadata(self) -> dict[str, Any]:
+        config = self.config
+        return {
+            "channels": self.channels.to_dict(),
+            "context": config.context,
+            "horizon": config.horizon,
+            "season": config.season,
+        }
+
+    def shown(self, examples: Examples) -> list[dict[str, Any]]:
+        return [{"input": place} for place in examples.places]
+
+    def telling(self, rows: Sequence[Mapping[str, Any]]) -> Iterable[int]:
+        """The best, the median and the worst windows."""
+        order = np.argsort([row["error"] for row in rows], kind="stable")
+        middle = len(order) // 2
+        chosen = [*order[:_TOLD], *order[middle : middle + _TOLD], *order[-_TOLD:]]
+        return list(dict.fromkeys(map(int, chosen)))
+
+
+def _lazy(units: Examples, make: Any, shape: tuple[int, ...], dtype: Any) -> LazyRows:
+    return LazyRows(windows.of_each(units, make), len(units), np.dtype(dtype), shape)
+
+
+def _seconds(channels: Mapping[str, Any]) -> float:
+    """The usual step in seconds; infinite where there are no dates."""
+    step = channels["step"]
+    return step["size"] if step["dated"] else float("inf")

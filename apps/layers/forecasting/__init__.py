@@ -1,0 +1,1 @@
+"""Networks that forecast series: what was, and what is known of the time to come, to quantiles."""

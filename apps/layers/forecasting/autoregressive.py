@@ -1,0 +1,228 @@
+"""An LSTM that says the distribution of the next row, and draws from it again and again."""
+
+from __future__ import annotations
+
+import itertools
+import math
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from apps.layers.forecasting.window_scaling import beside, scaled
+from apps.layers.stack import LSTMStack
+
+_ARGUMENTS = (
+    *("context", "horizon", "targets", "levels", "units", "depth", "scaling", "paths"),
+    *("input_dropout", "layer_dropout", "weight_dropout", "output_dropout", "seed"),
+)
+# Of a standardised series: distributions are never narrower, and never have heavier tails.
+_LEAST_SCALE, _LEAST_FREEDOM = 1e-4, 2.0
+
+
+@keras.saving.register_keras_serializable("apps")
+class AutoregressiveForecaster(keras.layers.Layer):
+    """Student's distribution of each target's next value, given all values before it.
+
+    Salinas et al. 2020, "DeepAR: probabilistic forecasting with autoregressive recurrent networks",
+    section 3. Each target is followed by the same network. Training reads the true values; a
+    forecast draws paths, each value going into the next step. The draws' uniform numbers are the
+    same for every window, so that answers can be had again: Student's from two uniform ones by
+    Bailey 1994, "Polar generation of random variates with the t-distribution".
+
+    Args:
+        context: rows of a window.
+        horizon: rows to forecast.
+        targets: series of a window.
+        levels: probabilities of the quantiles.
+        units: width of every LSTM, or one width for each layer.
+        depth: layers.
+        scaling: of each window; see `window_scaling`. Streams need `raw`.
+        paths: draws that quantiles are taken from.
+        input_dropout: share of what the first LSTM reads dropped.
+        layer_dropout: share of the outputs dropped between layers.
+        weight_dropout: share of the recurrent kernels' entries dropped.
+        output_dropout: share of the features dropped before the distribution.
+        seed: of weights, dropout and draws.
+
+    Call arguments:
+        inputs: as `SegmentForecaster` takes them, without `past`.
+        said: the true values of the horizon, `(batch, horizon, targets)`, in training.
+        training: whether dropout applies.
+
+    Returns:
+        With `said`, location, scale and degrees of freedom of every row but the first, `(batch,
+        context + horizon - 1, targets, 3)`. Without, quantiles `(batch, horizon, targets, levels)`.
+    """
+
+    def __init__(
+        self,
+        context: int,
+        horizon: int,
+        targets: int,
+        levels: Sequence[float],
+        *,
+        units: int | Sequence[int],
+        depth: int = 1,
+        scaling: str = "standard",
+        paths: int = 200,
+        input_dropout: float = 0.0,
+        layer_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.context, self.horizon = context, horizon
+        self.targets, self.levels = targets, list(levels)
+        self.units, self.depth, self.scaling, self.paths = units, depth, scaling, paths
+        self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
+        self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
+        self.seed = seed
+        seeds = itertools.count(seed)
+        self.stack = LSTMStack(
+            units,
+            depth,
+            input_dropout=input_dropout,
+            dropout=layer_dropout,
+            weight_dropout=weight_dropout,
+            return_state=True,
+            seed=next(seeds) + 1000,
+            name="lstm",
+        )
+        self.drop = keras.layers.Dropout(output_dropout, seed=next(seeds), name="drop")
+        start = keras.initializers.GlorotUniform(next(seeds))
+        self.parameters = keras.layers.Dense(3, kernel_initializer=start, name="parameters")
+        self._which = keras.initializers.RandomNormal(seed=next(seeds))
+        # Evenly spread in one dimension, so that few paths do for the first row.
+        draw = np.random.default_rng(seed)
+        even = (np.arange(paths) + 0.5) / paths
+        ranks = np.stack([draw.permutation(paths) for _ in range(horizon)])
+        self._uniform = even[ranks].astype(np.float32)
+        self._angle = np.cos(2 * math.pi * draw.random((horizon, paths))).astype(np.float32)
+
+    def build(self, shapes: Mapping[str, Any], said_shape: Any = None) -> None:
+        known = sum(shapes[name][-1] for name in ("future", "calendar") if name in shapes)
+        static = shapes["static"][-1] if "static" in shapes else 0
+        self.which = self.add_weight(
+            shape=(self.targets, self.stack.units[0] // 4 or 1), initializer=self._which, name="which"
+        )
+        self.stack.build((None, None, 1 + known + static + self.which.shape[1]))
+        self.parameters.build((None, None, self.stack.units[-1]))
+
+    def call(
+        self,
+        inputs: Mapping[str, tf.Tensor],
+        said: tf.Tensor | None = None,
+        training: bool = False,
+    ) -> tf.Tensor:
+        series, shift, scale = scaled(inputs["series"], self.scaling)
+        if said is not None:
+            values = tf.concat([series, (said - shift) / scale], 1)[:, :-1]
+            found, _ = self._read(values, self._known(inputs, 1, None), None, training)
+            return self._in_unit(found, shift, scale)
+        # Row by row, each with what is known of the row that it leads to.
+        found, states = self._read(series, self._known(inputs, 1, self.context + 1), None, False)
+        return self._drawn(found[:, -1], states, inputs) * scale[..., None] + shift[..., None]
+
+    def _known(self, inputs: Mapping[str, Any], first: int, last: int | None) -> tf.Tensor | None:
+        """What is known of some rows besides the values, `(batch, rows, channels)`."""
+        known = beside(inputs, slice(first, last))
+        if "static" in inputs:
+            rows = (self.context + self.horizon if last is None else last) - first
+            static = tf.repeat(inputs["static"][:, None], rows, 1)
+            known = static if known is None else tf.concat([known, static], -1)
+        return known
+
+    def _read(
+        self, values: tf.Tensor, known: tf.Tensor | None, states: Any, training: bool
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Parameters after each row, `(batch, rows, targets, 3)`, and the states at the end."""
+        batch, rows = tf.shape(values)[0], tf.shape(values)[1]
+        parts = [tf.transpose(values, [0, 2, 1])[..., None]]
+        which = self.which[None, :, None]
+        parts.append(tf.broadcast_to(which, [batch, self.targets, rows, which.shape[-1]]))
+        if known is not None:
+            parts.append(tf.repeat(known[:, None], self.targets, 1))
+        width = sum(part.shape[-1] for part in parts)
+        read = tf.reshape(tf.concat(parts, -1), [batch * self.targets, rows, width])
+        read, *states = self.stack(read, states, training=training)
+        found = self._distribution(self.drop(read, training=training))
+        found = tf.reshape(found, [batch, self.targets, rows, 3])
+        return tf.transpose(found, [0, 2, 1, 3]), states
+
+    def _distribution(self, features: tf.Tensor) -> tf.Tensor:
+        location, scale, freedom = tf.split(self.parameters(features), 3, -1)
+        scale = tf.nn.softplus(scale) + _LEAST_SCALE
+        return tf.concat([location, scale, tf.nn.softplus(freedom) + _LEAST_FREEDOM], -1)
+
+    def _in_unit(self, found: tf.Tensor, shift: tf.Tensor, scale: tf.Tensor) -> tf.Tensor:
+        location, width, freedom = tf.unstack(found, axis=-1)
+        return tf.stack([location * scale + shift, width * scale, freedom], -1)
+
+    def _drawn(
+        self, first: tf.Tensor, states: list[tf.Tensor], inputs: Mapping[str, tf.Tensor]
+    ) -> tf.Tensor:
+        """Quantiles of the paths that go on from a distribution, `(batch, horizon, targets, levels)`."""
+        batch = tf.shape(first)[0]
+        rows = batch * self.targets * self.paths
+        uniform, angle = tf.constant(self._uniform), tf.constant(self._angle)
+        states = [tf.repeat(state, self.paths, 0) for state in states]
+        which = tf.reshape(
+            tf.broadcast_to(
+                self.which[None, :, None],
+                [batch, self.targets, self.paths, self.which.shape[-1]],
+            ),
+            [rows, self.which.shape[-1]],
+        )
+        known = self._known(inputs, self.context, None)
+        paths = tf.TensorArray(tf.float32, self.horizon, element_shape=[None, self.targets, self.paths])
+
+        def draw(parameters: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
+            location, scale, freedom = tf.unstack(parameters, axis=-1)
+            polar = freedom * (uniform[step] ** (-2.0 / freedom) - 1.0)
+            return location + scale * tf.sqrt(polar) * angle[step]
+
+        parameters = tf.repeat(first[:, :, None], self.paths, 2)
+        for step in tf.range(self.horizon):
+            values = draw(parameters, step)
+            paths = paths.write(step, values)
+            parts = [tf.reshape(values, [rows, 1]), which]
+            if known is not None:
+                # Of the last row nothing follows.
+                beside_next = known[:, tf.minimum(step + 1, self.horizon - 1)]
+                parts.append(tf.repeat(beside_next, self.targets * self.paths, 0))
+            states = list(self.stack.advance(tf.concat(parts, -1), states))
+            parameters = tf.reshape(
+                self._distribution(states[-2]), [batch, self.targets, self.paths, 3]
+            )
+        ordered = tf.sort(tf.transpose(paths.stack(), [1, 0, 2, 3]))
+        places = [min(int(level * self.paths), self.paths - 1) for level in self.levels]
+        return tf.gather(ordered, places, axis=3)
+
+    def nats(self, parameters: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
+        """Negative logarithm of the density of values, element by element.
+
+        Args:
+            parameters: `(…, 3)`, as `call` gives them.
+            values: `(…)`.
+        """
+        location, scale, freedom = tf.unstack(parameters, axis=-1)
+        distance = (values - location) / scale
+        half = (freedom + 1.0) / 2.0
+        constant = tf.math.lgamma(freedom / 2.0) - tf.math.lgamma(half)
+        constant += 0.5 * tf.math.log(freedom * math.pi) + tf.math.log(scale)
+        return constant + half * tf.math.log1p(distance**2 / freedom)
+
+    def compute_output_spec(self, inputs: Any, said: Any = None, training: bool = False) -> Any:
+        batch = inputs["series"].shape[0]
+        if said is not None:
+            rows = self.context + self.horizon - 1
+            return keras.KerasTensor((batch, rows, self.targets, 3))
+        return keras.KerasTensor((batch, self.horizon, self.targets, len(self.levels)))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), **{name: getattr(self, name) for name in _ARGUMENTS}}

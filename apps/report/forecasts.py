@@ -1,0 +1,100 @@
+"""Charts of forecasts: bands against truth, error by horizon, and whether quantiles hold."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+from markupsafe import Markup
+from numpy.typing import ArrayLike
+
+from apps.report.svg import INK, MODEL, MUTED, OTHER, add_axes, figure
+
+_WIDTH, _HEIGHT = 340, 190
+# Rows of history that a chart shows, for each row that is forecast.
+_HISTORY = 2
+
+
+def fan_chart(
+    name: str,
+    history: ArrayLike,
+    truth: ArrayLike,
+    quantiles: ArrayLike,
+    levels: Sequence[float],
+) -> Markup:
+    """What was, what came, and the bands that were forecast.
+
+    Args:
+        name: of the chart; unique on its page.
+        history: `(rows,)` values before the forecast.
+        truth: `(horizon,)` values that came; NaN where none is known.
+        quantiles: `(horizon, levels)`, rising.
+        levels: probabilities.
+
+    Returns:
+        An `svg` element.
+    """
+    past, came = np.asarray(history, float), np.asarray(truth, float)
+    bands = np.asarray(quantiles, float)
+    past = past[-_HISTORY * len(came) :]
+    ahead = np.arange(1, len(came) + 1)
+    middle = len(levels) // 2
+    with figure(_WIDTH, _HEIGHT, name) as (drawing, svg):
+        axes = add_axes(drawing, (46, 10, 10, 30))
+        for pair in range(middle):
+            low, high = bands[:, pair], bands[:, -1 - pair]
+            axes.fill_between(ahead, low, high, color=MODEL, alpha=0.15, linewidth=0)
+        axes.plot(ahead, bands[:, middle], color=MODEL, linewidth=1.6)
+        axes.plot(np.arange(1 - len(past), 1), past, color=MUTED, linewidth=1.2)
+        axes.plot(ahead, came, color=INK, linewidth=1.2)
+        axes.axvline(0, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
+        axes.locator_params("x", integer=True, nbins=6)
+        axes.locator_params("y", nbins=5)
+        axes.set_xlabel("row after the last known one")
+        inside = float(np.mean((bands[:, 0] <= came) & (came <= bands[:, -1])))
+        return svg(
+            f"{name}: {len(came)} rows forecast; {inside:.0%} of what came lies in the outermost "
+            f"band, {levels[0]:g} to {levels[-1]:g}"
+        )
+
+
+def error_by_horizon(errors: ArrayLike, label: str) -> Markup:
+    """How the error grows with the distance.
+
+    Args:
+        errors: `(horizon,)`.
+        label: what is drawn.
+    """
+    values = np.asarray(errors, float)
+    rows = np.arange(1, len(values) + 1)
+    with figure(_WIDTH, _HEIGHT, "error by horizon") as (drawing, svg):
+        axes = add_axes(drawing, (46, 10, 10, 30))
+        axes.plot(rows, values, color=MODEL, marker="o" if len(rows) < 16 else None, markersize=4)
+        axes.set_ylim(bottom=0)
+        axes.locator_params("x", integer=True, nbins=6)
+        axes.set_xlabel("row after the last known one")
+        first, last = values[0], values[-1]
+        return svg(f"{label}: {first:.3g} at the first row, {last:.3g} at row {len(values)}")
+
+
+def quantile_calibration(levels: Sequence[float], below: ArrayLike) -> Markup:
+    """Whether as many values lie below each quantile as it says.
+
+    Args:
+        levels: probabilities.
+        below: `(levels,)` shares of the values below each quantile.
+    """
+    shares = np.asarray(below, float)
+    with figure(220, _HEIGHT, "calibration of quantiles") as (drawing, svg):
+        axes = add_axes(drawing, (46, 10, 10, 30))
+        axes.plot([0, 1], [0, 1], color=OTHER, linestyle=(0, (4, 2)), linewidth=1)
+        axes.plot(levels, shares, color=MODEL, marker="o", markersize=4)
+        axes.set_xlim(0, 1)
+        axes.set_ylim(0, 1)
+        axes.set_xlabel("level of the quantile")
+        axes.set_ylabel("share below it")
+        worst = int(np.argmax(np.abs(shares - np.asarray(levels))))
+        return svg(
+            f"Quantiles against shares below them; furthest off: level {levels[worst]:g}, below "
+            f"which lie {shares[worst]:.0%}"
+        )

@@ -1,0 +1,1 @@
+"""Applications that read series of numbers."""
