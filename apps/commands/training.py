@@ -51,6 +51,22 @@ def add_to(commands: Any) -> None:
     _add_limits(train)
     train.set_defaults(run_command=_train)
 
+    walk = commands.add_parser(
+        "backtest", help="train on series and measure on what follows, again and again"
+    )
+    walk.add_argument("application", metavar="APP")
+    walk.add_argument("--data", default="sample", metavar="SRC")
+    walk.add_argument("--folds", type=int, default=5, metavar="N", help="stretches; 5 by default")
+    walk.add_argument("--columns", metavar="NAME=COLUMN,…")
+    walk.add_argument("--set", dest="settings", action="append", default=[], metavar="KEY=VALUE")
+    walk.add_argument("--minutes", type=float, metavar="M", help="budget of all trainings")
+    walk.add_argument("--seed", type=int, default=0, metavar="S")
+    walk.add_argument("--run", metavar="DIR", help="the folder of the runs")
+    walk.add_argument("--resume", action="store_true", help="go on with the folder in --run")
+    walk.add_argument("--json", action="store_true", help="print one JSON object")
+    _add_limits(walk)
+    walk.set_defaults(run_command=_backtest)
+
     evaluate = commands.add_parser("evaluate", help="measure a run and its baselines on other data")
     evaluate.add_argument("run", metavar="RUN")
     evaluate.add_argument("--data", required=True, metavar="SRC")
@@ -159,6 +175,37 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(f"{'  95 % interval':{width}}" + "".join(f"{span:>20}" for span in spans))
     for other, metrics in others.items():
         print(f"{other:{width}}" + "".join(f"{_figure(metrics[name]):>20}" for name in names))
+    for test in measured.get("tests", {}).values():
+        print(test["sentence"])
+
+
+def _backtest(options: argparse.Namespace) -> None:
+    from apps.training.backtest import backtest
+
+    settings: dict[str, Any] = dict(_setting(text) for text in options.settings)
+    found = backtest(
+        options.application,
+        options.data,
+        folds=options.folds,
+        since=options.since,
+        until=options.until,
+        columns=_renamed(options, options.application),
+        minutes=options.minutes,
+        seed=options.seed,
+        run=options.run,
+        resume=options.resume,
+        **settings,
+    )
+    if options.json:
+        print(strict_json.dumps(found))
+        return
+    names = list(found["mean"])
+    rows = {f"{fold['since']} to {fold['until']}": fold for fold in found["folds"]}
+    rows |= {"mean": found["mean"], "  deviation": found["deviation"], **found["baselines"]}
+    width = max(map(len, rows)) + 1
+    print(" " * width + "".join(f"{name:>12}" for name in names))
+    for title, metrics in rows.items():
+        print(f"{title:{width}}" + "".join(f"{_figure(metrics[name]):>12}" for name in names))
 
 
 def _figure(value: float | None) -> str:

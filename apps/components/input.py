@@ -75,6 +75,22 @@ class Input(Component, ABC):
             return examples
         raise UserError("--since and --until: its rows stand in no order of time; leave them out")
 
+    def origins(self, examples: Examples, folds: int, given: bool) -> list[str]:
+        """The moments at which a backtest trains anew, and the one at which it ends.
+
+        Args:
+            examples: rows as they were read, limited to those that are measured on.
+            folds: stretches between the moments.
+            given: whether the user has said where the first one begins.
+
+        Returns:
+            One more than there are folds, as `since` and `until` of `within` take them.
+
+        Raises:
+            UserError: the rows have no time, or are too few.
+        """
+        raise UserError("its rows stand in no order of time, so that nothing can be walked through")
+
     def units(self, examples: Examples) -> Examples:
         """The units that metrics count: the rows themselves, or what is cut from them (windows).
 

@@ -25,6 +25,7 @@ from apps.signatures import Signature
 _ROWS = 4096
 # A report of more would show nothing new and fill the disk.
 _MOST_PREDICTIONS = 20_000
+_CALIBRATION_UNITS = 300
 
 # A model's outputs: one tensor, or several by name.
 Outputs = Any
@@ -42,13 +43,11 @@ class Task(Component, ABC):
         stratify: column whose values have the same proportions on both sides of a split.
         aligned: targets with one entry for each step of the input's main sequence.
         alike: a target, itself a sequence, by whose length rows share a batch; see `Rows`.
-        calibration_units: so many validation units are given to `calibrate`, evenly spread.
         stream_options: options of `stream` on how decisions are made.
         headline: name of the answer that a person wants to see first: a text, shares by name, or a
             list of spans of the text that was sent.
     """
 
-    calibration_units: ClassVar[int] = 300
     headline: ClassVar[str] = ""
     metrics: ClassVar[tuple[Metric, ...]]
     objective: ClassVar[str]
@@ -56,6 +55,11 @@ class Task(Component, ABC):
     aligned: tuple[str, ...] = ()
     alike: str = ""
     stream_options: ClassVar[type[Options]] = Options
+
+    @property
+    def calibration_units(self) -> int:
+        """So many validation units are given to `calibrate`, evenly spread."""
+        return _CALIBRATION_UNITS
 
     @property
     def most_predictions(self) -> int:
@@ -152,6 +156,20 @@ class Task(Component, ABC):
 
     def by_class(self, statistics: Mapping[str, np.ndarray]) -> dict[str, dict[str, float]]:
         """Figures of each class by name, where the task tells them apart; often nothing."""
+        return {}
+
+    def compared(
+        self, statistics: Mapping[str, np.ndarray], others: Mapping[str, Mapping[str, np.ndarray]]
+    ) -> dict[str, dict[str, Any]]:
+        """Whether the model differs from each baseline, where the task tests it; often nothing.
+
+        Args:
+            statistics: of the model's answers to some units.
+            others: those of each baseline's answers to the same units, by name.
+
+        Returns:
+            By baseline, `statistic`, `p` and `sentence`, which says it in plain words.
+        """
         return {}
 
     def calibrate(self, batches: Batches) -> None:

@@ -37,8 +37,8 @@ _TOLD = 3
 class HistoriesConfig(ApplicationConfig):
     """Hyperparameters of every application that forecasts series.
 
-    `horizon` rows are forecast from `context` rows of history; `season` rows make a season. Where
-    they are left open they follow from the step and the length of the series. With `calendar` the
+    `horizon` rows are forecast from `context` rows of history; `season` rows make a season; 0
+    leaves them to follow from the step and the length of the series. With `calendar` the
     model sees the time of the day, the week and the year. An epoch has at most `windows` windows.
 
     How tables are read: holes are filled with the `last` value, that of a season before
@@ -48,9 +48,9 @@ class HistoriesConfig(ApplicationConfig):
     is detected.
     """
 
-    context: int | None = fixed(None, low=1, high=100_000)
-    horizon: int | None = fixed(None, low=1, high=10_000)
-    season: int | None = fixed(None, low=1, high=100_000)
+    context: int = fixed(0, low=0, high=100_000)
+    horizon: int = fixed(0, low=0, high=10_000)
+    season: int = fixed(0, low=0, high=100_000)
     calendar: bool = fixed(False)
     windows: int = fixed(100_000, low=1, high=100_000_000)
     fill: str = fixed("last", choices=("last", "seasonal", "zero", "refuse"))
@@ -114,7 +114,7 @@ class Histories(Input):
             frequency=config.frequency,
             fill=config.fill,
             duplicates=config.duplicates,
-            season=config.season or 0,
+            season=config.season,
         )
         series: list[TimeSeries] = []
         for value in examples[SERIES]:
@@ -128,7 +128,7 @@ class Histories(Input):
                 f"{examples.source}: series without the names of their channels; give a table"
             )
         places = [one.place(0) for one in series]
-        columns = {SERIES: series, CHANNELS: [known.to_dict()] * len(series)}
+        columns: dict[str, Any] = {SERIES: series, CHANNELS: [known.to_dict()] * len(series)}
         return Examples(columns, places, examples.source)
 
     def sizes(self, examples: Examples) -> tuple[int, int, int]:
@@ -138,7 +138,7 @@ class Histories(Input):
         step = series[0].step
         rows = int(np.median([min(one.last, one.end) for one in series]))
         horizon = config.horizon
-        if horizon is None:
+        if not horizon:
             usual = _WEEK.get(step.alias.split("-")[0], season if 4 <= season <= 60 else 24)
             horizon = max(min(usual, rows // 10), 1)
         usual = max(min(_LONGEST, int(_SHARE * rows)), min(horizon, rows - 1), 1)
@@ -151,6 +151,23 @@ class Histories(Input):
         training, validation = windows.split_in_time(examples, fraction, horizon)
         most = min(_MOST_HELD_OUT, self.config.windows)
         return training, windows.thinned(validation, context, horizon, most)
+
+    def origins(self, examples: Examples, folds: int, given: bool) -> list[str]:
+        found = self._series(examples, None)
+        _, horizon, _ = self.sizes(found)
+        one = max(found[SERIES], key=lambda series: min(series.last, series.end))
+        last = min(one.last, one.end)
+        first = one.first if given else last // 2
+        if last - first < folds * horizon:
+            raise UserError(
+                f"{examples.source}: {last - first} rows are too few for {folds} folds of at least "
+                f"{horizon} rows, the horizon; take fewer folds, or begin earlier with --since"
+            )
+        rows = np.linspace(first, last, folds + 1).round().astype(int)
+        times = windows.times(one, 0, last + 1)[rows]
+        if not one.step.dated:
+            return [repr(float(moment)) for moment in times]
+        return [str(np.datetime64(round(moment), "s")) for moment in times]
 
     def units(self, examples: Examples) -> Examples:
         if START in examples:

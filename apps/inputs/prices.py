@@ -11,7 +11,8 @@ import numpy as np
 
 from apps import environment
 from apps.configuration import changed, fixed
-from apps.data import Examples, LazyRows
+from apps.data import Column, Examples, LazyRows
+from apps.data.kinds.panel import role
 from apps.data.panels import windows
 from apps.data.panels.leaks import check_leaks
 from apps.data.panels.making import Reading
@@ -46,23 +47,34 @@ class PricesConfig(HistoriesConfig):
     """
 
     target: str = fixed("return", choices=TARGETS)
-    context: int | None = changed(None, low=MONTH + 2)
-    horizon: int | None = changed(1)
-    season: int | None = changed(1, low=1, high=1)
+    context: int = changed(0)
+    horizon: int = changed(1, low=1)
+    season: int = changed(1, low=1, high=1)
     calendar: bool = changed(False, choices=(False,))
     fill: str = changed("last", choices=("last",))
     frequency: str = changed("", choices=("",))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.context and self.context < MONTH + 2:
+            raise UserError(f"context={self.context}: must be at least {MONTH + 2}")
 
 
 class Prices(Histories):
     """Windows over quotes; a unit is a window and what comes over the rows after it.
 
     The tensor is `features` `(batch, context - 22, features)` float32, standardised. `targets` of a
-    series are what the rows up to each row had, one number; the number to be forecast is that of the
-    last row of the horizon.
+    series are what the rows up to each row had, one number; the number to be forecast is that of
+    the last row of the horizon.
     """
 
     config: PricesConfig
+    attributes: Mapping[str, Column] = {name: role() for name in ("time", "id", "target", "past")}
+
+    @property
+    def window(self) -> tuple[int, int]:
+        """Rows that are seen, and rows ahead."""
+        return self.config.context or _USUAL, self.config.horizon or 1
 
     @property
     def features(self) -> PriceFeatures:
@@ -82,6 +94,7 @@ class Prices(Histories):
             duplicates=config.duplicates,
         )
         series: list[TimeSeries] = []
+        learning = known is None
         for value in examples[SERIES]:
             if isinstance(value, TimeSeries):
                 raise UserError(f"{examples.source}: give a table of quotes rather than series")
@@ -93,14 +106,14 @@ class Prices(Histories):
             raise UserError(f"{short[0].place(0)}: its series has one row; give at least two")
         least = self.features.least if "prices" in self.adapted else least_variance(series, known)
         made = [self._targeted(one, known, least) for one in series]
-        if "prices" not in self.adapted:
-            check_leaks(made, known, config.horizon or 1)
-        columns = {SERIES: made, CHANNELS: [known.to_dict()] * len(made)}
+        if learning:
+            check_leaks(made, known, self.window[1])
+        columns: dict[str, Sequence[Any]] = {SERIES: made, CHANNELS: [known.to_dict()] * len(made)}
         return Examples(columns, [one.place(0) for one in made], examples.source)
 
     def _targeted(self, one: TimeSeries, channels: Channels, least: float) -> TimeSeries:
         """The series with quotes and covariates as `past`, and what each row had as `targets`."""
-        horizon = self.config.horizon or 1
+        _, horizon = self.window
         quotes = {name: one.targets[:, i] for i, name in enumerate(channels.targets)}
         had = np.full(len(one.times), np.nan)
         if self.config.target == "return":
@@ -131,7 +144,6 @@ class Prices(Histories):
         level = len(series) == 1 and mean_reverting(np.log(series[0].past[: series[0].last, close]))
         least = least_variance([replace(s, targets=s.past[:, :quotes]) for s in series], known)
         made = PriceFeatures(channels, least, level, name="prices")
-        self._made: dict[int, tuple[np.ndarray, TimeSeries]] = {}
         values = {
             SERIES: np.concatenate([_had(one) for one in series]),
             FEATURES: np.concatenate([made.of(_raw(s, quotes))[: s.last - MONTH] for s in series]),
@@ -150,8 +162,8 @@ class Prices(Histories):
         return known[id(one)][0]
 
     def tensors(self, examples: Examples) -> dict[str, Any]:
-        context = self.config.context
-        size = context + self.config.horizon
+        context, horizon = self.window
+        size = context + horizon
         for one in {id(one): one for one in examples[SERIES]}.values():
             self.features_of(one)
 
@@ -192,7 +204,7 @@ class Prices(Histories):
         """A price that never changes, a very high one, and a fall by half."""
         found = {name: np.zeros((3, *shape)) for name, shape in self._shapes().items()}
         found[SERIES] += np.array([1.0, 1e9, 10.0])[:, None, None]
-        found[SERIES][2, self.config.context // 2 :] = 5.0
+        found[SERIES][2, self.window[0] // 2 :] = 5.0
         return found
 
 

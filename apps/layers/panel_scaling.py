@@ -12,7 +12,7 @@ import numpy as np
 from apps.layers.outside import Outside
 
 # A channel that hardly varies is only shifted.
-_LEAST = 1e-8
+_LEAST = 1e-12
 
 
 @keras.saving.register_keras_serializable("apps")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
@@ -22,10 +22,10 @@ DAY = 86_400.0
 class PriceFeatures(keras.layers.Layer):
     """Features of each row of quotes, none of which knows a later row.
 
-    There are the return and its size; the volatility of the row, of a week and of a month (of rows);
-    how far the price lies from its mean over a week and a month; where quotes have them, the returns
-    overnight and within the day and the range; changes of the volume; the day of the week or the
-    time of the day; and covariates as they are.
+    There are the return and its size; the volatility of the row, of a week and of a month of rows;
+    how far the price lies from its mean over a week and a month; where quotes have them, the
+    returns overnight and within the day, the range, and where the close lies in it; the volume and
+    its change; the day of the week or the time of the day; and covariates as they are.
 
     Args:
         channels: what the quotes are; their names are `targets` and those of covariates `past`.
@@ -144,9 +144,9 @@ def row_variance(quotes: Mapping[str, Any]) -> tf.Tensor:
     """The variance of each row's return but for the first row, estimated from that row alone.
 
     With open, high and low it is the squared return overnight plus the estimate of Garman & Klass
-    1980, "On the estimation of security price volatilities from historical data"; with high and low,
-    that of Parkinson 1980, "The extreme value method", on the range from the close before; else, and
-    for a row without a range, the squared return.
+    1980, "On the estimation of security price volatilities from historical data"; with high and
+    low, that of Parkinson 1980, "The extreme value method", on the range from the close before;
+    else, and for a row without a range, the squared return.
 
     Args:
         quotes: name to prices `(batch, rows)`, `close` among them.

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from apps.application import Application, Tiny
-from apps.components import Adaptation, Batches
+from apps.components import Tensors
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples
 from apps.data.panels import windows
 from apps.data.panels.windows import SERIES
+from apps.errors import UserError
 from apps.inputs.histories import Histories, HistoriesConfig
+from apps.layers.forecasting.autoregressive import AutoregressiveForecaster
 from apps.layers.forecasting.direct import DirectForecaster
 from apps.layers.forecasting.segments import SegmentForecaster
 from apps.layers.forecasting.window_scaling import SCALINGS
-from apps.layers.quantile_shift import QuantileShift
 from apps.tasks.quantiles import Quantiles, QuantilesConfig
 from apps.tasks.quantiles.baselines import linear_map, linear_rows
 from apps.timeseries.sample_sales import sample_sales
@@ -30,23 +31,23 @@ _SEGMENTS = 15
 # Rows of a batch are series of one target each.
 _SERIES = 448
 _SHOWN_TARGETS = 4
-# Windows, and numbers of their forecasts, by which intervals are calibrated.
-_CALIBRATED, _NUMBERS = 3000, 30_000_000
+_SIZES = ("context", "horizon", "units", "depth", "scaling")
+_DROPOUT = ("input_dropout", "layer_dropout", "weight_dropout", "output_dropout")
 
 
 @dataclass(frozen=True)
 class ForecastingConfig(HistoriesConfig, QuantilesConfig, StackConfig):
     """Hyperparameters of the forecasting model; `searched` ones are what tuning varies.
 
-    `model` is `segments`, LSTMs over `segment` rows at a time and each target by itself, or
-    `direct`, LSTMs over every row and all targets together. `scaling` says what is taken off each
-    window: its `last` value, its `mean`, mean and deviation (`standard`) or nothing. With `linear`,
+    `model` is `segments`, LSTMs over `segment` rows at a time and each target by itself; `direct`,
+    LSTMs over every row and all targets together; or `autoregressive`, LSTMs that say the next row
+    and draw `paths` from it. `scaling` says what is taken off each window: its `last` value, its
+    `mean`, mean and deviation (`standard`), or nothing (`raw`, which streams need). With `linear`,
     a linear map that is fitted first stands beside the LSTMs over segments.
     """
 
     epochs: int = changed(10)
     patience: int = changed(4)
-    learning_rate: float = changed(1e-3)
     batch_size: int = changed(64, span=(16, 256))
     validation_fraction: float = changed(0.2)
     units: int | tuple[int, ...] = changed(128, span=(32, 512))
@@ -54,10 +55,11 @@ class ForecastingConfig(HistoriesConfig, QuantilesConfig, StackConfig):
     input_dropout: float = changed(0.0)
     weight_dropout: float = changed(0.0)
     output_dropout: float = changed(0.5)
-    model: str = searched("segments", choices=("segments", "direct"))
-    segment: int | None = fixed(None, low=1, high=10_000)
+    model: str = fixed("segments", choices=("segments", "direct", "autoregressive"))
+    segment: int = fixed(0, low=0, high=10_000)
     scaling: str = searched("last", choices=SCALINGS)
     linear: bool = searched(True, choices=(False, True))
+    paths: int = fixed(200, low=20, high=10_000)
 
 
 class Forecasting(Application):
@@ -92,11 +94,20 @@ class Forecasting(Application):
             "batch_size": int(np.clip(_SERIES // targets, 8, 64)),
         }
 
-    def adapt(self, examples: Examples) -> Adaptation:
-        self._line = None
+    def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
+        if self._draws and self.input.channels.past:
+            raise UserError(
+                "model=autoregressive: it reads no past covariates "
+                f"({', '.join(self.input.channels.past)}), which it would have to forecast too; "
+                "leave them out of --columns, or take model=segments"
+            )
         if self._linear:
             self._line = linear_map(examples, self.input.scaling, self.config)
-        return Adaptation({"shift": QuantileShift(name="shift")})
+        return {}
+
+    @property
+    def _draws(self) -> bool:
+        return self.config.model == "autoregressive"
 
     @property
     def _linear(self) -> int:
@@ -106,68 +117,97 @@ class Forecasting(Application):
         return linear_rows(config.context) if fits else 0
 
     def build(self) -> keras.Model:
-        config = self.config
-        raw = self.input.prepare(self.input.raw_inputs())
+        config, channels = self.config, self.input.channels
         inputs = {
             name: keras.Input(tensor.shape[1:], dtype=tensor.dtype, name=name)
-            for name, tensor in raw.items()
+            for name, tensor in self.input.prepare(self.input.raw_inputs()).items()
             if name != "time"
         }
-        sizes = {
-            "context": config.context,
-            "horizon": config.horizon,
-            "targets": len(self.input.channels.targets),
-            "levels": len(config.probabilities),
-            "units": config.units,
-            "depth": config.depth,
-            "scaling": config.scaling,
-        }
-        dropout = {
-            name: getattr(config, name)
-            for name in ("input_dropout", "layer_dropout", "weight_dropout", "output_dropout")
-        }
+        given: dict[str, Any] = {name: getattr(config, name) for name in (*_SIZES, *_DROPOUT)}
+        given |= {"targets": len(channels.targets), "seed": self.seed, "name": "forecaster"}
+        levels, shift = config.probabilities, self.adapted["shift"]
+        if self._draws:
+            layer: Any = AutoregressiveForecaster(levels=levels, paths=config.paths, **given)
+            said = keras.Input((config.horizon, len(channels.targets)), name="said")
+            self._answering = keras.Model(inputs, shift(layer(inputs)))
+            return keras.Model({**inputs, "said": said}, layer(inputs, said))
         if config.model == "direct":
-            layer = DirectForecaster(**sizes, **dropout, seed=self.seed, name="forecaster")
+            layer = DirectForecaster(levels=len(levels), **given)
         else:
-            layer = SegmentForecaster(
-                **sizes,
-                **dropout,
-                segment=config.segment,
-                linear=self._linear,
-                seed=self.seed,
-                name="forecaster",
-            )
+            sizes: dict[str, Any] = {"segment": config.segment, "linear": self._linear}
+            layer = SegmentForecaster(levels=len(levels), **sizes, **given)
         quantiles = layer(inputs)
         if self._linear:
             layer.line.assign(self._line)
-        return keras.Model(inputs, self.adapted["shift"](quantiles))
+        return keras.Model(inputs, shift(quantiles))
 
-    def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
-        """Widen or narrow the intervals until they cover what they say."""
-        if not self.config.conformal:
-            return
-        window = math.prod(self.model.output.shape[1:])
-        batches = held_out(self.inference(), max(min(_CALIBRATED, _NUMBERS // window), 1))
-        quantiles = np.concatenate([outputs for _, outputs in batches])
-        target = np.concatenate([batch["target"] for batch, _ in batches])
-        self.adapted["shift"].calibrate(quantiles, target, self.task.levels)
+    def inference(self) -> keras.Model:
+        return getattr(self, "_answering", self.model)
+
+    def forward(self, batch: Tensors) -> Any:
+        if not self._draws:
+            return super().forward(batch)
+        # Where a value is not known, the last one of the window stands for it.
+        target, last = batch["target"], batch["series"][:, -1:]
+        said = tf.where(tf.math.is_finite(target), target, last)
+        return super().forward({**batch, "said": said})
+
+    def loss(self, batch: Tensors, outputs: Any) -> tf.Tensor:
+        """That of the task, or nats of every row of a window but the first."""
+        if not self._draws:
+            return super().loss(batch, outputs)
+        values = tf.concat([batch["series"][:, 1:], batch["target"]], 1)
+        known = tf.math.is_finite(values)
+        layer = self.model.get_layer("forecaster")
+        nats = layer.nats(outputs, tf.where(known, values, 0.0))
+        return tf.reduce_mean(nats * tf.cast(known, nats.dtype))
+
+    def stream_states(self) -> dict[str, tf.TensorSpec]:
+        if not self._draws or self.config.scaling != "raw":
+            return {}
+        return self._forecaster.state_specs()
+
+    def no_stream(self) -> str:
+        return (
+            "it forecasts from whole windows; train with --set model=autoregressive --set "
+            "scaling=raw for one that goes on row by row"
+        )
+
+    def stream_inputs(self) -> dict[str, tf.TensorSpec]:
+        """Rows of targets, and of each the covariates and the time of the row after it."""
+        found = {}
+        for name, tensor in self.input.raw_inputs().items():
+            shape = tensor.shape if name == "static" else (None, None, *tensor.shape[2:])
+            found[name] = tf.TensorSpec(shape, tf.float64, name)
+        return found
+
+    def step(self, **given: Any) -> dict[str, Any]:
+        """Quantiles of the row after each of a chunk, `(batch, rows, targets, levels)`."""
+        states = {name: given.pop(name) for name in self.stream_states()}
+        prepared = self.input.prepare(given)
+        quantiles, states = self._forecaster.step(prepared, states)
+        answers = self.adapted["answers"](quantiles, prepared.get("time"))
+        return {**answers, **states}
+
+    @property
+    def _forecaster(self) -> Any:
+        return self.inference().get_layer("forecaster")
 
     def track(self, example: Examples) -> Mapping[str, Any]:
         """History, truth and bands of the first targets of a window."""
         config, scaling = self.config, self.input.scaling
-        view = self.view(example, targets=False)
+        view, model = self.view(example, targets=False), self.inference()
         batch = view.fetch(next(iter(view.sweep(1))))
-        outputs = np.asarray(self.model({t.name: batch[t.name] for t in self.model.inputs}))
+        outputs = np.asarray(model({tensor.name: batch[tensor.name] for tensor in model.inputs}))
         quantiles = scaling.restored(SERIES, outputs[0].swapaxes(1, 2)).swapaxes(1, 2)
         one, start = example[SERIES][0], int(example[windows.START][0])
-        history = windows.history(one, start, config.context)
+        history = windows.history(one, start, config.context)[-2 * config.horizon :]
         ahead = windows.ahead(one, start, config.context, config.horizon)
-        shown = 2 * config.horizon
         return {
             "forecasts": [
                 {
                     "target": name,
-                    "history": history[-shown:, number].tolist(),
+                    "history": history[:, number].tolist(),
                     "truth": [v if np.isfinite(v) else None for v in ahead[:, number].tolist()],
                     "quantiles": quantiles[:, number].tolist(),
                     "levels": list(config.probabilities),

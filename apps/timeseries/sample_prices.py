@@ -36,8 +36,8 @@ def sample_prices(seed: int, days: int = 3000) -> Examples:
     last = round(_LAST * days)
     loss = true_loss(returns[-last:], scale[-last:], _DECILES) / returns[:-last].std()
     environment.say(
-        f"made prices: over the last {last} rows the true quantiles of the next row's return have a "
-        f"mean pinball loss of {loss:.4f} standard deviations; nothing can be expected to beat it"
+        f"made prices: over the last {last} rows the true quantiles of the next row's return have "
+        f"a mean pinball loss of {loss:.4f} standard deviations; nothing can be expected to beat it"
     )
     draw = np.random.default_rng(seed + 1)
     close = 100 * np.exp(np.cumsum(returns))
@@ -79,7 +79,9 @@ def made_returns(seed: int, days: int) -> tuple[np.ndarray, np.ndarray]:
     return _MEAN + drawn, np.sqrt(variances)
 
 
-def true_loss(returns: np.ndarray, scale: np.ndarray, levels: Sequence[float] | np.ndarray) -> float:
+def true_loss(
+    returns: np.ndarray, scale: np.ndarray, levels: Sequence[float] | np.ndarray
+) -> float:
     """Mean pinball loss of the quantiles from which returns were drawn."""
     from scipy.stats import t
 

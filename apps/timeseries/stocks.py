@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,20 +10,18 @@ import keras
 import numpy as np
 
 from apps.application import Application, Tiny
-from apps.components import Adaptation, Batches
 from apps.configuration import StackConfig, changed, fixed
 from apps.data import Examples
 from apps.inputs.prices import FEATURES, Prices, PricesConfig
-from apps.layers.forecasting.outcome import OutcomeForecaster, linear_start
+from apps.layers.forecasting.outcome import LinearStart, OutcomeForecaster
 from apps.layers.price_features import MONTH
-from apps.layers.quantile_shift import QuantileShift
 from apps.tasks.quantiles import QuantilesConfig
 from apps.tasks.quantiles.baselines import spread
 from apps.tasks.quantiles.outcome import Outcome
 from apps.timeseries.sample_prices import sample_prices
 
-# Windows to which the linear part is fitted, and by which intervals are calibrated.
-_FITTED, _CALIBRATED = 50_000, 20_000
+# Windows to which the linear part is fitted.
+_FITTED = 20_000
 
 
 @dataclass(frozen=True)
@@ -71,17 +69,34 @@ class Stocks(Application):
         context, _, _ = cls.input.bound(cls.Config(), 0, {}).sizes(units)
         return {"context": context}
 
-    def adapt(self, examples: Examples) -> Adaptation:
+    def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:
         chosen = examples.select(spread(len(examples), _FITTED))
         numbers = np.arange(len(chosen))
+        targets = self.task.targets(chosen)
+        target = targets["target"].fetch(numbers, 0)[:, 0, 0].astype(np.float64)
+        order = np.argsort(targets["moment"].fetch(numbers, 0), kind="stable")
+        order = order[np.isfinite(target[order])]
         features = self.input.tensors(chosen)[FEATURES].fetch(numbers, 0)[:, -1]
-        target = self.task.targets(chosen)["target"].fetch(numbers, 0)[:, 0, 0]
-        self._start = linear_start(features, target, self.config.probabilities)
-        return Adaptation({"shift": QuantileShift(name="shift")})
+        market, known = self.task.market, self.input.features
+        ranges = {"high", "low"} <= set(known.channels["targets"])
+        later = None
+        if ranges and market.returns_asked:
+            (later,) = market.last_rows(chosen, lambda one: (market.volatility_ahead(one),))
+        volatility = [known.names.index(name) for name in ("volatility", "week", "month")]
+        level = [known.names.index(n) for n in ("level", "from_week", "from_month") if known.level]
+        self._start = LinearStart(
+            features[order],
+            target[order],
+            self.task.levels,
+            level if market.returns_asked else volatility,
+            volatility,
+            None if later is None else later[order],
+        ).fitted()
+        return {}
 
     def build(self) -> keras.Model:
         config = self.config
-        shape = (config.context - MONTH, len(self.input.features.names))
+        shape = (self.input.window[0] - MONTH, len(self.input.features.names))
         features = keras.Input(shape, name=FEATURES)
         layer = OutcomeForecaster(
             config.probabilities,
@@ -97,12 +112,3 @@ class Stocks(Application):
         quantiles = layer(features)
         layer.begin(self._start)
         return keras.Model({FEATURES: features}, self.adapted["shift"](quantiles))
-
-    def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
-        """Widen or narrow the intervals until they cover what they say."""
-        if not self.config.conformal:
-            return
-        batches = held_out(self.inference(), _CALIBRATED)
-        quantiles = np.concatenate([outputs for _, outputs in batches])
-        target = np.concatenate([batch["target"] for batch, _ in batches])
-        self.adapted["shift"].calibrate(quantiles, target, self.task.levels)

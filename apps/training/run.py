@@ -18,7 +18,6 @@ from apps.data import Examples, read
 from apps.errors import UserError, cause_of
 from apps.training.finish import report_of
 from apps.training.measuring import (
-    baseline_metrics,
     finite,
     intervals_of,
     measured,
@@ -98,8 +97,8 @@ class FinishedRun:
         Returns:
             Each metric by name, `interval` (95 % bootstrap, by metric), `examples`, `skipped`,
             `baselines` (each with the same metrics), `decoders` (the same, where the task has
-            several), `by_class` (where it tells classes apart) and `seconds`. An undefined figure
-            is None.
+            several), `by_class` (where it tells classes apart), `tests` (by baseline, where the
+            task tests differences) and `seconds`. An undefined figure is None.
         """
         started = time.monotonic()
         application, task = self.application, self.application.task
@@ -110,17 +109,19 @@ class FinishedRun:
         found = measured(application, self.predictor, application.view(units), task.truth(units))
         decoders = {name: metrics_of(task, one) for name, one in found.decoders.items()}
         by_class = {name: finite(one) for name, one in task.by_class(found.statistics).items()}
+        others = {
+            name: task.statistics_of(baseline, units) for name, baseline in self.baselines().items()
+        }
+        tests = task.compared(found.statistics, others)
         return {
             **metrics_of(task, found.statistics),
             "interval": intervals_of(task, found.statistics, units, self.seed),
             "examples": len(units),
             "skipped": max(len(rows) - len(checked), 0),
-            "baselines": {
-                name: baseline_metrics(task, baseline, units)
-                for name, baseline in self.baselines().items()
-            },
+            "baselines": {name: metrics_of(task, one) for name, one in others.items()},
             **({"decoders": decoders} if decoders else {}),
             **({"by_class": by_class} if by_class else {}),
+            **({"tests": tests} if tests else {}),
             "seconds": round(time.monotonic() - started, 2),
         }
 

@@ -10,7 +10,7 @@ import pytest
 
 import apps
 from apps.__main__ import main
-from apps.layers.forecasting.outcome import OutcomeForecaster, linear_start
+from apps.layers.forecasting.outcome import LinearStart, OutcomeForecaster
 from apps.timeseries.sample_prices import sample_prices
 
 SMALL = {"context": 30, "units": 4, "epochs": 1, "levels": "0.1,0.5,0.9"}
@@ -55,7 +55,7 @@ def test_all_baselines_stand_beside_it(run: Any) -> None:
 def test_the_report_shows_the_rule_beside_buy_and_hold(run: Any) -> None:
     page = Path(run.report()).read_text(encoding="utf-8")
     assert "This is no advice" in page
-    assert "buy and hold" in page
+    assert "buy-and-hold" in page
     assert "Is it a copy of yesterday?" in page
 
 
@@ -81,7 +81,7 @@ def test_the_linear_part_alone_is_where_training_begins() -> None:
     levels = (0.1, 0.5, 0.9)
     layer = OutcomeForecaster(levels, units=4)
     layer.build((None, 1, 2))
-    layer.begin(linear_start(features[:, 0], target, levels))
+    layer.begin(LinearStart(features[:, 0], target, np.array(levels)).fitted())
     found = np.asarray(layer(features))[:, 0, 0]
     truth = 0.3 * features[:, :1, 0] + scale[:, None] * np.array([-1.2816, 0, 1.2816])
     assert np.abs(found - truth).mean() < 0.1

@@ -95,7 +95,8 @@ def read_times(
         if (instants := _instants(column)) is not None:
             values, zoned = instants
             _refuse_holes(np.isnan(values), place, name)
-            return Times(values, True, zoned, note="in UTC" if zoned else "")
+            note = "in UTC" if zoned and (values % DAY).any() else ""
+            return Times(values, True, zoned, note=note)
         column = as_texts(column)
     coded = column.dictionary_encode()
     texts, codes = coded.dictionary, to_numpy(coded.indices)
@@ -143,6 +144,8 @@ def _numbers(texts: Any) -> np.ndarray | None:
     import pyarrow.compute as pc
 
     try:
+        # Each text that is no number costs Arrow a message, so some are tried first.
+        pc.cast(texts.take(list(spread(len(texts), _LOOKED_AT))), pa.float64())
         found = to_numpy(pc.cast(texts, pa.float64()))
     except pa.ArrowInvalid:
         return None
@@ -194,11 +197,11 @@ def _instants(column: pandas.Series) -> tuple[np.ndarray, bool] | None:
         return None
     zoned = column.dt.tz is not None
     if zoned:
-        utc = column.dt.tz_convert("UTC").dt.tz_localize(None)
-        # Days of a place where summer time changes its distance from UTC stay days.
+        # Days of a place stay days, whatever the time in UTC.
         local = column.dt.tz_localize(None)
-        days = (local == local.dt.normalize()).all() and (utc - utc.dt.normalize()).nunique() > 1
-        column = local if days else utc
+        if (local != local.dt.normalize()).any():
+            local = column.dt.tz_convert("UTC").dt.tz_localize(None)
+        column = local
     missing = column.isna().to_numpy()
     found = column.to_numpy("datetime64[ns]").astype(np.int64)
     whole, rest = np.divmod(found, 1_000_000_000)
@@ -243,10 +246,9 @@ class _Reading:
         if zoned.any():
             if not zoned.all():
                 raise self._half_zoned(zoned)
-            utc = seconds - 60 * zones
-            # Days of a place where summer time changes its distance from UTC stay days.
-            if np.ptp(seconds % DAY) > 0 or not np.ptp(utc % DAY):
-                seconds, note = utc, "; ".join(filter(None, (note, "in UTC")))
+            # Days of a place stay days, whatever the time in UTC.
+            if (seconds % DAY).any():
+                seconds, note = seconds - 60 * zones, "; ".join(filter(None, (note, "in UTC")))
         return Times(seconds[self.codes], True, bool(zoned.any()), chosen if decided else "", note)
 
     def _choose(self, orders: Sequence[str], known: str) -> tuple[str, str]:

@@ -120,8 +120,8 @@ def _is_text(column: pandas.Series) -> bool:
 
 def _few_numbers(column: pandas.Series) -> bool:
     """Whether a column has whole numbers, each of them in many rows."""
-    values = read_numerals({"": column}, "", "")[""].values
-    known = values[~np.isnan(values)]
+    values = read_numerals({"": column}, "", ".")[""].values
+    known = values[np.isfinite(values)]
     if len(known) < len(values) or (known % 1).any():
         return False
     return len(np.unique(known)) * _MANY <= len(known)

@@ -40,13 +40,12 @@ def check_leaks(series: Sequence[TimeSeries], channels: Channels, horizon: int) 
             for form in _forms(values):
                 for ahead in range(1, max(_AHEAD, horizon) + 1):
                     worst = max(worst, (_alike(form, returns, ahead), ahead))
-                if channels.targets:
-                    worst = max(worst, (_alike_beyond(form, target, horizon), horizon))
+                worst = max(worst, (_alike_beyond(form, target, horizon), horizon))
         if worst[0] > _MOST:
-            ahead = "the next row" if worst[1] == 1 else f"{worst[1]} rows later"
+            when = "at the next row" if worst[1] == 1 else f"{worst[1]} rows later"
             raise UserError(
                 f"{series[0].source}: the covariate '{name}' knows the future: its correlation "
-                f"with what happens {ahead} is {worst[0]:.2f}; shift it to rows at which it was "
+                f"with what happens {when} is {worst[0]:.2f}; shift it to rows at which it was "
                 "known, or leave it out"
             )
 

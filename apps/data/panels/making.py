@@ -17,7 +17,7 @@ from apps.data.panels.holes import with_missing_rows
 from apps.data.panels.ids import find_ids
 from apps.data.panels.ordering import Rows, in_utc, ordered, shown, without_repeats
 from apps.data.panels.roles import COVARIATES, Roles, Values, series_codes, sources
-from apps.data.panels.series import Channels, Step, TimeSeries
+from apps.data.panels.series import DAY, Channels, Step, TimeSeries
 from apps.data.panels.static import static_features
 from apps.data.panels.steps import alike, find_step, fits
 from apps.data.panels.table import Table
@@ -94,8 +94,9 @@ class _Making:
             {role: names for role, names in self.taken.items() if role not in ("time", "id")},
             self.known,
             self.say,
-            self.reading.decimal or (self.known.decimal if self.known is not None else ""),
-            self.table.separator,
+            self.reading.decimal,
+            (self.known.decimal if self.known is not None else "")
+            or ("," if self.table.separator == ";" else "."),
             self.table.bare,
         )
         values = roles.read([name for name in self.frame.columns if name not in used])
@@ -118,7 +119,7 @@ class _Making:
             self.table.since,
             self.table.until,
             times.dated,
-            "" if times.zoned else reading.timezone,
+            self._zone(times),
             reading.date_order or times.order,
         )
         assembly = Assembly(rows, names, named, static, step, self.source, self.say)
@@ -226,14 +227,20 @@ class _Making:
             size = self.known.step.size if self.known is not None else 1.0
             return Rows(codes, rank * size, self.lines, blocks).take(order)
         rows = Rows(codes, times.values, self.lines, blocks)
-        if self.reading.timezone and times.dated and not times.zoned:
-            utc = in_utc(rows, self.reading.timezone, self.source, "+".join(time))
+        if zone := self._zone(times):
+            utc = in_utc(rows, zone, self.source, "+".join(time))
             rows = replace(rows, times=utc)
         rows = ordered(rows, self.source, times.dated, self.say)
         how = self.reading.duplicates
         if self.reading.frequency and how == "refuse":
             how = "mean"
         return without_repeats(rows, self.frame, names, self.source, times.dated, how, self.say)
+
+    def _zone(self, times: Times) -> str:
+        """The place on whose clock times are; "" where they have zones, or are days."""
+        if times.zoned or not times.dated or not (times.values % DAY).any():
+            return ""
+        return self.reading.timezone
 
     def _stepped(self, rows: Rows, times: Times) -> tuple[Rows, Step]:
         """The rows with those that are missing, and the step from one to the next."""

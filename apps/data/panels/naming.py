@@ -16,8 +16,9 @@ DATES = frozenset(
 )
 TIMES = frozenset("time t zeit tiempo temps tijd tid data ora hora tempo время".split())
 COARSE = frozenset(
-    "day week month quarter year period step tick jahr monat woche tag quartal annee an mois yyyymm "
-    "semaine jour ano mes semana dia anno mese settimana giorno jaar maand dag yearmonth yyyymmdd".split()
+    "day week month quarter year period step tick jahr monat woche tag quartal annee an mois "
+    "semaine jour ano mes semana dia anno mese settimana giorno jaar maand dag yearmonth "
+    "yyyymm yyyymmdd".split()
 )
 # Words of which a longer name of a time holds one.
 TIMED = DATES | {"time", "zeit"}

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from apps.data.panels.cells import are_holes, as_numbers, as_texts, to_numpy
+from apps.data.panels.dates import spread
 
 if TYPE_CHECKING:
     import pandas
@@ -24,6 +25,7 @@ _SUFFIX = r"(?i)^(.*\d[.,]?)\s*(k|m|mn|mio|b|bn|t|tn)$"
 _SCALES = {"k": 1e3, "m": 1e6, "mn": 1e6, "mio": 1e6, "b": 1e9, "bn": 1e9, "t": 1e12, "tn": 1e12}
 # From this share on a column is one of numbers, in which a text is a mistake.
 _MOSTLY = 0.5
+_LOOKED_AT = 1000
 
 
 @dataclass(frozen=True, eq=False)
@@ -60,14 +62,14 @@ class Numerals:
 
 
 def read_numerals(
-    columns: Mapping[str, pandas.Series], decimal: str, separator: str
+    columns: Mapping[str, pandas.Series], decimal: str, likely: str
 ) -> dict[str, Numerals]:
     """Read columns as numbers; all columns of a table write them in one way.
 
     Args:
         columns: name to cells.
         decimal: the mark before decimals, "" where it is to be found out.
-        separator: between the cells of the file, which tells of numbers like "1,234" alone.
+        likely: the mark where nothing but numbers like "1,234" are there.
 
     Returns:
         Name to what was read, also for columns of texts.
@@ -97,9 +99,7 @@ def read_numerals(
             if as_numbers(column) is None and _Written.of(as_texts(column)).thousands_points:
                 written[name] = _Written.of(as_texts(column))
     for name, one in written.items():
-        found[name] = one.read(
-            decimal or ("." if point and one.mark == "?" else ""), comma, separator
-        )
+        found[name] = one.read(decimal or ("." if point and one.mark == "?" else ""), comma, likely)
     return {name: found[name] for name in columns}
 
 
@@ -119,12 +119,19 @@ def _plain(texts: Any) -> np.ndarray | None:
     import pyarrow as pa
     import pyarrow.compute as pc
 
+    # Each cell that is no number costs Arrow a message, so some are tried first.
+    few = texts.take(list(spread(len(texts), _LOOKED_AT)))
+    holes = are_holes(few)
     try:
-        return to_numpy(pc.cast(texts, pa.float64()))
+        pc.cast(few.filter(pa.array(~holes)), pa.float64())
+        if not holes.any():
+            return to_numpy(pc.cast(texts, pa.float64()))
     except pa.ArrowInvalid:
-        pass
+        if not holes.any() and len(few) == len(texts):
+            return None
     some = pc.if_else(pa.array(are_holes(texts)), None, texts)
     try:
+        pc.cast(some.take(list(spread(len(some), _LOOKED_AT))), pa.float64())
         return to_numpy(pc.fill_null(pc.cast(some, pa.float64()), np.nan))
     except pa.ArrowInvalid:
         return None
@@ -155,6 +162,9 @@ class _Written:
 
         holes = are_holes(texts)
         scale = np.ones(len(texts))
+        clean = to_numpy(pc.match_substring_regex(texts, r"^-?[\d.,]+$")) | holes
+        if clean.all():
+            return cls(texts, holes, scale, np.zeros(len(texts), bool), _mark(texts))
         bare = pc.replace_substring_regex(texts, "[\u2212\u2013]", "-")
         percent = to_numpy(pc.match_substring_regex(bare, r"^.*\d.*%\)?$"))
         if percent.any():
@@ -186,21 +196,20 @@ class _Written:
         grouped = pc.match_substring_regex(self.texts, r"^-?\d{1,3}(\.\d{3})+$")
         return bool(pc.any(points).as_py() and pc.all(pc.equal(points, grouped)).as_py())
 
-    def read(self, decimal: str, comma: bool, separator: str) -> Numerals:
+    def read(self, decimal: str, comma: bool, likely: str) -> Numerals:
         """The numbers.
 
         Args:
             decimal: the mark if the user says which.
             comma: whether other columns have a decimal comma, and none a decimal point.
-            separator: between the cells of the file.
+            likely: the mark where nothing tells.
         """
-        import pyarrow as pa
         import pyarrow.compute as pc
 
         notes: dict[str, str] = {}
         mark = decimal or self.mark
         if mark == "?":
-            mark = "," if comma or separator == ";" else "."
+            mark = "," if comma else likely
             example = self._example(",")
             number = float(example.replace(",", "." if mark == "," else ""))
             other = "." if mark == "," else ","
@@ -217,11 +226,11 @@ class _Written:
             texts = pc.replace_substring_regex(texts, r",(\d{3})", r"\1")
             if self.mark == "." and not decimal and self._points():
                 texts = pc.replace_substring(texts, ".", "")
-        right = to_numpy(pc.match_substring_regex(texts, _NUMBER)) & ~self.holes
-        numbers = pc.cast(pc.if_else(pa.array(right), texts, None), pa.float64())
-        values = to_numpy(pc.fill_null(numbers, np.nan)) * self.scale
-        values, right = self._truths(values, right)
-        infinite = to_numpy(pc.match_substring_regex(texts, _INFINITE)) & ~self.holes
+        values, right = _floats(texts, self.holes)
+        values, right = self._truths(values * self.scale, right)
+        infinite = np.isinf(values)
+        if not (right | self.holes).all():
+            infinite |= to_numpy(pc.match_substring_regex(texts, _INFINITE)) & ~self.holes
         wrong = ~right & ~self.holes & ~infinite
         percent = self.percent & right
         mixed = bool(percent.any() and not percent[right].all())
@@ -258,10 +267,33 @@ class _Written:
         return self.texts.filter(pc.match_substring(self.texts, mark))[0].as_py()
 
 
-def _mark(texts: Any) -> str:
-    """The decimal mark of a column of numbers."""
+def _floats(texts: Any, holes: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The numbers of texts, NaN for holes and for other texts, and where there is one."""
+    import pyarrow as pa
     import pyarrow.compute as pc
 
+    some = pc.if_else(pa.array(holes), None, texts)
+    try:
+        values = to_numpy(pc.fill_null(pc.cast(some, pa.float64()), np.nan))
+        if np.isfinite(values[~holes]).all():
+            return values, ~holes
+    except pa.ArrowInvalid:
+        pass
+    right = to_numpy(pc.match_substring_regex(texts, _NUMBER)) & ~holes
+    numbers = pc.cast(pc.if_else(pa.array(right), texts, None), pa.float64())
+    return to_numpy(pc.fill_null(numbers, np.nan)), right
+
+
+def _mark(texts: Any) -> str:
+    """The decimal mark of a column of numbers; some of them may prove it already."""
+    import pyarrow.compute as pc
+
+    if len(texts) > 2 * _LOOKED_AT:
+        few = texts.take(list(spread(len(texts), _LOOKED_AT)))
+        if pc.any(pc.match_substring_regex(few, r"^-?[\d.]*\d\.\d{3},\d+$")).as_py():
+            return ","
+        if pc.any(pc.match_substring_regex(few, r"^-?[\d,]*\d,\d{3}\.\d+$")).as_py():
+            return "."
     numbers = texts.filter(pc.match_substring_regex(texts, r"^-?[\d.,]*\d[\d.,]*([eE][-+]?\d+)?$"))
 
     def some(pattern: str) -> bool:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -88,7 +88,7 @@ def _tables(table: Table, say: Say) -> list[Table]:
         found = {kind: name for kind, name in found.items() if name not in taken["target"]}
         found[CLOSE] = taken["target"][0]
         if len(taken["target"]) > 1:
-            return [_named(table, {CLOSE: name}, name) for name in taken["target"]]
+            return _one_by_one(table, taken["target"])
     if CLOSE not in found and ADJUSTED in found:
         found[CLOSE] = found.pop(ADJUSTED)
     if CLOSE not in found:
@@ -100,10 +100,20 @@ def _tables(table: Table, say: Say) -> list[Table]:
             )
         if len(alone) > 1:
             say(f"{table.source}: each column is the price of one: {naming.listed(alone)}")
-            return [_named(table, {CLOSE: name}, name) for name in alone]
+            return _one_by_one(table, alone)
         found[CLOSE] = alone[0]
     say(f"{table.source}: " + ", ".join(f"{kind} is '{name}'" for kind, name in found.items()))
     return [_named(table, found, table.name)]
+
+
+def _one_by_one(table: Table, names: Sequence[str]) -> list[Table]:
+    """A table for each of some columns of closing prices."""
+    tables = []
+    for name in names:
+        others = [other for other in names if other != name]
+        own = replace(table, frame=table.frame.drop(columns=others))
+        tables.append(_named(own, {CLOSE: name}, name))
+    return tables
 
 
 def _named(table: Table, quotes: Mapping[str, str], name: str) -> Table:
@@ -127,13 +137,13 @@ def _numeric(frame: pandas.DataFrame, names: list[str]) -> list[str]:
 def _checked(
     series: TimeSeries, read: tuple[str, ...], kinds: tuple[str, ...], say: Say
 ) -> TimeSeries:
-    """The series without rows that have no close, its quotes consistent, in the order of `kinds`."""
+    """The series without rows that have no close, its quotes consistent and ordered."""
     cells = np.where(series.observed, series.targets, np.nan)
     quotes = {kind: cells[:, number] for number, kind in enumerate(read)}
     closed = np.isfinite(quotes[CLOSE])
     if not closed.all():
-        first = series.place(int(np.argmin(closed)))
-        say(f"{first} has no close and is left out, as are {int((~closed).sum()) - 1} others")
+        first, count = series.place(int(np.argmin(closed))), int((~closed).sum())
+        say(f"{first}: rows without a close are left out, {count} in all, this is the first")
         series = _without(series, closed)
         quotes = {kind: values[closed] for kind, values in quotes.items()}
     _check_positive(series, quotes, say)
@@ -214,7 +224,15 @@ def _carried(values: np.ndarray, start: float | None = None) -> np.ndarray:
 def _without(series: TimeSeries, kept: np.ndarray) -> TimeSeries:
     """The series without some rows."""
     before = np.concatenate([[0], np.cumsum(kept)])
-    fields = ("times", "targets", "observed", "past", "future", "lines")
-    rows = {name: getattr(series, name)[kept] for name in fields}
-    ends = {name: int(before[getattr(series, name)]) for name in ("end", "first", "last")}
-    return replace(series, **rows, **ends)
+    return replace(
+        series,
+        times=series.times[kept],
+        targets=series.targets[kept],
+        observed=series.observed[kept],
+        past=series.past[kept],
+        future=series.future[kept],
+        lines=series.lines[kept],
+        end=int(before[series.end]),
+        first=int(before[series.first]),
+        last=int(before[series.last]),
+    )

@@ -40,6 +40,7 @@ _NAMES: Mapping[str, tuple[str, ...]] = {
         "handelsvolumen 成交量 出来高".split()
     ),
 }
+_ADJUSTED, _CHANGES = {"adj", "adjusted"}, {"change", "chg"}
 _RANKS = {kind: {name: rank for rank, name in enumerate(n)} for kind, n in _NAMES.items()}
 
 
@@ -56,11 +57,12 @@ def quotes_of(columns: Sequence[str]) -> dict[str, str]:
         if known:
             found[kind] = columns[known[0][1]]
     for kind, ranks in _RANKS.items():
-        if kind in found or kind == ADJUSTED:
+        if kind in found:
             continue
         long = {name for name in ranks if len(name) > 2}
-        beside = [c for c in columns if c not in found.values() and words(c) & long]
-        beside = [c for c in beside if not words(c) & {"adj", "adjusted", "change", "chg"}]
+        beside = [c for c in columns if c not in found.values() and words(c) & (long | _ADJUSTED)]
+        beside = [c for c in beside if bool(words(c) & _ADJUSTED) == (kind == ADJUSTED)]
+        beside = [c for c in beside if not words(c) & _CHANGES]
         if len(beside) == 1:
             found[kind] = beside[0]
     return found

@@ -47,8 +47,12 @@ class Roles:
         taken: role to columns, as the user said it or as a model knows it.
         known: what a model knows, None where it is to be learnt.
         say: takes a line for the user.
-        decimal, separator: how numbers are written.
+        decimal: the mark that the user names.
+        likely: the mark where nothing tells.
         bare: whether the one column has no name of its own.
+        categories: text columns that were read, and their values.
+        found_decimal: the mark that was found, where it is a comma.
+        called: column to the name that a model has for it.
     """
 
     frame: pandas.DataFrame
@@ -58,10 +62,11 @@ class Roles:
     known: Channels | None
     say: Callable[[str], None]
     decimal: str
-    separator: str
+    likely: str
     bare: bool = False
     categories: dict[str, tuple[str, ...]] = field(default_factory=dict)
     found_decimal: str = ""
+    called: dict[str, str] = field(default_factory=dict)
 
     def read(self, free: Sequence[str]) -> dict[str, Values]:
         """The values of targets and covariates.
@@ -75,7 +80,7 @@ class Roles:
         wanted = [name for role in ("target", *COVARIATES) for name in self.taken.get(role, ())]
         searched = list(free) if open_ and known is None else []
         numerals = read_numerals(
-            {name: self.frame[name] for name in [*wanted, *searched]}, self.decimal, self.separator
+            {name: self.frame[name] for name in [*wanted, *searched]}, self.decimal, self.likely
         )
         if known is None:
             self._choose(numerals, free, open_)
@@ -106,6 +111,7 @@ class Roles:
             *((role, sources(getattr(known, role), known.categories)) for role in COVARIATES),
         ):
             if role in self.taken and len(self.taken[role]) == len(names):
+                self.called.update(zip(self.taken[role], names, strict=True))
                 continue
             self.taken[role] = []
             for name in names:
@@ -116,6 +122,7 @@ class Roles:
                         f"were learnt from{nearest(name, columns)}"
                     )
                 self.taken[role].append(column)
+                self.called[column] = name
 
     def _choose(self, numerals: Mapping[str, Numerals], free: Sequence[str], open_: bool) -> None:
         """Take the numeric columns as targets where none is named; drop those that say nothing."""
@@ -127,8 +134,8 @@ class Roles:
             texts = [n for n in free if not (numerals[n].numeric or numerals[n].empty)]
             counts = [n for n in free if n not in texts and _counts_rows(n, numerals[n].values)]
             dates = [n for n in free if n not in texts and _is_time(n, self.frame[n])]
-            passed = {*texts, *counts, *dates}
-            self.taken["target"] = [n for n in free if n not in passed]
+            passed_over = {*texts, *counts, *dates}
+            self.taken["target"] = [n for n in free if n not in passed_over]
             if dates:
                 self.say(f"{self.source}: further times, not used: {naming.listed(dates)}")
             if counts:
@@ -205,14 +212,15 @@ class Roles:
         for name in self.taken.get(role, ()):
             one = numerals[name]
             known = self.known.categories if self.known is not None else None
-            text = not (one.numeric or one.empty) if known is None else name in known
+            called = self.called.get(name, name)
+            text = not (one.numeric or one.empty) if known is None else called in known
             if not text:
                 self._check(name, one, _CALLED[role])
-                names.append(name)
+                names.append(called)
                 columns.append(one.values)
                 continue
             for value, channel in self._categories(name, role):
-                names.append(f"{name}={value}")
+                names.append(f"{called}={value}")
                 columns.append(channel)
         return Values(tuple(names), _stacked(columns, len(self.frame)))
 
@@ -223,7 +231,7 @@ class Roles:
         coded = texts.dictionary_encode()
         words, codes = coded.dictionary.to_pylist(), to_numpy(coded.indices)
         there = sorted({words[code] for code in np.unique(codes[~holes])})
-        values = there if self.known is None else list(self.known.categories[name])
+        values = there if self.known is None else list(self.known.categories[self.called[name]])
         if len(values) > _MOST_CATEGORIES:
             raise UserError(
                 f"{self.source}: the {_CALLED[role]} '{name}' has {len(values)} different texts; "

@@ -32,13 +32,14 @@ def suspected_splits(
     level = np.log(close)
     jump = np.log(close if opened is None else opened)[1:] - level[:-1]
     usual = np.median(np.abs(np.diff(level)))
-    nearest = np.abs(np.abs(jump)[:, None] - np.log(_RATIOS)).min(1)
-    found = (nearest < _NEAR) & (np.abs(jump) > _UNUSUAL * usual)
+    found = np.abs(jump) > max(_UNUSUAL * usual, np.log(_RATIOS[0]) - _NEAR)
     if high is not None and low is not None:
         ranges = np.log(high / low)
         found &= np.abs(jump) > _OF_RANGE * np.maximum(ranges[1:], ranges[:-1])
     rows = []
     for row in np.flatnonzero(found) + 1:
+        if np.abs(abs(jump[row - 1]) - np.log(_RATIOS)).min() > _NEAR:
+            continue
         before, after = level[max(row - _AROUND, 0) : row], level[row : row + _AROUND]
         moved = np.median(after) - np.median(before)
         if abs(moved - jump[row - 1]) < 0.25 * abs(jump[row - 1]):

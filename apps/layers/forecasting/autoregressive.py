@@ -104,13 +104,15 @@ class AutoregressiveForecaster(keras.layers.Layer):
         self._uniform = even[ranks].astype(np.float32)
         self._angle = np.cos(2 * math.pi * draw.random((horizon, paths))).astype(np.float32)
 
-    def build(self, shapes: Mapping[str, Any], said_shape: Any = None) -> None:
-        known = sum(shapes[name][-1] for name in ("future", "calendar") if name in shapes)
-        static = shapes["static"][-1] if "static" in shapes else 0
+    def build(self, inputs_shape: Mapping[str, Any], said_shape: Any = None) -> None:
+        names = ("future", "calendar", "static")
+        known = sum(inputs_shape[name][-1] for name in names if name in inputs_shape)
         self.which = self.add_weight(
-            shape=(self.targets, self.stack.units[0] // 4 or 1), initializer=self._which, name="which"
+            shape=(self.targets, self.stack.units[0] // 4 or 1),
+            initializer=self._which,
+            name="which",
         )
-        self.stack.build((None, None, 1 + known + static + self.which.shape[1]))
+        self.stack.build((None, None, 1 + known + self.which.shape[1]))
         self.parameters.build((None, None, self.stack.units[-1]))
 
     def call(
@@ -166,10 +168,9 @@ class AutoregressiveForecaster(keras.layers.Layer):
     def _drawn(
         self, first: tf.Tensor, states: list[tf.Tensor], inputs: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
-        """Quantiles of the paths that go on from a distribution, `(batch, horizon, targets, levels)`."""
+        """Quantiles of the paths that go on from a distribution."""
         batch = tf.shape(first)[0]
         rows = batch * self.targets * self.paths
-        uniform, angle = tf.constant(self._uniform), tf.constant(self._angle)
         states = [tf.repeat(state, self.paths, 0) for state in states]
         which = tf.reshape(
             tf.broadcast_to(
@@ -179,29 +180,69 @@ class AutoregressiveForecaster(keras.layers.Layer):
             [rows, self.which.shape[-1]],
         )
         known = self._known(inputs, self.context, None)
-        paths = tf.TensorArray(tf.float32, self.horizon, element_shape=[None, self.targets, self.paths])
+        shape = [None, self.targets, len(self.levels)]
+        said = tf.TensorArray(tf.float32, self.horizon, element_shape=shape)
 
-        def draw(parameters: tf.Tensor, step: tf.Tensor) -> tf.Tensor:
-            location, scale, freedom = tf.unstack(parameters, axis=-1)
-            polar = freedom * (uniform[step] ** (-2.0 / freedom) - 1.0)
-            return location + scale * tf.sqrt(polar) * angle[step]
-
-        parameters = tf.repeat(first[:, :, None], self.paths, 2)
-        for step in tf.range(self.horizon):
-            values = draw(parameters, step)
-            paths = paths.write(step, values)
+        def go_on(step: tf.Tensor, parameters: tf.Tensor, said: Any, *states: tf.Tensor) -> Any:
+            values = self._values(parameters, step)
             parts = [tf.reshape(values, [rows, 1]), which]
             if known is not None:
                 # Of the last row nothing follows.
                 beside_next = known[:, tf.minimum(step + 1, self.horizon - 1)]
                 parts.append(tf.repeat(beside_next, self.targets * self.paths, 0))
-            states = list(self.stack.advance(tf.concat(parts, -1), states))
-            parameters = tf.reshape(
-                self._distribution(states[-2]), [batch, self.targets, self.paths, 3]
-            )
-        ordered = tf.sort(tf.transpose(paths.stack(), [1, 0, 2, 3]))
+            after = self.stack.advance(tf.concat(parts, -1), states)
+            found = self._distribution(after[-2])
+            found = tf.reshape(found, [batch, self.targets, self.paths, 3])
+            return step + 1, found, said.write(step, self._quantiles(values)), *after
+
+        begun = (tf.constant(0), tf.repeat(first[:, :, None], self.paths, 2), said, *states)
+        _, _, said, *_ = tf.while_loop(lambda step, *_: step < self.horizon, go_on, begun)
+        return tf.transpose(said.stack(), [1, 0, 2, 3])
+
+    def state_specs(self) -> dict[str, tf.TensorSpec]:
+        """States of a stream by name, `(batch, targets * units)` float32; zeros at its start."""
+        return {
+            f"state_{name}": tf.TensorSpec((None, self.targets * shape[-1]), dtype)
+            for name, (shape, dtype) in self.stack.state_specs().items()
+        }
+
+    def step(
+        self, inputs: Mapping[str, tf.Tensor], states: Mapping[str, tf.Tensor]
+    ) -> tuple[tf.Tensor, dict[str, tf.Tensor]]:
+        """Quantiles of the row after each row of a chunk.
+
+        Args:
+            inputs: `series` `(batch, rows, targets)`, and `future` and `calendar` of the row after
+                each; `static`.
+            states: as `state_specs` names them.
+
+        Returns:
+            Quantiles `(batch, rows, targets, levels)`, and the next states.
+        """
+        series, known = inputs["series"], beside(inputs, slice(None))
+        if "static" in inputs:
+            static = tf.repeat(inputs["static"][:, None], tf.shape(series)[1], 1)
+            known = static if known is None else tf.concat([known, static], -1)
+        names, batch = list(self.state_specs()), tf.shape(series)[0]
+        own = [tf.reshape(states[name], [batch * self.targets, -1]) for name in names]
+        found, after = self._read(series, known, own, False)
+        quantiles = self._quantiles(self._values(found[:, :, :, None], 0))
+        pairs = zip(names, after, strict=True)
+        return quantiles, {
+            name: tf.reshape(state, [batch, self.targets * state.shape[-1]])
+            for name, state in pairs
+        }
+
+    def _values(self, parameters: tf.Tensor, step: Any) -> tf.Tensor:
+        """A value for each path, of parameters `(…, paths or 1, 3)`."""
+        location, scale, freedom = tf.unstack(parameters, axis=-1)
+        uniform, angle = tf.constant(self._uniform)[step], tf.constant(self._angle)[step]
+        polar = freedom * (uniform ** (-2.0 / freedom) - 1.0)
+        return location + scale * tf.sqrt(polar) * angle
+
+    def _quantiles(self, drawn: tf.Tensor) -> tf.Tensor:
         places = [min(int(level * self.paths), self.paths - 1) for level in self.levels]
-        return tf.gather(ordered, places, axis=3)
+        return tf.gather(tf.sort(drawn), places, axis=-1)
 
     def nats(self, parameters: tf.Tensor, values: tf.Tensor) -> tf.Tensor:
         """Negative logarithm of the density of values, element by element.

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import keras
@@ -20,7 +22,11 @@ _ARGUMENTS = (
 _WIDEST = 3.0
 # Of the logarithm of a scale.
 _LARGEST = 6.0
-_RIDGE, _LEAST_ERROR = 0.01, 0.05
+_LEAST_ERROR = 0.05
+# Ridges, as shares of the rows, among which stretches of time that are left out choose.
+_RIDGES, _FOLDS = (0.003, 0.03, 0.3, 3.0, 30.0), 4
+# Of features that HAR has.
+_LEAST_RIDGE = 1e-3
 
 
 class Start(NamedTuple):
@@ -36,27 +42,78 @@ class Start(NamedTuple):
     shape: np.ndarray
 
 
-def linear_start(features: np.ndarray, target: np.ndarray, levels: Sequence[float]) -> Start:
-    """The least-squares centre, scale and shape, slightly ridged.
+@dataclass(frozen=True, eq=False)
+class LinearStart:
+    """Least-squares centre, scale and shape, ridged as much as suits rows that are left out.
 
-    With a volatility, and its means over a week and a month, among the features this is HAR.
-
-    Args:
-        features: `(windows, features)` of the last row of each window, standardised.
-        target: `(windows,)`; NaN where it is not known.
-        levels: probabilities.
+    Attributes:
+        features: `(windows, features)` of the last row of each window, standardised, in the order
+            of time.
+        target: `(windows,)`, known.
+        levels: `(levels,)` probabilities.
+        centre, scale: numbers of the features that hardly pay for their weights: those of HAR,
+            which is then what is fitted where the others say nothing.
+        spread: `(windows,)` logarithm of how far a target may have been off, where something
+            better is known than how far it was.
     """
-    known = np.isfinite(target)
-    clipped = np.clip(np.asarray(features, np.float64)[known], -_WIDEST, _WIDEST)
-    design = np.concatenate([clipped, np.ones((len(clipped), 1))], 1)
-    penalty = _RIDGE * len(design) * np.eye(design.shape[1])
-    penalty[-1, -1] = 1e-9
-    inverse = np.linalg.inv(design.T @ design + penalty) @ design.T
-    wanted = np.asarray(target, np.float64)[known]
-    centre = inverse @ wanted
-    rest = wanted - design @ centre
-    scale = inverse @ np.log(np.abs(rest) + _LEAST_ERROR)
-    return Start(centre, scale, np.quantile(rest / np.exp(design @ scale), levels))
+
+    features: np.ndarray
+    target: np.ndarray
+    levels: np.ndarray
+    centre: Sequence[int] = ()
+    scale: Sequence[int] = ()
+    spread: np.ndarray | None = None
+
+    def fitted(self) -> Start:
+        """The weights, with the ridges that are best on stretches that are left out."""
+        rows = len(self.target)
+        pairs = [(centre, scale) for centre in _RIDGES for scale in _RIDGES]
+        losses = np.zeros(len(pairs))
+        for part in np.array_split(np.arange(rows), _FOLDS):
+            others = np.ones(rows, bool)
+            others[part] = False
+            for number, ridges in enumerate(pairs):
+                losses[number] += self._loss(part, self._fit(others, *ridges))
+        return self._fit(np.ones(rows, bool), *pairs[int(np.argmin(losses))])
+
+    @cached_property
+    def _design(self) -> np.ndarray:
+        clipped = np.clip(np.asarray(self.features, np.float64), -_WIDEST, _WIDEST)
+        return np.concatenate([clipped, np.ones((len(clipped), 1))], 1)
+
+    def _fit(self, rows: np.ndarray, centre_ridge: float, scale_ridge: float) -> Start:
+        design, target = self._design[rows], self.target[rows]
+        centre = _solved(design, target, centre_ridge, self.centre)
+        rest = target - design @ centre
+        wanted = np.log(np.abs(rest) + _LEAST_ERROR)
+        if self.spread is not None:
+            wanted = self.spread[rows]
+        scale = _solved(design, wanted, scale_ridge, self.scale)
+        shape = np.quantile(rest / np.exp(design @ scale), self.levels)
+        # What the LSTMs add to the shape is of the size of 1.
+        size = max(float(np.abs(shape).mean()), 1e-6)
+        scale[-1] += np.log(size)
+        return Start(centre, scale, shape / size)
+
+    def _loss(self, rows: np.ndarray, start: Start) -> float:
+        design = self._design[rows]
+        quantiles = (design @ start.centre)[:, None]
+        quantiles = quantiles + np.exp(design @ start.scale)[:, None] * start.shape
+        difference = self.target[rows, None] - quantiles
+        return float(
+            np.maximum(self.levels * difference, (self.levels - 1) * difference).mean(1).sum()
+        )
+
+
+def _solved(
+    design: np.ndarray, wanted: np.ndarray, ridge: float, cheap: Sequence[int]
+) -> np.ndarray:
+    """Weights with the least squares and a penalty on all but the constant, the last one."""
+    penalty = np.full(design.shape[1], ridge)
+    penalty[list(cheap)] = _LEAST_RIDGE
+    penalty[-1] = 1e-9
+    square = design.T @ design + len(design) * np.diag(penalty)
+    return np.linalg.solve(square, design.T @ wanted)
 
 
 @keras.saving.register_keras_serializable("apps")

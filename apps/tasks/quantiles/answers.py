@@ -50,7 +50,7 @@ class ForecastAnswers(keras.layers.Layer):
             for values in (self.deviations, self.means)
         )
         quantiles = tf.cast(quantiles, tf.float64) * deviations + means
-        batch, horizon = tf.shape(quantiles)[0], quantiles.shape[1]
+        batch, horizon = tf.shape(quantiles)[0], tf.shape(quantiles)[1]
         found = {
             "forecast": quantiles[..., self.levels.index(0.5)],
             "quantiles": quantiles,
@@ -58,7 +58,9 @@ class ForecastAnswers(keras.layers.Layer):
             "levels": tf.tile(tf.constant(self.levels, tf.float32)[None], [batch, 1]),
         }
         if time is not None:
-            found["time"] = time_text(time[:, -horizon:], day_only=self.day_only)
+            found["time"] = time_text(
+                time[:, tf.shape(time)[1] - horizon :], day_only=self.day_only
+            )
         return found
 
     def compute_output_spec(self, quantiles: Any, time: Any = None) -> dict[str, Any]:

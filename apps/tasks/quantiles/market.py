@@ -8,7 +8,7 @@ scale, are the shape.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -33,7 +33,7 @@ _FEWEST = 100
 # Persistence of GARCH at most, so that there is a variance in the long run.
 _MOST = 0.9999
 
-Path = tuple[np.ndarray, np.ndarray]
+Path = tuple[np.ndarray, ...]
 
 
 class Market:
@@ -72,6 +72,31 @@ class Market:
         """Logarithm of a volatility."""
         return 0.5 * np.log(variance + self.features.least)
 
+    def volatility_ahead(self, one: TimeSeries) -> np.ndarray:
+        """Logarithm of the volatility of the rows of the horizon after each row, NaN at the end."""
+        horizon = self.config.horizon
+        sums = np.cumsum(self.variance(one))
+        mean = np.full(len(sums), np.nan)
+        mean[:-horizon] = np.maximum(sums[horizon:] - sums[:-horizon], 0.0) / horizon
+        return self.volatility(mean)
+
+    def last_rows(self, examples: Examples, path: Callable[[TimeSeries], Path]) -> Path:
+        """What a path of each series has at the last known row of each window, `(windows, …)`."""
+        paths: dict[int, Path] = {}
+        found = []
+        last = self.config.context - 1
+        for one, start in zip(examples[SERIES], examples[START], strict=True):
+            if id(one) not in paths:
+                paths[id(one)] = path(one)
+            found.append(tuple(values[int(start) + last] for values in paths[id(one)]))
+        return tuple(np.array(values) for values in zip(*found, strict=True))
+
+    def outcomes(self, examples: Examples) -> np.ndarray:
+        """What came, `(windows,)`; NaN where it is not known."""
+        sizes = (self.config.context, self.config.horizon)
+        pairs = zip(examples[SERIES], examples[START], strict=True)
+        return np.array([ahead(one, int(start), *sizes)[-1, 0] for one, start in pairs])
+
 
 class MarketBaseline(Baseline):
     """A centre and a scale at each row, and the shape around them; standardised as the model's.
@@ -96,7 +121,7 @@ class MarketBaseline(Baseline):
         chosen = examples.select(spread(len(examples), _FITTED))
         self.learn(chosen)
         centre, scale = self._at(chosen)
-        shape = (self.outcomes(chosen) - centre) / scale
+        shape = (self.market.outcomes(chosen) - centre) / scale
         shape = shape[np.isfinite(shape)]
         if len(shape):
             self.shape = np.quantile(shape, self.levels)
@@ -110,26 +135,9 @@ class MarketBaseline(Baseline):
         scaled = self.market.scaling.of(SERIES, quantiles[..., None])[..., 0]
         return scaled.astype(np.float64)[:, None, None]
 
-    def outcomes(self, examples: Examples) -> np.ndarray:
-        """What came, `(windows,)`; NaN where it is not known."""
-        sizes = (self.market.config.context, self.market.config.horizon)
-        pairs = zip(examples[SERIES], examples[START], strict=True)
-        return np.array([ahead(one, int(start), *sizes)[-1, 0] for one, start in pairs])
-
     def _at(self, examples: Examples) -> Path:
         """Centre and scale of windows, `(windows,)` each."""
-        return self._rows(examples, self.path)
-
-    def _rows(self, examples: Examples, path: Any) -> Any:
-        """What holds at the last known row of each window."""
-        paths: dict[int, Any] = {}
-        found = []
-        last = self.market.config.context - 1
-        for one, start in zip(examples[SERIES], examples[START], strict=True):
-            if id(one) not in paths:
-                paths[id(one)] = path(one)
-            found.append(tuple(values[int(start) + last] for values in paths[id(one)]))
-        return tuple(np.array(values) for values in zip(*found, strict=True))
+        return self.market.last_rows(examples, self.path)
 
     def state(self) -> dict[str, np.ndarray]:
         return {"shape": self.shape}
@@ -209,20 +217,12 @@ class Har(MarketBaseline):
         return np.stack([np.ones(len(terms[0])), *terms], 1)
 
     def learn(self, examples: Examples) -> None:
-        (terms,) = self._rows(examples, lambda one: (self._terms(one),))
-        wanted = self.outcomes(examples)
-        if self.market.returns_asked and not self._of_level:
-            horizon = self.market.config.horizon
-
-            def later(one: TimeSeries) -> tuple[np.ndarray]:
-                sums = np.cumsum(self.market.variance(one))
-                mean = np.full(len(sums), np.nan)
-                mean[:-horizon] = (sums[horizon:] - sums[:-horizon]) / horizon
-                return (self.market.volatility(np.maximum(mean, 0.0)),)
-
-            known = np.isfinite(wanted)
-            (wanted,) = self._rows(examples, later)
-            wanted = np.where(known, wanted, np.nan)
+        market = self.market
+        (terms,) = market.last_rows(examples, lambda one: (self._terms(one),))
+        wanted = market.outcomes(examples)
+        if market.returns_asked and not self._of_level:
+            (later,) = market.last_rows(examples, lambda one: (market.volatility_ahead(one),))
+            wanted = np.where(np.isfinite(wanted), later, np.nan)
         there = np.isfinite(wanted)
         if there.any():
             self.weights = np.linalg.lstsq(terms[there], wanted[there], rcond=None)[0]
@@ -310,7 +310,9 @@ def _fitted(returns: np.ndarray) -> np.ndarray | None:
     return found if usable else None
 
 
-def _weighted(values: np.ndarray, share: float, decay: float, start: float | None = None) -> np.ndarray:
+def _weighted(
+    values: np.ndarray, share: float, decay: float, start: float | None = None
+) -> np.ndarray:
     """`y[t] = share * values[t] + decay * y[t - 1]`, `(rows,)`."""
     from scipy.signal import lfilter
 

@@ -14,7 +14,6 @@ from apps.data.panels.series import TimeSeries
 from apps.data.panels.windows import SERIES, START
 from apps.layers.price_features import PriceFeatures
 from apps.report.sections import Section
-from apps.tasks.quantiles.comparison import compared
 from apps.tasks.quantiles.market import Ewma, Garch, Har, History, Market, Persistence
 from apps.tasks.quantiles.sections import quantile_sections
 from apps.tasks.quantiles.task import Quantiles
@@ -28,6 +27,7 @@ class Outcome(Quantiles):
     `panel` and `prices`; the application's config names `target` and `cost` too.
     """
 
+    config: Any
     # Seasons and relative errors of returns, which lie around 0, say nothing.
     metrics = tuple(one for one in Quantiles.metrics if one.name not in ("mase", "smape"))
 
@@ -35,6 +35,11 @@ class Outcome(Quantiles):
     def features(self) -> PriceFeatures:
         """Which quotes there are."""
         return self.adapted["prices"]
+
+    @property
+    def market(self) -> Market:
+        """Returns and variances of series."""
+        return Market(self.features, self.scaling, self.config)
 
     def check(self, examples: Examples, *, learning: bool) -> Examples:
         return examples
@@ -46,7 +51,7 @@ class Outcome(Quantiles):
             return self.scaling.of(SERIES, windows.ahead(one, start, context, horizon)[-1:])
 
         def moment(one: TimeSeries, start: int) -> np.ndarray:
-            return one.times[start + context + horizon - 1]
+            return one.times[start + context - 1]
 
         makers = {"target": (target, (1, 1), np.float32), "moment": (moment, (), np.float64)}
         found: dict[str, Any] = {
@@ -56,27 +61,17 @@ class Outcome(Quantiles):
         found["season_error"] = np.zeros((len(examples), 1), np.float32)
         return found
 
-    def statistics(self, batch: Mapping[str, np.ndarray], answered: Any) -> dict[str, np.ndarray]:
-        return {**super().statistics(batch, answered), "moment": np.asarray(batch["moment"])}
-
     def measure(self, statistics: Mapping[str, np.ndarray]) -> dict[str, float]:
         found = super().measure(statistics)
         return {metric.name: found[metric.name] for metric in self.metrics}
 
-    def compared(
-        self, statistics: Mapping[str, np.ndarray], others: Mapping[str, Mapping[str, np.ndarray]]
-    ) -> dict[str, Any]:
-        """Diebold-Mariano tests against the baselines, by name."""
-        return compared(statistics, others, self.config.horizon)
-
     def baselines(self) -> dict[str, Baseline]:
-        market = Market(self.features, self.scaling, self.config)
         return {
-            "persistence": Persistence(market),
-            "historical": History(market),
-            "ewma": Ewma(market),
-            "har": Har(market),
-            "garch": Garch(market),
+            "persistence": Persistence(self.market),
+            "historical": History(self.market),
+            "ewma": Ewma(self.market),
+            "har": Har(self.market),
+            "garch": Garch(self.market),
         }
 
     def shown(self, examples: Examples) -> list[Any]:
@@ -116,4 +111,5 @@ class Outcome(Quantiles):
     def sections(self, rows: Sequence[Mapping[str, Any]]) -> list[Section]:
         config = self.config
         found = [one for one in quantile_sections(rows) if one.title != "Error by horizon"]
-        return found + trading_sections(rows, config.target, config.horizon, config.cost)
+        of = (config.target, config.horizon, config.cost)
+        return found + trading_sections(rows, *of, index=self.features.level)

@@ -10,32 +10,37 @@ import numpy as np
 import tensorflow as tf
 
 from apps import environment
-from apps.components import Baseline, Task, Tensors
-from apps.data import Examples, LazyRows
+from apps.components import Baseline, Batches, Task, Tensors
+from apps.data import Column, Examples, LazyRows
 from apps.data.panels import windows
 from apps.data.panels.seasons import seasonal_error
 from apps.data.panels.series import DAY, TimeSeries
-from apps.data.panels.windows import SERIES
+from apps.data.panels.windows import SERIES, START
 from apps.layers.panel_scaling import PanelScaling
+from apps.layers.quantile_shift import QuantileShift
 from apps.report.quantities import Metric
 from apps.report.sections import Section
 from apps.tasks.quantiles.answers import ForecastAnswers
 from apps.tasks.quantiles.baselines import DLinear, Drift, LastValue, SeasonalNaive
-from apps.tasks.quantiles.config import MEDIAN, QuantilesConfig
+from apps.tasks.quantiles.comparison import compared
+from apps.tasks.quantiles.config import MEDIAN
 from apps.tasks.quantiles.sections import quantile_sections
 
 # Windows that a baseline answers at once: 720 rows of 9 quantiles of 7 targets take 23 MB.
 _ROWS = 64
 # Numbers of all forecasts that a report is made from, and the fewest windows.
 _NUMBERS, _FEWEST = 3_000_000, 20
+# Windows by which intervals are calibrated, at most.
+_CALIBRATED = 20_000
 
 
 class Quantiles(Task):
     """Quantiles of every target at every row of the horizon.
 
-    Outputs are `(batch, horizon, targets, levels)` float32, standardised and rising. The input
-    makes the layer `panel`, a `PanelScaling`; the application's config is a `QuantilesConfig` and
-    names `context`, `horizon` and `season`.
+    Outputs are `(batch, horizon, targets, levels)` float32, standardised and rising, what the layer
+    `shift` gives, a `QuantileShift` that the task makes. The input makes the layer `panel`, a
+    `PanelScaling`; the application's config is a `QuantilesConfig` and names `context`, `horizon`
+    and `season`.
     """
 
     metrics: ClassVar[tuple[Metric, ...]] = (
@@ -47,8 +52,7 @@ class Quantiles(Task):
         Metric("coverage", "coverage of the outermost interval", "neither", rate=True),
     )
     objective = "pinball"
-    config: QuantilesConfig
-    columns: ClassVar[Mapping[str, Any]] = {}
+    columns: Mapping[str, Column] = {}
 
     @property
     def scaling(self) -> PanelScaling:
@@ -79,7 +83,7 @@ class Quantiles(Task):
             day_only=step["size"] >= DAY,
             name="answers",
         )
-        return {"answers": answers}
+        return {"answers": answers, "shift": QuantileShift(name="shift")}
 
     def targets(self, examples: Examples) -> dict[str, Any]:
         config, count = self.config, len(self.scaling.channels["targets"])
@@ -88,13 +92,17 @@ class Quantiles(Task):
             ahead = windows.ahead(one, start, config.context, config.horizon)
             return self.scaling.of(SERIES, ahead)
 
-        found = {"target": (target, (config.horizon, count))}
-        found["season_error"] = (lambda one, start: self._error(one), (count,))
+        def moment(one: TimeSeries, start: int) -> Any:
+            return one.times[start + config.context - 1]
+
+        found = {
+            "target": (target, np.float32, (config.horizon, count)),
+            "season_error": (lambda one, start: self._error(one), np.float32, (count,)),
+            "moment": (moment, np.float64, ()),
+        }
         return {
-            name: LazyRows(
-                windows.of_each(examples, make), len(examples), np.dtype(np.float32), shape
-            )
-            for name, (make, shape) in found.items()
+            name: LazyRows(windows.of_each(examples, make), len(examples), np.dtype(dtype), shape)
+            for name, (make, dtype, shape) in found.items()
         }
 
     def _error(self, one: TimeSeries) -> np.ndarray:
@@ -156,7 +164,14 @@ class Quantiles(Task):
             "scaled": scaled,
             "defined": defined,
         }
-        return {name: value.sum((1, 2), dtype=np.float64) for name, value in sums.items()}
+        found = {name: value.sum((1, 2), dtype=np.float64) for name, value in sums.items()}
+        return {**found, "moment": np.asarray(batch["moment"], np.float64)}
+
+    def compared(
+        self, statistics: Mapping[str, np.ndarray], others: Mapping[str, Mapping[str, np.ndarray]]
+    ) -> dict[str, dict[str, Any]]:
+        """The test of Diebold and Mariano on pinball losses."""
+        return compared(statistics, others, self.config.horizon)
 
     def measure(self, statistics: Mapping[str, np.ndarray]) -> dict[str, float]:
         sums = {name: float(values.sum()) for name, values in statistics.items()}
@@ -179,6 +194,19 @@ class Quantiles(Task):
             found.append(self.statistics(batch, baseline.predict(units.select(rows))))
         return {name: np.concatenate([one[name] for one in found]) for name in found[0]}
 
+    @property
+    def calibration_units(self) -> int:
+        """So many that a quantile is known well, their forecasts within a hundred megabytes."""
+        numbers = self.config.horizon * len(self.scaling.channels["targets"]) * len(self.levels)
+        return max(min(_CALIBRATED, 10 * _NUMBERS // numbers), 1)
+
+    def calibrate(self, batches: Batches) -> None:
+        """Widen or narrow the intervals until they cover what they say."""
+        if self.config.conformal:
+            quantiles = np.concatenate([outputs for _, outputs in batches])
+            target = np.concatenate([batch["target"] for batch, _ in batches])
+            self.adapted["shift"].calibrate(quantiles, target, self.levels)
+
     def metadata(self) -> dict[str, Any]:
         return {"levels": list(self.config.probabilities)}
 
@@ -199,7 +227,7 @@ class Quantiles(Task):
 
     def shown(self, examples: Examples) -> list[Any]:
         config = self.config
-        pairs = zip(examples[SERIES], map(int, examples[windows.START]), strict=True)
+        pairs = zip(examples[SERIES], map(int, examples[START]), strict=True)
         return [windows.ahead(one, s, config.context, config.horizon) for one, s in pairs]
 
     def kept(self, answer: Mapping[str, Any], truth: Any) -> Mapping[str, Any]:
@@ -211,15 +239,12 @@ class Quantiles(Task):
         difference = np.where(known, target, 0.0)[..., None] - forecast
         pinball = np.maximum(self.levels * difference, (self.levels - 1) * difference).mean(-1)
         absolute = np.abs(difference[..., self._middle]) * known
-        counts = np.maximum(known.sum(1), 1)
         return {
             "truth": None,
             "error": round(float((pinball * known).sum() / max(known.sum(), 1)), 6),
             "by_horizon": [
-                round(float(total / count), 4) if any_known else None
-                for total, count, any_known in zip(
-                    absolute.sum(1), counts, known.any(1), strict=True
-                )
+                round(float(total / count), 4) if count else None
+                for total, count in zip(absolute.sum(1), known.sum(1), strict=True)
             ],
             "below": (difference <= 0)[known].mean(0).round(4).tolist(),
             "levels": list(self.config.probabilities),

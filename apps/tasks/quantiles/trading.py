@@ -22,7 +22,12 @@ _SHOWN = 120
 
 
 def trading_sections(
-    rows: Sequence[Mapping[str, Any]], target: str, horizon: int, cost: float
+    rows: Sequence[Mapping[str, Any]],
+    target: str,
+    horizon: int,
+    cost: float,
+    *,
+    index: bool = False,
 ) -> list[Section]:
     """Forecasts against what came, whether they are a late copy, and a simple rule with costs.
 
@@ -31,6 +36,7 @@ def trading_sections(
         target: `return` or `volatility`.
         horizon: rows ahead.
         cost: of a change of position.
+        index: whether the level returns to a mean, as that of an index that nobody can hold.
     """
     series: dict[str, list[Mapping[str, Any]]] = {}
     for row in sorted(rows, key=lambda row: row["time"]):
@@ -42,9 +48,13 @@ def trading_sections(
         return []
     name, own = max(apart.items(), key=lambda item: len(item[1]))
     shown = own[-_SHOWN:]
+    what = "Return" if target == "return" else "Logarithm of the volatility"
     chart = band_chart(
-        *(_column(shown, key) for key in ("came", "median", "low", "high")),
-        f"{'Return' if target == 'return' else 'Logarithm of the volatility'} over {horizon} rows",
+        f"{what} over {horizon} rows",
+        _column(shown, "came"),
+        _column(shown, "median"),
+        _column(shown, "low"),
+        _column(shown, "high"),
     )
     copy = _copy(own, target)
     found = [Section("Forecasts against what came", _render("bands", chart=chart, name=name))]
@@ -61,6 +71,7 @@ def trading_sections(
             cost=cost,
             count=len(tests),
             horizon=horizon,
+            index=index,
         )
         found.append(Section("A simple rule, with costs", html))
     return found
@@ -74,9 +85,7 @@ def _copy(own: Sequence[Mapping[str, Any]], target: str) -> Copy | None:
     return late_copy(median, came)
 
 
-def _tested(
-    name: str, own: Sequence[Mapping[str, Any]], cost: float
-) -> tuple[str, Backtest]:
+def _tested(name: str, own: Sequence[Mapping[str, Any]], cost: float) -> tuple[str, Backtest]:
     return name, backtest(_column(own, "median"), _column(own, "came"), cost)
 
 

@@ -12,13 +12,13 @@ _WIDTH, _HEIGHT = 700, 220
 
 
 def band_chart(
-    came: np.ndarray, median: np.ndarray, low: np.ndarray, high: np.ndarray, label: str
+    label: str, came: np.ndarray, median: np.ndarray, low: np.ndarray, high: np.ndarray
 ) -> Markup:
     """What came, row by row, and the median and the outermost quantiles that were forecast of it.
 
     Args:
+        label: of what is drawn.
         came, median, low, high: `(rows,)`.
-        label: of the axis.
     """
     rows = np.arange(len(came))
     with figure(_WIDTH, _HEIGHT, "forecasts by row") as (drawing, svg):
@@ -43,7 +43,7 @@ def equity_chart(name: str, test: Backtest) -> Markup:
         upper = add_axes(drawing, (56, 10, 10, _HEIGHT + 10))
         lower = add_axes(drawing, (56, 10, _HEIGHT + 20, 34))
         for equity, color, width, said in (
-            (test.hold, OTHER, 1.2, "buy and hold"),
+            (test.hold, OTHER, 1.2, "buy-and-hold"),
             (test.rule, MODEL, 1.6, "the rule"),
         ):
             upper.plot(equity, color=color, linewidth=width, label=said)
@@ -57,5 +57,5 @@ def equity_chart(name: str, test: Backtest) -> Markup:
             axes.locator_params("y", nbins=5)
         return svg(
             f"Value of 1 after {len(test.rule) - 1} windows: {test.rule[-1]:.3g} by the rule, "
-            f"{test.hold[-1]:.3g} by buying and holding; below, how far each lay under its highest"
+            f"{test.hold[-1]:.3g} by buy-and-hold; below, how far each lay under its highest"
         )

@@ -63,7 +63,6 @@ class Tagging(Task):
     objective = "f1"
     headline = "spans"
     aligned = ("tags",)
-    calibration_units = 5000
     config: TaggingConfig
 
     def __init__(self, column: str = "spans", text: str = "text") -> None:
@@ -101,6 +100,10 @@ class Tagging(Task):
         encode = self.tag_set.encode
         rows = [encode(spans, max(len(words), 1)) for words, spans in self._sentences(examples)]
         return {"tags": Sequences.from_rows(rows)}
+
+    @property
+    def calibration_units(self) -> int:
+        return 5000
 
     def calibrate(self, batches: Batches) -> None:
         """Choose how much less likely O becomes, so that F1 is highest.

@@ -78,6 +78,13 @@ def test_a_comma_that_may_be_either(told: Told) -> None:
     assert made(text)[0][0].targets.tolist() == [[1.5, 1234], [2.5, 2345]]
 
 
+def test_a_model_does_not_force_its_decimal_mark(told: Told) -> None:
+    _, known = made(table("date;x", "2020-01-01;1,5", "2020-01-02;2,5"))
+    assert known.decimal == ","
+    for cell, value in (("1.5", 1.5), ("1,5", 1.5), ("1,500", 1.5), ("7", 7)):
+        assert made(table("date|x", f"2020-01-01|{cell}"), known)[0][0].targets[0, 0] == value
+
+
 @pytest.mark.parametrize(
     ("name", "text"),
     [

@@ -79,7 +79,10 @@ def frame(days: int = 40, **columns: object) -> pandas.DataFrame:
             ["Fecha", "Último", "Apertura", "Máximo", "Mínimo", "Vol."],
             {"close": "Último", "open": "Apertura", "high": "Máximo", "low": "Mínimo"},
         ),
-        (["Date", "SPY.Open", "SPY.Close", "SPY.Adjusted"], {"close": "SPY.Close"}),
+        (
+            ["Date", "SPY.Open", "SPY.Close", "SPY.Adjusted"],
+            {"close": "SPY.Close", "adjusted": "SPY.Adjusted"},
+        ),
         (["t", "o", "h", "l", "c", "v"], {"open": "o", "high": "h", "close": "c", "volume": "v"}),
     ],
 )
@@ -115,7 +118,7 @@ def test_signs_suffixes_and_empty_fields(tmp_path: Path) -> None:
     assert one.targets[0, 0] == pytest.approx(30 * days["Close"][0], abs=0.01)
     assert one.targets[7, 1] == one.targets[6, 1]
     assert one.targets[0, 1] == pytest.approx(1000 * days["Volume"][0], rel=0.01)
-    assert "row 10 has no close" in SAID.text
+    assert "row 10: rows without a close are left out, 1 in all" in SAID.text
 
 
 def test_adjusted_close_scales_the_others() -> None:

@@ -79,6 +79,8 @@ def test_several_columns_may_name_the_series(told: Told) -> None:
     letters = [row.replace(",1,", ",p,").replace(",2,", ",q,") for row in rows]
     letters = [row.replace(",3,", ",u,").replace(",4,", ",v,") for row in letters]
     assert "--columns id=foo+bar" in refused(table("date,foo,bar,x", *letters))
+    counted = [row.replace(",3,", ",30,") for row in rows]
+    assert "--columns id=alpha+beta" in refused(table("date,alpha,beta,x", *counted))
     twins = [f"2020-01-0{day + 1},{one},{one * 2},{day}" for one in "pq" for day in range(4)]
     message = refused(table("date,foo,bar,x", *twins))
     assert "'foo', 'bar'" in message
@@ -168,6 +170,9 @@ def test_what_a_model_knows_is_asked_for_again(told: Told) -> None:
     assert "'promo'" in refused(text.replace("promo", "prom"), known)
     assert "'prom'" in refused(text.replace("promo", "prom"), known)
     assert len(made(text.replace("date", "when"), known)[0][0].times) == 4
+    series, again = made(text.replace("kind", "Kind").replace("region", "REGION"), known)
+    assert again == known
+    assert series[0].future.shape == (4, 3)
     assert "--columns time=NAME" in refused(
         table("promo,y,kind,region", "0,1,a,north", "1,2,a,north"), known
     )
@@ -180,3 +185,13 @@ def test_a_constant_series_may_be_asked_about(told: Told) -> None:
     series, _ = made([5, 5, 6], dated)
     assert np.diff(series[0].times).tolist() == [86_400, 86_400]
     assert "numbers without times" in told.text
+
+
+def test_further_times_are_no_targets(told: Told) -> None:
+    rows = [
+        f"{1_609_459_200_000 + n * 60_000},{n % 3},{1_609_459_259_999 + n * 60_000}"
+        for n in range(5)
+    ]
+    _, channels = made(table("open_time,price,close_time", *rows))
+    assert (channels.time, channels.targets) == ("open_time", ("price",))
+    assert "further times, not used: 'close_time'" in told.text

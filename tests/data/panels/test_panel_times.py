@@ -134,6 +134,10 @@ def test_zones_become_utc_and_days_stay_days(told: Told) -> None:
     assert series[0].times[0] == datetime.datetime.fromisoformat(turn[0]).timestamp()
     days = [f"2020-10-{24 + n}T00:00+0{2 if n < 2 else 1}:00" for n in range(4)]
     assert made(dated(days))[1].step.alias == "D"
+    tokyo = [f"{day.date()}T00:00+09:00" for day in pd.bdate_range("2020-10-19", periods=15)]
+    assert made(dated(tokyo))[1].step.alias == "B"
+    plain = [f"2020-10-{24 + n}" for n in range(4)]
+    assert made(dated(plain), timezone="Europe/Berlin")[1].step.alias == "D"
 
 
 def test_the_hour_that_autumn_repeats(told: Told) -> None:

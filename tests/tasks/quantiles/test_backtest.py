@@ -79,8 +79,14 @@ def test_the_report_says_that_it_is_a_copy_and_no_advice() -> None:
     sections = {one.title: one.html for one in trading_sections(rows(), "return", 1, 0.001)}
     assert "a copy that comes one row late" in sections["Is it a copy of yesterday?"]
     assert "This is no advice" in sections["A simple rule, with costs"]
-    assert "buy and hold" in sections["A simple rule, with costs"]
+    assert "buy-and-hold" in sections["A simple rule, with costs"]
     assert "<svg" in sections["Forecasts against what came"]
+
+
+def test_an_index_is_said_to_be_one_that_nobody_can_hold() -> None:
+    for index in (False, True):
+        section = trading_sections(rows(), "return", 1, 0.001, index=index)[-1]
+        assert ("Nobody could have held this" in section.html) == index
 
 
 def test_volatility_is_not_traded() -> None:

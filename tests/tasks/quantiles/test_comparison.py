@@ -90,7 +90,5 @@ def test_windows_are_put_in_the_order_of_time() -> None:
     losses, zeros = overlapping(100, 5, 0.2), np.zeros(100)
     order = np.random.default_rng(0).permutation(100)
     made = {"known": np.ones(100), "moment": np.arange(100.0)[order]}
-    found = compared(
-        {**made, "pinball": losses[order]}, {"other": {**made, "pinball": zeros}}, 5
-    )
+    found = compared({**made, "pinball": losses[order]}, {"other": {**made, "pinball": zeros}}, 5)
     assert found["other"]["p"] == pytest.approx(diebold_mariano(losses, zeros, 5)[1])

@@ -34,7 +34,9 @@ class Made:
         given = Prices().bound(config, 0, adapted)
         self.task = Outcome().bound(config, 0, adapted)
         sample = sample_prices(0, days)
-        until, since = (given.within(sample, *limits) for limits in ((None, "#900"), ("#900", None)))
+        until, since = (
+            given.within(sample, *limits) for limits in ((None, "#900"), ("#900", None))
+        )
         self.training: Examples = given.units(given.check(until, learning=True))
         adapted.update(given.adapt(self.training))
         self.others: Examples = given.units(given.check(since, learning=False))
@@ -131,6 +133,8 @@ def test_har_keeps_a_volatility_that_was_the_same_for_a_month(volatilities: Made
 
 
 def test_a_series_that_garch_was_not_fitted_to_has_usual_parameters(returns: Made) -> None:
-    _, scale = returns.task.baselines()["garch"].path(returns.training[SERIES][0])
+    garch = returns.task.baselines()["garch"]
+    assert isinstance(garch, Garch)
+    _, scale = garch.path(returns.training[SERIES][0])
     assert np.isfinite(scale).all()
     assert (scale > 0).all()
