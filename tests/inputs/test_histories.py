@@ -85,7 +85,7 @@ def test_another_future_changes_nothing_before_it() -> None:
         rows = application.input.within(examples, None, f"#{cut}")
         units = application.input.units(application.check(rows, learning=False))
         raw = application.raw(units)
-        answered = application.served({name: value for name, value in raw.items()})
+        answered = application.served(dict(raw))
         weights = [weight.numpy() for weight in application.model.weights]
         found.append([*weights, *raw.values(), answered["quantiles"].numpy()])
     for one, another in zip(*found, strict=True):
