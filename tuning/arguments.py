@@ -57,6 +57,14 @@ class Asked:
     data: Any = argument("sample", "file, folder, tfds:NAME or sample", "SRC")
     validation: Any = argument(None, "a source to score on; else a part of --data", "SRC")
     test: Any = argument(None, "measure the winner on this source, once", "SRC")
+    since: str | None = argument(
+        None, "of series: the first time of --data that counts, or #ROWS before it", "T"
+    )
+    until: str | None = argument(
+        None, "of series: the time that follows the last one that counts, or #ROWS before it", "T"
+    )
+    test_since: str | None = argument(None, "likewise of --test", "T")
+    test_until: str | None = argument(None, "likewise of --test", "T")
     columns: Any = argument({}, "names of the columns in the source", "NAME=COLUMN,…")
     algorithm: str = argument(
         "hyperband", "who proposes the trials", "|".join(ALGORITHMS), choices=ALGORITHMS
@@ -128,6 +136,8 @@ class SearchArguments(Asked):
         asked._check()
         if asked.resume and asked.run is None:
             raise UserError("--resume: name the folder of the search with --run DIR")
+        if asked.test is None and (asked.test_since or asked.test_until):
+            raise UserError("--test-since and --test-until: name the source with --test SRC")
         if not asked.workers and asked.listen is None:
             raise UserError("workers=0: nobody would run a trial; give --listen HOST:PORT too")
         if asked.strategy == "multiworker" and (asked.listen is None or asked.workers):

@@ -70,7 +70,12 @@ def measure_and_export(
     """
     result = read_json(folder.result)
     if settings.test is not None and "test" not in result:
-        measured = apps.load(folder.final).evaluate(settings.test, columns=settings.columns or None)
+        measured = apps.load(folder.final).evaluate(
+            settings.test,
+            columns=settings.columns or None,
+            since=settings.test_since,
+            until=settings.test_until,
+        )
         result["test"] = {**measured, "source": settings.test}
         folder.write_json(folder.result, result)
         if settings.test_overlap:

@@ -16,9 +16,6 @@ if TYPE_CHECKING:
 
     from tuning.oracles import DurableOracle
 
-# What few rows stretch.
-_OPEN = {"epochs", "patience"}
-
 
 @dataclass(frozen=True)
 class Wait:
@@ -139,11 +136,10 @@ class LocalScheduler:
         earlier = values.get("tuner/trial_id")
         number = int(name.rpartition("-")[2]) if name.startswith("final-") else 0
         seconds = oracle.limit(name) + chain_seconds(oracle.rows, earlier)
-        point = oracle.space.settings(values)
-        # Left open unless fixed: the training knows how many steps the rows make. Hyperband's rungs
-        # are parts of so many epochs.
-        for key in _OPEN - oracle.space.fixed.keys():
-            del point[key]
+        # The training chooses what suits the rows where nothing is searched or given.
+        decided = {*oracle.space.fixed, *(one.key for one in oracle.space.dimensions)}
+        point = {k: v for k, v in oracle.space.settings(values).items() if k in decided}
+        # Hyperband's rungs are parts of so many epochs.
         if (most := getattr(oracle, "max_epochs", None)) is not None:
             point["epochs"] = most
         return Job(
@@ -151,6 +147,8 @@ class LocalScheduler:
             application=settings.application,
             data=settings.data,
             validation=settings.validation,
+            since=settings.since,
+            until=settings.until,
             columns=dict(settings.columns),
             settings={**point, "objective": settings.objective},
             seed=settings.seed + number,

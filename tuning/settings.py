@@ -20,6 +20,8 @@ _IDENTITY = {
     "space": "space",
     "ranges": "ranges of the application",
     "columns": "columns",
+    "since": "since",
+    "until": "until",
     "seed": "seed",
     "fingerprint": "data",
 }

@@ -10,6 +10,7 @@ from typing import Any
 from apps.application import Application
 from apps.data import Column, Examples, read
 from apps.data.fingerprint import fingerprint, row_digests
+from apps.training.plan import Plan
 from tuning.folder import SOURCES, SearchFolder
 from tuning.settings import SearchSettings
 
@@ -42,6 +43,11 @@ def read_sources(
     checked: dict[str, Examples] = {}
     places: dict[str, str] = {}
     in_memory: dict[str, Examples] = {}
+    limits = {
+        "data": (asked.since, asked.until),
+        "validation": (None, None),
+        "test": (asked.test_since, asked.test_until),
+    }
     for name, source in zip(SOURCES, (data, validation, test), strict=True):
         if source is None:
             continue
@@ -52,24 +58,41 @@ def read_sources(
             sample=probe.sample,
             seed=asked.seed + (name != "data"),
         )
-        checked[name] = probe.check(rows, learning=name == "data")
+        counting = probe.input.within(rows, *limits[name])
+        checked[name] = probe.check(counting, learning=name == "data")
         if name == "data":
-            probe.adapted.update(probe.input.adapt(checked[name]))
-            probe.adapted.update(probe.task.adapt(checked[name]))
+            _learn(probe, asked, checked[name], divided=validation is None)
         if not isinstance(source, (str, os.PathLike)):
             in_memory[name] = rows
             places[name] = str(folder.rows_of(name))
         elif source != _BUILT_IN and os.path.exists(source):
             places[name] = os.path.abspath(source)
     searched = [rows for name, rows in checked.items() if name != "test"]
-    if validation is None:
-        fraction = probe.config.validation_fraction
-        probe.input.split(checked["data"], fraction, probe.task.stratify)
     digest = fingerprint(*searched, columns=probe.columns())
     about: dict[str, Any] = {**places, "fingerprint": digest}
     if test is not None:
         about["test_overlap"] = _overlap(checked["test"], searched, probe.input.columns)
     return dataclasses.replace(asked, **about), in_memory
+
+
+def _learn(probe: Application, asked: SearchSettings, rows: Examples, *, divided: bool) -> None:
+    """Have the probe learn what a trial learns before its model is built.
+
+    Args:
+        probe: the application.
+        asked: what the search is asked for.
+        rows: checked rows.
+        divided: whether a part of them is held out.
+    """
+    training = rows
+    if divided:
+        fraction = probe.config.validation_fraction
+        training, _ = probe.input.split(rows, fraction, probe.task.stratify)
+    chosen = probe.settings_for(probe.input.units(training))
+    settings = {**asked.fix, "objective": asked.objective}
+    probe.configure(Plan(asked.application, settings=settings).choosing(chosen).config)
+    probe.adapted.update(probe.input.adapt(rows))
+    probe.adapted.update(probe.task.adapt(rows))
 
 
 def _overlap(test: Examples, searched: list[Examples], inputs: Mapping[str, Column]) -> int:

@@ -123,6 +123,14 @@ class Histories(Input):
                 continue
             found, known = series_of(value, reading, known, environment.say)
             series += found
+        seen: dict[str, TimeSeries] = {}
+        for one in series:
+            if seen.setdefault(one.name, one) is not one:
+                raise UserError(
+                    f"{one.place(0)}: a series '{one.name}' is in {seen[one.name].source} too; "
+                    "give each a name of its own, or name the column that tells them apart: "
+                    "--columns id=NAME"
+                )
         if known is None:
             raise UserError(
                 f"{examples.source}: series without the names of their channels; give a table"

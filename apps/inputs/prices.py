@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -33,6 +33,8 @@ _FIRST = 250
 _LEAST = 0.05
 # Rows of a window: a quarter of a year after the month that serves for means.
 _USUAL = MONTH + 64
+# Rows of features that are made at once, and those from which means and deviations are taken.
+_PIECE, _SAMPLED = 50_000, 500_000
 # Share of a series that a window has at most, unless the user says it.
 _SHARE = 0.25
 
@@ -144,9 +146,10 @@ class Prices(Histories):
         level = len(series) == 1 and mean_reverting(np.log(series[0].past[: series[0].last, close]))
         least = least_variance([replace(s, targets=s.past[:, :quotes]) for s in series], known)
         made = PriceFeatures(channels, least, level, name="prices")
+        every = -(-sum(one.last for one in series) // _SAMPLED)
         values = {
             SERIES: np.concatenate([_had(one) for one in series]),
-            FEATURES: np.concatenate([made.of(_raw(s, quotes))[: s.last - MONTH] for s in series]),
+            FEATURES: np.concatenate([p for s in series for p in _pieces(made, s, s.last, every)]),
         }
         named = replace(known, targets=(self.config.target,), past=(), future=(), static=())
         scaling = PanelScaling.adapt(named.to_dict(), values, [1.0], name="panel")
@@ -156,9 +159,10 @@ class Prices(Histories):
         """Standardised features of the rows of a series from the row `MONTH` on, `(rows, n)`."""
         known = self.__dict__.setdefault("_made", {})
         if id(one) not in known:
-            features = self.features.of(_raw(one, len(self.channels.targets)))
+            pieces = _pieces(self.features, one, len(one.times))
+            scaled = [self.scaling.of(FEATURES, piece) for piece in pieces]
             # The series is held too, so that no other one gets its number.
-            known[id(one)] = (self.scaling.of(FEATURES, features), one)
+            known[id(one)] = (np.concatenate(scaled), one)
         return known[id(one)][0]
 
     def tensors(self, examples: Examples) -> dict[str, Any]:
@@ -229,8 +233,19 @@ def _had(one: TimeSeries) -> np.ndarray:
     return np.where(one.observed, one.targets, np.nan)[: one.last]
 
 
-def _raw(one: TimeSeries, quotes: int) -> dict[str, np.ndarray]:
-    return {SERIES: one.past[:, :quotes], "past": one.past[:, quotes:], "time": one.times}
+def _pieces(
+    layer: PriceFeatures, one: TimeSeries, last: int, every: int = 1
+) -> Iterator[np.ndarray]:
+    """Features of the rows from `MONTH` to before `last`, or of every so many of them."""
+    quotes = len(layer.channels["targets"])
+    for start in range(0, max(last - MONTH, 0), _PIECE):
+        rows = slice(start, min(start + _PIECE + MONTH, last))
+        raw = {
+            SERIES: one.past[rows, :quotes],
+            "past": one.past[rows, quotes:],
+            "time": one.times[rows],
+        }
+        yield layer.of(raw)[::every]
 
 
 def _lazy(units: Examples, make: Any, shape: tuple[int, ...], dtype: Any) -> LazyRows:

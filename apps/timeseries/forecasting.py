@@ -46,8 +46,8 @@ class ForecastingConfig(HistoriesConfig, QuantilesConfig, StackConfig):
     a linear map that is fitted first stands beside the LSTMs over segments.
     """
 
-    epochs: int = changed(10)
-    patience: int = changed(4)
+    epochs: int = changed(6)
+    patience: int = changed(3)
     batch_size: int = changed(64, span=(16, 256))
     validation_fraction: float = changed(0.2)
     units: int | tuple[int, ...] = changed(128, span=(32, 512))

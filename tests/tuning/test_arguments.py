@@ -72,6 +72,7 @@ def test_the_options_that_are_written_ask_for_the_same() -> None:
         ({"strategy": "mirored"}, "did you mean 'mirrored'"),
         ({"strategy": "multiworker"}, "--workers 0 --listen HOST:PORT"),
         ({"workers": 0}, "give --listen"),
+        ({"test_until": "2016"}, "name the source with --test"),
         ({"resume": True}, "name the folder of the search with --run"),
     ],
 )

@@ -51,11 +51,16 @@ def test_the_default_comes_first_and_in_full_length(begin: Begin, algorithm: str
     first = begin(algorithm).ask()
     assert first.id == "0000"
     assert first.epochs is None
-    expected = {**Config().to_dict(), "objective": "accuracy"}
-    # The training itself chooses these, unless rungs are counted in them.
-    for key in {"patience"} if algorithm == "hyperband" else {"epochs", "patience"}:
-        del expected[key]
-    assert first.settings == {**expected, **({"epochs": EPOCHS} if "epochs" in expected else {})}
+    # The training itself chooses the others.
+    searched = {key for key, extent in Config.ranges().items() if extent.searched}
+    expected = {key: value for key, value in Config.defaults().items() if key in searched}
+    expected["objective"] = "accuracy"
+    if algorithm == "hyperband":
+        # Its rungs are counted in them.
+        expected["epochs"] = EPOCHS
+    elif algorithm == "grid":
+        expected |= {"bidirectional": True, "learning_rate": 1e-3, "batch_size": 32}
+    assert first.settings == expected
 
 
 def test_proposals_depend_on_the_seed_alone(begin: Begin, tmp_path: Path) -> None:

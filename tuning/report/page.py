@@ -204,8 +204,9 @@ def _usage(record: SearchRecord, folder: Path) -> list[tuple[str, str]]:
     settings, values = record.settings, section(record.best, "values")
     given = [f"--set={name}={typed(value)}" for name, value in values.items()]
     given.append(f"--set=objective={settings.objective}")
-    if settings.validation is not None:
-        given += ["--validation", settings.validation]
+    for option in ("validation", "since", "until"):
+        if (value := getattr(settings, option)) is not None:
+            given += [f"--{option}", value]
     if settings.columns:
         given += ["--columns", ",".join(f"{name}={of}" for name, of in settings.columns.items())]
     train = ["python", "-m", "apps", "train", settings.application, "--data", settings.data, *given]

@@ -41,8 +41,10 @@ class Job(_Message):
         id: of the trial.
         application: a name of the catalogue.
         data, validation: sources.
+        since, until: which rows of `data` count.
         columns: the application's column names to the source's.
-        settings: complete values of the application's Config.
+        settings: hyperparameters that are searched or given; what suits the rows is chosen for the
+            others.
         seed: of weights, dropout, order and split.
         folder: of the trial; its run folder is `run` inside.
         epochs: stop after so many epochs of the schedule; None for as long as it takes.
@@ -63,6 +65,8 @@ class Job(_Message):
     minutes: float
     objective: str
     validation: str | None = None
+    since: str | None = None
+    until: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
     epochs: int | None = None
     budget: dict[str, float] = field(default_factory=dict)
@@ -73,7 +77,7 @@ class Job(_Message):
     @property
     def source(self) -> dict[str, Any]:
         """What is trained on what: arguments of `apps.train` and of `Plan`."""
-        names = ("application", "data", "validation", "columns", "seed")
+        names = ("application", "data", "validation", "since", "until", "columns", "seed")
         return {name: getattr(self, name) for name in names}
 
     def values(self, accumulation_steps: int) -> dict[str, Any]:

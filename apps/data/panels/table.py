@@ -106,7 +106,9 @@ def bare_table(values: Any, source: str) -> Table | None:
 
 def _made(rows: Sequence[Mapping[str, Any]]) -> bool:
     """Whether the rows hold series rather than the ids of series."""
-    return not isinstance(rows[0]["series"], str | numbers.Number)
+    value = rows[0]["series"]
+    listed = isinstance(value, str) and "," in value and len(rows[0]) == 1
+    return listed or not isinstance(value, str | numbers.Number)
 
 
 def _from_path(path: Path, roles: Mapping[str, str]) -> list[Table] | None:

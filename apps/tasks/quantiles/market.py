@@ -109,6 +109,7 @@ class MarketBaseline(Baseline):
         self.market = market
         self.levels = np.array(market.config.probabilities)
         self.shape = np.zeros(len(self.levels))
+        self._paths: dict[int, tuple[Path, TimeSeries]] = {}
 
     @abstractmethod
     def path(self, one: TimeSeries) -> Path:
@@ -119,6 +120,7 @@ class MarketBaseline(Baseline):
 
     def fit(self, examples: Examples) -> None:
         chosen = examples.select(spread(len(examples), _FITTED))
+        self._paths.clear()
         self.learn(chosen)
         centre, scale = self._at(chosen)
         shape = (self.market.outcomes(chosen) - centre) / scale
@@ -137,12 +139,20 @@ class MarketBaseline(Baseline):
 
     def _at(self, examples: Examples) -> Path:
         """Centre and scale of windows, `(windows,)` each."""
-        return self.market.last_rows(examples, self.path)
+        return self.market.last_rows(examples, self._known)
+
+    def _known(self, one: TimeSeries) -> Path:
+        """The path of a series, made once."""
+        if id(one) not in self._paths:
+            # The series is held too, so that no other one gets its number.
+            self._paths[id(one)] = (self.path(one), one)
+        return self._paths[id(one)][0]
 
     def state(self) -> dict[str, np.ndarray]:
         return {"shape": self.shape}
 
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
+        self._paths.clear()
         self.shape = state["shape"]
 
 
