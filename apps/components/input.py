@@ -17,7 +17,7 @@ from apps.data import Column, Examples, split
 from apps.data.sequences import Stored
 from apps.errors import UserError
 from apps.following import Annotator, Chunk
-from apps.page_field import PageField
+from apps.page_field import PageField, WholeField
 from apps.signatures import Signature
 
 # Rows to validate on: an accuracy of 0.9 is known to 0.002 by them, and each epoch waits for them.
@@ -38,7 +38,7 @@ class Input(Component, ABC):
     attributes: Mapping[str, Column] = {}
     aligned: tuple[str, ...] = ()
     entry: ClassVar[str] = "serving_default"
-    page_field: ClassVar[PageField | None] = None
+    page_field: ClassVar[PageField | WholeField | None] = None
     stream_options: ClassVar[type[Options]] = Options
 
     def split(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
@@ -22,8 +22,11 @@ from apps.data.panels.series import Channels, TimeSeries
 from apps.data.panels.table import Table
 from apps.data.panels.windows import CHANNELS, SERIES, START
 from apps.errors import UserError
+from apps.inputs.history_field import HistoryField, telling
 from apps.layers.calendar import Calendar, periods_of
 from apps.layers.panel_scaling import PanelScaling
+from apps.page_field import WholeField
+from apps.signatures import Signature
 
 ROLES = ("time", "id", "target", "past", "future", "static")
 # Rows of history unless the user says it: no more than this share of a series has.
@@ -74,6 +77,7 @@ class Histories(Input):
     passed_over = "without a window"
     columns: Mapping[str, Column] = {SERIES: panel()}
     attributes: Mapping[str, Column] = {name: role() for name in ROLES}
+    page_field: ClassVar[WholeField] = HistoryField("about_series")
 
     @property
     def scaling(self) -> PanelScaling:
@@ -205,8 +209,7 @@ class Histories(Input):
             seasonal_error(one.targets[: one.last], one.observed[: one.last], season)
             for one in series
         ]
-        pooled = np.mean(errors, 0)
-        layers = {"panel": PanelScaling.adapt(channels, values, pooled, name="panel")}
+        layers = {"panel": PanelScaling.adapt(channels, values, _usual(errors), name="panel")}
         if self.config.calendar and (periods := periods_of(_seconds(channels))):
             layers["calendar"] = Calendar(periods, name="calendar")
         return layers
@@ -305,6 +308,10 @@ class Histories(Input):
             "season": config.season,
         }
 
+    def signatures(self, serving: Signature) -> dict[str, Signature]:
+        about = {"config": self.config.to_dict(), "seed": self.seed, **self.metadata()}
+        return telling(self.page_field, about)
+
     def shown(self, examples: Examples) -> list[dict[str, Any]]:
         return [{"input": place} for place in examples.places]
 
@@ -314,6 +321,16 @@ class Histories(Input):
         middle = len(order) // 2
         chosen = [*order[:_TOLD], *order[middle : middle + _TOLD], *order[-_TOLD:]]
         return list(dict.fromkeys(map(int, chosen)))
+
+
+def _usual(errors: Sequence[np.ndarray]) -> np.ndarray:
+    """The harmonic mean of several series' errors, `(targets,)`; 0 where there is one series."""
+    if len(errors) == 1:
+        return np.zeros_like(errors[0])
+    found = np.stack(errors)
+    there = found > 0
+    inverse = np.where(there, 1 / np.where(there, found, 1.0), 0.0).sum(0)
+    return np.where(inverse > 0, there.sum(0) / np.where(inverse > 0, inverse, 1.0), 0.0)
 
 
 def _lazy(units: Examples, make: Any, shape: tuple[int, ...], dtype: Any) -> LazyRows:

@@ -22,6 +22,7 @@ from apps.data.panels.series import Channels, TimeSeries
 from apps.data.panels.windows import CHANNELS, SERIES
 from apps.errors import UserError
 from apps.inputs.histories import Histories, HistoriesConfig
+from apps.inputs.history_field import HistoryField
 from apps.layers.panel_scaling import PanelScaling
 from apps.layers.price_features import MONTH, PriceFeatures, row_variance
 
@@ -71,6 +72,7 @@ class Prices(Histories):
     """
 
     config: PricesConfig
+    page_field = HistoryField("about_prices")
     attributes: Mapping[str, Column] = {name: role() for name in ("time", "id", "target", "past")}
 
     @property
@@ -152,7 +154,7 @@ class Prices(Histories):
             FEATURES: np.concatenate([p for s in series for p in _pieces(made, s, s.last, every)]),
         }
         named = replace(known, targets=(self.config.target,), past=(), future=(), static=())
-        scaling = PanelScaling.adapt(named.to_dict(), values, [1.0], name="panel")
+        scaling = PanelScaling.adapt(named.to_dict(), values, [0.0], name="panel")
         return {"prices": made, "panel": scaling}
 
     def features_of(self, one: TimeSeries) -> np.ndarray:

@@ -25,8 +25,8 @@ class PanelScaling(keras.layers.Layer):
         channels: what the numbers are, as `apps.data.panels.series.Channels.to_dict` gives it.
         means: of each channel, by the name of the input that holds it.
         deviations: likewise; not 0.
-        errors: of each target, mean absolute error of the value a season before, in the training
-            rows; 0 where it is undefined.
+        errors: of each target, the usual error of the value a season before in several series; 0
+            where there is one series only.
 
     Call arguments:
         raw: float64 arrays by name, `(batch, …, channels)`.
@@ -63,7 +63,7 @@ class PanelScaling(keras.layers.Layer):
         Args:
             channels: what the numbers are.
             values: `(rows, channels)` float64 by name of the input; NaN counts as missing.
-            errors: of each target, that of the value a season before.
+            errors: of each target, the usual error of the value a season before; 0 for one series.
         """
         means, deviations = {}, {}
         for name, rows in values.items():

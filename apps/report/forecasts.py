@@ -13,6 +13,7 @@ from apps.report.svg import INK, MODEL, MUTED, OTHER, add_axes, figure
 _WIDTH, _HEIGHT = 340, 190
 # Rows of history that a chart shows, for each row that is forecast.
 _HISTORY = 2
+_LEAST_HISTORY = 30
 
 
 def fan_chart(
@@ -36,9 +37,20 @@ def fan_chart(
     """
     past, came = np.asarray(history, float), np.asarray(truth, float)
     bands = np.asarray(quantiles, float)
-    past = past[-_HISTORY * len(came) :]
-    ahead = np.arange(1, len(came) + 1)
+    rows, known = len(came), np.isfinite(came)
+    past = past[-max(_HISTORY * rows, _LEAST_HISTORY) :]
     middle = len(levels) // 2
+    said = f"the median goes from {bands[0, middle]:.3g} to {bands[-1, middle]:.3g}"
+    if known.any():
+        inside = ((bands[:, 0] <= came) & (came <= bands[:, -1]))[known]
+        said = (
+            f"{inside.mean():.0%} of what came lies in the outermost band, {levels[0]:g} to "
+            f"{levels[-1]:g}"
+        )
+    ahead: np.ndarray = np.arange(1, rows + 1)
+    if rows == 1:
+        # A band takes two points.
+        ahead, bands, came = np.array([0.5, 1.5]), np.repeat(bands, 2, 0), np.repeat(came, 2)
     with figure(_WIDTH, _HEIGHT, name) as (drawing, svg):
         axes = add_axes(drawing, (46, 10, 10, 30))
         for pair in range(middle):
@@ -51,11 +63,7 @@ def fan_chart(
         axes.locator_params("x", integer=True, nbins=6)
         axes.locator_params("y", nbins=5)
         axes.set_xlabel("row after the last known one")
-        inside = float(np.mean((bands[:, 0] <= came) & (came <= bands[:, -1])))
-        return svg(
-            f"{name}: {len(came)} rows forecast; {inside:.0%} of what came lies in the outermost "
-            f"band, {levels[0]:g} to {levels[-1]:g}"
-        )
+        return svg(f"{name}: {rows} rows forecast; {said}")
 
 
 def error_by_horizon(errors: ArrayLike, label: str) -> Markup:

@@ -41,8 +41,9 @@ class ForecastingConfig(HistoriesConfig, QuantilesConfig, StackConfig):
 
     `model` is `segments`, LSTMs over `segment` rows at a time and each target by itself; `direct`,
     LSTMs over every row and all targets together; or `autoregressive`, LSTMs that say the next row
-    and draw `paths` from it. `scaling` says what is taken off each window: its `last` value, its
-    `mean`, mean and deviation (`standard`), or nothing (`raw`, which streams need). With `linear`,
+    and draw `paths` from it. `scaling` says what is taken off each window: its `last` value, that
+    and its deviation (`level`), its `mean`, mean and deviation (`standard`), or nothing (`raw`,
+    which streams need). With `linear`,
     a linear map that is fitted first stands beside the LSTMs over segments.
     """
 
@@ -86,10 +87,13 @@ class Forecasting(Application):
         """Sizes that follow from the series, and as many windows a batch as fill it."""
         targets = units[SERIES][0].targets.shape[1]
         context, horizon, season = cls.input.bound(cls.Config(), 0, {}).sizes(units)
+        several = len({id(one) for one in units[SERIES]}) > 1
         return {
             "context": context,
             "horizon": horizon,
             "season": season,
+            # Series of one table may differ in size by orders of magnitude.
+            "scaling": "level" if several else "last",
             "segment": max(context // _SEGMENTS, 1),
             "batch_size": int(np.clip(_SERIES // targets, 8, 64)),
         }
@@ -113,7 +117,8 @@ class Forecasting(Application):
     def _linear(self) -> int:
         """Rows that the linear map reads."""
         config = self.config
-        fits = config.linear and config.model == "segments" and config.scaling == "last"
+        scaled = config.scaling in ("last", "level")
+        fits = config.linear and config.model == "segments" and scaled
         return linear_rows(config.context) if fits else 0
 
     def build(self) -> keras.Model:

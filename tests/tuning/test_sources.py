@@ -57,7 +57,7 @@ def test_a_search_until_a_time_sees_no_row_after_it(table: Path, tmp_path: Path)
     job = Search(tmp_path / "invented", SearchSettings(**{**vars(found), "fix": {}})).scheduler
     trial = job.next("w")
     assert trial is not None
-    source = trial.source  # type: ignore[union-attr]
+    source = trial.source
     assert {key: source[key] for key in LIMITS} == LIMITS
     application = catalogue.load("forecasting")(probe.config)
     checked = application.check(Plan(**source).read(), learning=True)

@@ -63,6 +63,12 @@ def read_prices(
         there = [kind for kind in (*QUOTES, ADJUSTED) if kind in one.frame.columns]
         given = known
         if known is not None:
+            missing = [kind for kind in known.targets if kind not in there]
+            if missing:
+                raise UserError(
+                    f"{one.source} has no column of the {' or the '.join(missing)}, which the "
+                    "model reads; add it under a usual name"
+                )
             wanted = [*known.targets, *(kind for kind in (ADJUSTED,) if kind in there)]
             given = replace(known, targets=tuple(wanted))
         roles = {**one.roles, "target": "+".join(there if given is None else given.targets)}

@@ -7,13 +7,13 @@ from typing import Any
 
 import tensorflow as tf
 
-SCALINGS = ("last", "mean", "standard", "raw")
+SCALINGS = ("last", "level", "mean", "standard", "raw")
 # Of a deviation over the training rows: a window that varies less counts as constant.
 _LEAST = 1e-3
 
 
 def scaled(series: tf.Tensor, how: str) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-    """A window shifted, and for `standard` divided by its deviation.
+    """A window shifted, and for `level` and `standard` divided by its deviation.
 
     Kim et al. 2022, "Reversible instance normalization for accurate time-series forecasting against
     distribution shift", without the affine part; `last` is the shift of Zeng et al. 2023, "Are
@@ -28,11 +28,11 @@ def scaled(series: tf.Tensor, how: str) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor
         plus the shift is in the unit of the series.
     """
     shift, scale = tf.zeros_like(series[:, :1]), tf.ones_like(series[:, :1])
-    if how == "last":
+    if how in ("last", "level"):
         shift = series[:, -1:]
     elif how in ("mean", "standard"):
         shift = tf.reduce_mean(series, 1, keepdims=True)
-    if how == "standard":
+    if how in ("level", "standard"):
         scale = tf.maximum(tf.math.reduce_std(series, 1, keepdims=True), _LEAST)
     return (series - shift) / scale, shift, scale
 

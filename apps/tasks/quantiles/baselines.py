@@ -13,6 +13,7 @@ from apps.data import Examples
 from apps.data.panels import windows
 from apps.data.panels.windows import SERIES, START
 from apps.layers.panel_scaling import PanelScaling
+from apps.tasks.quantiles.config import MEDIAN
 
 # Windows of the training rows that residuals are taken from, and those that a line is fitted to.
 _RESIDUALS, _FITTED = 500, 20_000
@@ -47,7 +48,13 @@ class PointForecast(Baseline):
         residuals = self._ahead(chosen) - self.points(self._histories(chosen))
         with np.errstate(invalid="ignore"):
             found = np.nanquantile(residuals, self.config.probabilities, axis=0)
-        self.residuals = np.moveaxis(np.nan_to_num(found), 0, -1)
+        middle = self.config.probabilities.index(MEDIAN)
+        found = np.moveaxis(np.nan_to_num(found), 0, -1)
+        # The point itself is the median; the others lie on their side of it.
+        found[..., :middle] = np.minimum(found[..., :middle], 0.0)
+        found[..., middle] = 0.0
+        found[..., middle + 1 :] = np.maximum(found[..., middle + 1 :], 0.0)
+        self.residuals = found
 
     def predict(self, examples: Examples) -> np.ndarray:
         return self.points(self._histories(examples))[..., None] + self.residuals
@@ -152,9 +159,11 @@ def linear_map(examples: Examples, scaling: PanelScaling, config: Any) -> np.nda
             said.append(windows.ahead(one, first - context, context, horizon))
         history = scaling.of(SERIES, np.stack(seen)).astype(np.float64)
         last = history[:, -1:]
-        history = (history - last).transpose(0, 2, 1).reshape(-1, rows)
-        ahead = (scaling.of(SERIES, np.stack(said)) - last).transpose(0, 2, 1)
-        ahead = ahead.reshape(-1, horizon)
+        # So that large series do not decide alone, each window counts by its own deviation.
+        scale = np.maximum(history.std(1, keepdims=True), 1e-3) if any(scaling.errors) else 1.0
+        history = ((history - last) / scale).transpose(0, 2, 1).reshape(-1, rows)
+        ahead = (scaling.of(SERIES, np.stack(said)) - last) / scale
+        ahead = ahead.transpose(0, 2, 1).reshape(-1, horizon)
         whole = np.isfinite(ahead).all(1)
         squares += history[whole].T @ history[whole]
         products += history[whole].T @ ahead[whole]

@@ -32,6 +32,8 @@ _ROWS = 64
 _NUMBERS, _FEWEST = 3_000_000, 20
 # Windows by which intervals are calibrated, at most.
 _CALIBRATED = 20_000
+# A series counts at most so many times as much as the usual one, or as little.
+_MOST = 100.0
 
 
 class Quantiles(Task):
@@ -106,27 +108,30 @@ class Quantiles(Task):
         }
 
     def _error(self, one: TimeSeries) -> np.ndarray:
-        """The seasonal error before what is measured, standardised; of the training rows if none.
-
-        Rows before `first` are history; where there are few, the figure comes from training.
-        """
+        """The seasonal error of the rows before what is measured, or of all where they are few."""
         known = self.__dict__.setdefault("_errors", {})
         if id(one) not in known:
-            season, deviations = self.config.season, np.array(self.scaling.deviations[SERIES])
-            own = np.array(self.scaling.errors)
-            if one.first > season:
-                own = seasonal_error(one.targets[: one.first], one.observed[: one.first], season)
+            season = self.config.season
+            rows = slice(one.first if one.first > season else one.last)
+            own = seasonal_error(one.targets[rows], one.observed[rows], season)
             # The series is held too, so that no other one gets its number.
-            known[id(one)] = (own / deviations, one)
+            known[id(one)] = (own / np.array(self.scaling.deviations[SERIES]), one)
         return known[id(one)][0]
 
     def loss(self, batch: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Twice the mean pinball loss (Koenker & Bassett 1978, "Regression quantiles").
 
-        With the median alone it is the mean absolute error.
+        With the median alone it is the mean absolute error. Of several series, each one's loss is
+        relative to its own seasonal error, so that small ones count as much as large ones.
         """
         target = batch["target"]
         known = tf.cast(tf.math.is_finite(target), outputs.dtype)
+        if any(self.scaling.errors):
+            usual = np.array(self.scaling.errors) / np.array(self.scaling.deviations[SERIES])
+            own = batch["season_error"]
+            relative = tf.constant(usual, own.dtype) / tf.where(own > 0, own, 1.0)
+            relative = tf.clip_by_value(tf.where(own > 0, relative, 1.0), 1 / _MOST, _MOST)
+            known *= tf.cast(relative, outputs.dtype)[:, None]
         difference = tf.where(tf.math.is_finite(target), target, 0.0)[..., None] - outputs
         levels = tf.constant(self.levels, outputs.dtype)
         losses = tf.reduce_mean(tf.maximum(levels * difference, (levels - 1) * difference), -1)

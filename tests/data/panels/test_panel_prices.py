@@ -206,7 +206,7 @@ def test_a_model_asks_for_its_quotes_again() -> None:
     _, known = read(frame())
     (one,), _ = read(frame().rename(columns={"Close": "Last", "Volume": "Vol."}), known)
     assert np.allclose(one.targets[:, 3], frame()["Close"])
-    with pytest.raises(UserError, match="open"):
+    with pytest.raises(UserError, match="no column of the open, which the model reads"):
         read(frame().drop(columns="Open"), known)
 
 

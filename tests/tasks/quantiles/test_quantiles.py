@@ -50,7 +50,9 @@ def units(one: TimeSeries, context: int, horizon: int) -> Examples:
     return windows.cut(examples, context, horizon)
 
 
-def task(values: np.ndarray, horizon: int, context: int = 8, season: int = 4) -> Quantiles:
+def task(
+    values: np.ndarray, horizon: int, context: int = 8, season: int = 4, usual: float = 0.0
+) -> Quantiles:
     config = SimpleNamespace(
         **vars(QuantilesConfig(levels=LEVELS)),
         probabilities=(0.1, 0.5, 0.9),
@@ -59,8 +61,9 @@ def task(values: np.ndarray, horizon: int, context: int = 8, season: int = 4) ->
         season=season,
     )
     channels = {"targets": [str(n) for n in range(values.shape[1])], "step": {"size": 3600.0}}
-    errors = seasonal_error(values, np.isfinite(values), season)
-    scaling = PanelScaling.adapt(channels, {"series": values}, errors, name="panel")
+    scaling = PanelScaling.adapt(
+        channels, {"series": values}, [usual] * values.shape[1], name="panel"
+    )
     return Quantiles().bound(config, 0, {"panel": scaling})
 
 
@@ -93,6 +96,25 @@ def test_metrics_are_those_of_their_definitions() -> None:
     assert measured["smape"] == pytest.approx(wanted, rel=1e-6)
     loss = bound.loss({"target": tf.constant(target, tf.float32)}, tf.constant(forecast, "float32"))
     assert float(loss) == pytest.approx(2 * measured["pinball"], rel=1e-5)
+
+
+def test_small_series_count_as_much_as_large_ones() -> None:
+    draw = np.random.default_rng(0)
+    values = draw.normal(size=(120, 1))
+    small, large = series(values), series(100 * values)
+    errors = [seasonal_error(one.targets, one.observed, 4)[0] for one in (small, large)]
+    bound = task(np.concatenate([values, 100 * values]), 3, usual=2 / sum(1 / e for e in errors))
+    losses = []
+    for one in (small, large):
+        cut = units(one, 8, 3)
+        rows = np.arange(len(cut))
+        batch = {
+            name: tf.constant(column.fetch(rows, 0)) for name, column in bound.targets(cut).items()
+        }
+        middle = tf.reduce_mean(batch["target"])
+        outputs = tf.fill([*batch["target"].shape, 3], middle)
+        losses.append(float(bound.loss(batch, outputs)))
+    assert losses[0] == pytest.approx(losses[1], rel=1e-3)
 
 
 def test_unknown_values_count_nowhere() -> None:
