@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
 from typing import Any
 
 from apps.application import Application
-from apps.data import Column, Examples, read
-from apps.data.fingerprint import fingerprint, row_digests
+from apps.data import Examples, read
+from apps.data.fingerprint import fingerprint
 from apps.training.plan import Plan
 from tuning.folder import SOURCES, SearchFolder
 from tuning.settings import SearchSettings
@@ -71,7 +70,7 @@ def read_sources(
     digest = fingerprint(*searched, columns=probe.columns())
     about: dict[str, Any] = {**places, "fingerprint": digest}
     if test is not None:
-        about["test_overlap"] = _overlap(checked["test"], searched, probe.input.columns)
+        about["test_overlap"] = probe.input.overlap(checked["test"], searched)
     return dataclasses.replace(asked, **about), in_memory
 
 
@@ -93,9 +92,3 @@ def _learn(probe: Application, asked: SearchSettings, rows: Examples, *, divided
     probe.configure(Plan(asked.application, settings=settings).choosing(chosen).config)
     probe.adapted.update(probe.input.adapt(rows))
     probe.adapted.update(probe.task.adapt(rows))
-
-
-def _overlap(test: Examples, searched: list[Examples], inputs: Mapping[str, Column]) -> int:
-    """How many test rows have the very inputs of a row that is searched on."""
-    known = {digest for rows in searched for digest in row_digests(rows, inputs)}
-    return sum(digest in known for digest in row_digests(test, inputs))

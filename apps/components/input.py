@@ -14,6 +14,7 @@ import numpy as np
 from apps.components.component import Component, Tensors
 from apps.configuration import Options
 from apps.data import Column, Examples, split
+from apps.data.fingerprint import row_digests
 from apps.data.sequences import Stored
 from apps.errors import UserError
 from apps.following import Annotator, Chunk
@@ -90,6 +91,16 @@ class Input(Component, ABC):
             UserError: the rows have no time, or are too few.
         """
         raise UserError("its rows stand in no order of time, so that nothing can be walked through")
+
+    def overlap(self, examples: Examples, others: Sequence[Examples]) -> int:
+        """How many units of some rows are also among others, whatever their targets.
+
+        Args:
+            examples: checked rows.
+            others: checked rows of several sources.
+        """
+        known = {digest for rows in others for digest in row_digests(rows, self.columns)}
+        return sum(digest in known for digest in row_digests(examples, self.columns))
 
     def units(self, examples: Examples) -> Examples:
         """The units that metrics count: the rows themselves, or what is cut from them (windows).

@@ -181,6 +181,19 @@ class Histories(Input):
             return [repr(float(moment)) for moment in times]
         return [str(np.datetime64(round(moment), "s")) for moment in times]
 
+    def overlap(self, examples: Examples, others: Sequence[Examples]) -> int:
+        """How many windows begin to forecast at a row that counts in others too."""
+        known = {
+            (one.name, one.times[row], one.targets[row].tobytes())
+            for rows in others
+            for one in rows[SERIES]
+            for row in range(one.first, min(one.last, one.end))
+        }
+        units = self.units(examples)
+        origins = np.asarray(units[START]) + self.config.context
+        pairs = zip(units[SERIES], origins, strict=True)
+        return sum((o.name, o.times[row], o.targets[row].tobytes()) in known for o, row in pairs)
+
     def units(self, examples: Examples) -> Examples:
         if START in examples:
             return examples

@@ -33,6 +33,10 @@ class QuantileShift(keras.layers.Layer):
     def call(self, quantiles: Any) -> Any:
         return keras.ops.sort(quantiles + self.shift, -1)
 
+    def of_next_row(self, quantiles: Any) -> Any:
+        """The same for rows `(batch, rows, targets, levels)` each of which is one row ahead."""
+        return keras.ops.sort(quantiles + self.shift[0], -1)
+
     def compute_output_spec(self, quantiles: Any) -> Any:
         return keras.KerasTensor(quantiles.shape)
 

@@ -52,7 +52,7 @@ def fan_chart(
         # A band takes two points.
         ahead, bands, came = np.array([0.5, 1.5]), np.repeat(bands, 2, 0), np.repeat(came, 2)
     with figure(_WIDTH, _HEIGHT, name) as (drawing, svg):
-        axes = add_axes(drawing, (46, 10, 10, 30))
+        axes = add_axes(drawing, (46, 10, 10, 40))
         for pair in range(middle):
             low, high = bands[:, pair], bands[:, -1 - pair]
             axes.fill_between(ahead, low, high, color=MODEL, alpha=0.15, linewidth=0)
@@ -76,7 +76,7 @@ def error_by_horizon(errors: ArrayLike, label: str) -> Markup:
     values = np.asarray(errors, float)
     rows = np.arange(1, len(values) + 1)
     with figure(_WIDTH, _HEIGHT, "error by horizon") as (drawing, svg):
-        axes = add_axes(drawing, (46, 10, 10, 30))
+        axes = add_axes(drawing, (46, 10, 10, 40))
         axes.plot(rows, values, color=MODEL, marker="o" if len(rows) < 16 else None, markersize=4)
         axes.set_ylim(bottom=0)
         axes.locator_params("x", integer=True, nbins=6)
@@ -94,7 +94,7 @@ def quantile_calibration(levels: Sequence[float], below: ArrayLike) -> Markup:
     """
     shares = np.asarray(below, float)
     with figure(220, _HEIGHT, "calibration of quantiles") as (drawing, svg):
-        axes = add_axes(drawing, (46, 10, 10, 30))
+        axes = add_axes(drawing, (46, 10, 10, 40))
         axes.plot([0, 1], [0, 1], color=OTHER, linestyle=(0, (4, 2)), linewidth=1)
         axes.plot(levels, shares, color=MODEL, marker="o", markersize=4)
         axes.set_xlim(0, 1)

@@ -136,7 +136,7 @@ class _AskingWhole(Asking):
     def answer(self) -> gr.Component:
         import gradio as gr
 
-        return gr.HTML(label="Answer")
+        return gr.HTML(label="Answer", apply_default_css=False)
 
     def read(self, given: Sequence[Any], version: int) -> tuple[Rows, Show]:
         told = self.predict([{QUESTION: ""}], version, self._field.about)[0][TOLD]

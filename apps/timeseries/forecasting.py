@@ -191,6 +191,7 @@ class Forecasting(Application):
         states = {name: given.pop(name) for name in self.stream_states()}
         prepared = self.input.prepare(given)
         quantiles, states = self._forecaster.step(prepared, states)
+        quantiles = self.adapted["shift"].of_next_row(quantiles)
         answers = self.adapted["answers"](quantiles, prepared.get("time"))
         return {**answers, **states}
 

@@ -7,8 +7,10 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import tensorflow as tf
 
 import apps
+import apps.run
 from apps.__main__ import main
 from apps.timeseries.sample_sales import sample_sales
 from apps.training.backtest import backtest
@@ -117,6 +119,60 @@ def test_a_backtest_never_learns_from_what_it_measures(tmp_path: Path) -> None:
     again = backtest("forecasting", data, folds=2, run=tmp_path / "walk", resume=True, **settings)
     assert again["mean"] == found["mean"]
     assert not any("epoch" in line and "loss" in line for line in said)
+
+
+@pytest.fixture(scope="module")
+def drawing(tmp_path_factory: pytest.TempPathFactory) -> apps.run.Run:
+    """An autoregressive model that goes on row by row."""
+    settings = {**SETTINGS, "model": "autoregressive", "scaling": "raw", "paths": 20}
+    data = [{"series": one} for one in sample_sales(0, stores=1, days=120)["series"]]
+    return apps.train("forecasting", data, run=tmp_path_factory.mktemp("drawn") / "run", **settings)
+
+
+def test_a_drawing_model_forecasts_and_streams_from_its_saved_model(
+    drawing: apps.run.Run, tmp_path: Path
+) -> None:
+    data = [{"series": one} for one in sample_sales(0, stores=1, days=120)["series"]]
+    answer = drawing.predict(data)[0]
+    assert (np.diff(answer["quantiles"], axis=-1) >= 0).all()
+    version = drawing.export(tmp_path, log=lambda line: None)
+    loaded = tf.saved_model.load(str(version))
+    step = loaded.signatures["step"]
+    application = drawing.application
+    asked = application.input.asked(
+        application.check(sample_sales(0, stores=1, days=120), learning=False),
+        application.metadata(),
+    )
+    raw, rows = application.raw(asked), SETTINGS["context"]
+    states = {
+        name: tf.zeros([1, *spec.shape[1:]]) for name, spec in application.stream_states().items()
+    }
+    found = []
+    for row in range(rows):
+        chunk = {"series": raw["series"][:, row : row + 1]}
+        chunk |= {name: raw[name][:, row + 1 : row + 2] for name in ("future", "time")}
+        out = step(**{name: tf.constant(value) for name, value in chunk.items()}, **states)
+        states = {name: out[name] for name in states}
+        found.append(out["quantiles"].numpy())
+    # The row after the window's last one is the first that a forecast of the window has.
+    np.testing.assert_allclose(found[-1][0, 0], answer["quantiles"][0], rtol=1e-4)
+
+
+def test_a_drawing_model_reads_no_past_covariates(tmp_path: Path) -> None:
+    frame = {"a": np.arange(100.0) % 7, "b": np.arange(100.0) % 5}
+    with pytest.raises(apps.UserError, match=r"past covariates \(b\)"):
+        apps.train(
+            "forecasting",
+            frame,
+            columns={"target": "a", "past": "b"},
+            run=tmp_path / "run",
+            **{**SETTINGS, "model": "autoregressive"},
+        )
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_model_of_whole_windows_says_how_to_stream(run: Path) -> None:
+    assert "model=autoregressive" in apps.load(run).application.no_stream()
 
 
 def test_what_has_no_time_cannot_be_walked_through(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ class ForecastAnswers(keras.layers.Layer):
             "forecast": quantiles[..., self.levels.index(0.5)],
             "quantiles": quantiles,
             "targets": tf.tile(tf.constant(self.targets)[None], [batch, 1]),
-            "levels": tf.tile(tf.constant(self.levels, tf.float32)[None], [batch, 1]),
+            "levels": tf.tile(tf.constant(self.levels, tf.float64)[None], [batch, 1]),
         }
         if time is not None:
             found["time"] = time_text(
@@ -69,7 +69,7 @@ class ForecastAnswers(keras.layers.Layer):
             "forecast": keras.KerasTensor(quantiles.shape[:3], dtype="float64"),
             "quantiles": keras.KerasTensor(quantiles.shape, dtype="float64"),
             "targets": keras.KerasTensor((batch, len(self.targets)), dtype="string"),
-            "levels": keras.KerasTensor((batch, len(self.levels)), dtype="float32"),
+            "levels": keras.KerasTensor((batch, len(self.levels)), dtype="float64"),
         }
         if time is not None:
             found["time"] = keras.KerasTensor((batch, horizon), dtype="string")

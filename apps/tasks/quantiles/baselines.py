@@ -16,11 +16,11 @@ from apps.layers.panel_scaling import PanelScaling
 from apps.tasks.quantiles.config import MEDIAN
 
 # Windows of the training rows that residuals are taken from, and those that a line is fitted to.
-_RESIDUALS, _FITTED = 500, 20_000
+_RESIDUALS, _FITTED = 500, 200_000
 # Numbers of a piece of the design matrix.
 _PIECE = 4_000_000
 # Of the mean square of what is read.
-_RIDGE = 1e-3
+_RIDGE = 1e-2
 
 
 class PointForecast(Baseline):
