@@ -222,7 +222,8 @@ class Histories(Input):
             seasonal_error(one.targets[: one.last], one.observed[: one.last], season)
             for one in series
         ]
-        layers = {"panel": PanelScaling.adapt(channels, values, _usual(errors), name="panel")}
+        usual = _usual(errors).tolist()
+        layers = {"panel": PanelScaling.adapt(channels, values, usual, name="panel")}
         if self.config.calendar and (periods := periods_of(_seconds(channels))):
             layers["calendar"] = Calendar(periods, name="calendar")
         return layers

@@ -55,7 +55,7 @@ class PanelScaling(keras.layers.Layer):
         cls,
         channels: Mapping[str, Any],
         values: Mapping[str, np.ndarray],
-        errors: Sequence[float],
+        errors: Sequence[float] | np.ndarray,
         **kwargs: Any,
     ) -> PanelScaling:
         """The layer for training rows.
@@ -71,7 +71,7 @@ class PanelScaling(keras.layers.Layer):
             spread = np.nanstd(rows, 0) if rows.shape[1] else np.zeros(0)
             least = _LEAST * np.maximum(1.0, np.abs(means[name])) if rows.shape[1] else spread
             deviations[name] = np.where(spread > least, spread, 1.0).tolist()
-        return cls(channels, means, deviations, errors, **kwargs)
+        return cls(channels, means, deviations, list(errors), **kwargs)
 
     def call(self, raw: Mapping[str, Any]) -> dict[str, Any]:
         return {

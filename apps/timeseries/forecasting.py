@@ -137,10 +137,10 @@ class Forecasting(Application):
             self._answering = keras.Model(inputs, shift(layer(inputs)))
             return keras.Model({**inputs, "said": said}, layer(inputs, said))
         if config.model == "direct":
-            layer = DirectForecaster(levels=len(levels), **given)
+            layer = DirectForecaster(levels=levels, **given)
         else:
             sizes: dict[str, Any] = {"segment": config.segment, "linear": self._linear}
-            layer = SegmentForecaster(levels=len(levels), **sizes, **given)
+            layer = SegmentForecaster(levels=levels, **sizes, **given)
         quantiles = layer(inputs)
         if self._linear:
             layer.line.assign(self._line)

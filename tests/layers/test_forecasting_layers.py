@@ -30,10 +30,10 @@ SHAPES = {
 
 def layer_of(kind: str, **changes: Any) -> keras.layers.Layer:
     if kind == "segments":
-        given = {"segment": 4, "levels": 3, "linear": 12, **SIZES, **changes}
+        given = {"segment": 4, "levels": LEVELS, "linear": 12, **SIZES, **changes}
         return SegmentForecaster(**given, name="forecaster")
     if kind == "direct":
-        return DirectForecaster(**{"levels": 3, **SIZES, **changes}, name="forecaster")
+        return DirectForecaster(**{"levels": LEVELS, **SIZES, **changes}, name="forecaster")
     given = {"levels": LEVELS, "paths": 50, **SIZES, **changes}
     return AutoregressiveForecaster(**given, name="forecaster")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from apps.__main__ import main
 from apps.timeseries.sample_sales import sample_sales
 from apps.training.backtest import backtest
 
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "horizon": 5,
     "context": 20,
     "units": 4,
@@ -103,7 +104,7 @@ def test_a_backtest_never_learns_from_what_it_measures(tmp_path: Path) -> None:
     tables = sample_sales(0, stores=2, days=120)["series"]
     said: list[str] = []
     data = [{"series": one} for one in tables]
-    settings = {**SETTINGS, "log": said.append}
+    settings: dict[str, Any] = {**SETTINGS, "log": said.append}
     found = backtest("forecasting", data, folds=2, run=tmp_path / "walk", **settings)
     first, second = found["folds"]
     assert first["until"] == second["since"]

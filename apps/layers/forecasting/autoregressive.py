@@ -2,28 +2,24 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.layers.forecasting.forecaster import Forecaster
 from apps.layers.forecasting.window_scaling import beside, scaled
 from apps.layers.stack import LSTMStack
 
-_ARGUMENTS = (
-    *("context", "horizon", "targets", "levels", "units", "depth", "scaling", "paths"),
-    *("input_dropout", "layer_dropout", "weight_dropout", "output_dropout", "seed"),
-)
 # Of a standardised series: distributions are never narrower, and never have heavier tails.
 _LEAST_SCALE, _LEAST_FREEDOM = 1e-4, 2.0
 
 
 @keras.saving.register_keras_serializable("apps")
-class AutoregressiveForecaster(keras.layers.Layer):
+class AutoregressiveForecaster(Forecaster):
     """Student's distribution of each target's next value, given all values before it.
 
     Salinas et al. 2020, "DeepAR: probabilistic forecasting with autoregressive recurrent networks",
@@ -33,22 +29,11 @@ class AutoregressiveForecaster(keras.layers.Layer):
     Bailey 1994, "Polar generation of random variates with the t-distribution".
 
     Args:
-        context: rows of a window.
-        horizon: rows to forecast.
-        targets: series of a window.
-        levels: probabilities of the quantiles.
-        units: width of every LSTM, or one width for each layer.
-        depth: layers.
-        scaling: of each window; see `window_scaling`. Streams need `raw`.
         paths: draws that quantiles are taken from.
-        input_dropout: share of what the first LSTM reads dropped.
-        layer_dropout: share of the outputs dropped between layers.
-        weight_dropout: share of the recurrent kernels' entries dropped.
-        output_dropout: share of the features dropped before the distribution.
-        seed: of weights, dropout and draws.
+        **given: arguments of `Forecaster`; streams need the scaling `raw`.
 
     Call arguments:
-        inputs: as `SegmentForecaster` takes them, without `past`.
+        inputs: as `Forecaster` takes them, without `past`.
         said: the true values of the horizon, `(batch, horizon, targets)`, in training.
         training: whether dropout applies.
 
@@ -57,52 +42,29 @@ class AutoregressiveForecaster(keras.layers.Layer):
         context + horizon - 1, targets, 3)`. Without, quantiles `(batch, horizon, targets, levels)`.
     """
 
-    def __init__(
-        self,
-        context: int,
-        horizon: int,
-        targets: int,
-        levels: Sequence[float],
-        *,
-        units: int | Sequence[int],
-        depth: int = 1,
-        scaling: str = "standard",
-        paths: int = 200,
-        input_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
-        weight_dropout: float = 0.0,
-        output_dropout: float = 0.0,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.context, self.horizon = context, horizon
-        self.targets, self.levels = targets, list(levels)
-        self.units, self.depth, self.scaling, self.paths = units, depth, scaling, paths
-        self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
-        self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
-        self.seed = seed
-        seeds = itertools.count(seed)
+    arguments: ClassVar[tuple[str, ...]] = ("paths",)
+
+    def __init__(self, *sizes: Any, paths: int = 200, **given: Any) -> None:
+        super().__init__(*sizes, **given)
+        self.paths = paths
         self.stack = LSTMStack(
-            units,
-            depth,
-            input_dropout=input_dropout,
-            dropout=layer_dropout,
-            weight_dropout=weight_dropout,
+            self.units,
+            self.depth,
+            **self._dropouts(),
             return_state=True,
-            seed=next(seeds) + 1000,
+            seed=next(self._seeds) + 1000,
             name="lstm",
         )
-        self.drop = keras.layers.Dropout(output_dropout, seed=next(seeds), name="drop")
-        start = keras.initializers.GlorotUniform(next(seeds))
-        self.parameters = keras.layers.Dense(3, kernel_initializer=start, name="parameters")
-        self._which = keras.initializers.RandomNormal(seed=next(seeds))
+        drop = self.output_dropout
+        self.drop = keras.layers.Dropout(drop, seed=next(self._seeds), name="drop")
+        self.parameters = self._dense(3, "parameters")
+        self._which = keras.initializers.RandomNormal(seed=next(self._seeds))
         # Evenly spread in one dimension, so that few paths do for the first row.
-        draw = np.random.default_rng(seed)
+        draw = np.random.default_rng(self.seed)
         even = (np.arange(paths) + 0.5) / paths
-        ranks = np.stack([draw.permutation(paths) for _ in range(horizon)])
+        ranks = np.stack([draw.permutation(paths) for _ in range(self.horizon)])
         self._uniform = even[ranks].astype(np.float32)
-        self._angle = np.cos(2 * math.pi * draw.random((horizon, paths))).astype(np.float32)
+        self._angle = np.cos(2 * math.pi * draw.random((self.horizon, paths))).astype(np.float32)
 
     def build(self, inputs_shape: Mapping[str, Any], said_shape: Any = None) -> None:
         names = ("future", "calendar", "static")
@@ -259,11 +221,7 @@ class AutoregressiveForecaster(keras.layers.Layer):
         return constant + half * tf.math.log1p(distance**2 / freedom)
 
     def compute_output_spec(self, inputs: Any, said: Any = None, training: bool = False) -> Any:
-        batch = inputs["series"].shape[0]
-        if said is not None:
-            rows = self.context + self.horizon - 1
-            return keras.KerasTensor((batch, rows, self.targets, 3))
-        return keras.KerasTensor((batch, self.horizon, self.targets, len(self.levels)))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **{name: getattr(self, name) for name in _ARGUMENTS}}
+        if said is None:
+            return super().compute_output_spec(inputs, training)
+        rows = self.context + self.horizon - 1
+        return keras.KerasTensor((inputs["series"].shape[0], rows, self.targets, 3))

@@ -2,100 +2,47 @@
 
 from __future__ import annotations
 
-import itertools
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from apps.layers.forecasting.forecaster import Forecaster
 from apps.layers.forecasting.window_scaling import beside, scaled
 from apps.layers.stack import LSTMStack
 
-_ARGUMENTS = (
-    *("context", "horizon", "targets", "levels", "units", "depth", "scaling"),
-    *("input_dropout", "layer_dropout", "weight_dropout", "output_dropout", "seed"),
-)
-
 
 @keras.saving.register_keras_serializable("apps")
-class DirectForecaster(keras.layers.Layer):
+class DirectForecaster(Forecaster):
     """Reads all targets of a row together, row by row, and says the whole horizon at the end.
 
     Wen et al. 2017, "A multi-horizon quantile recurrent forecaster", sections 3.1 to 3.3: a vector
     for all of the horizon and one for each row of it, with what is known of that row, give its
     quantiles through one network.
 
-    Args:
-        context: rows of a window.
-        horizon: rows to forecast.
-        targets: series of a window.
-        levels: number of quantiles.
-        units: width of every LSTM, or one width for each layer.
-        depth: layers.
-        scaling: of each window; see `window_scaling`.
-        input_dropout: share of what the first LSTM reads dropped.
-        layer_dropout: share of the outputs dropped between layers.
-        weight_dropout: share of the recurrent kernels' entries dropped.
-        output_dropout: share of the features dropped before the forecast.
-        seed: of weights and dropout.
-
-    Call arguments:
-        inputs: as `SegmentForecaster` takes them.
-        training: whether dropout applies.
-
-    Returns:
-        Quantiles `(batch, horizon, targets, levels)`, rising.
+    Arguments, call arguments and returns: as `Forecaster` has them.
     """
 
-    def __init__(
-        self,
-        context: int,
-        horizon: int,
-        targets: int,
-        levels: int,
-        *,
-        units: int | Sequence[int],
-        depth: int = 1,
-        scaling: str = "last",
-        input_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
-        weight_dropout: float = 0.0,
-        output_dropout: float = 0.0,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
-        self.context, self.horizon = context, horizon
-        self.targets, self.levels = targets, levels
-        self.units, self.depth, self.scaling = units, depth, scaling
-        self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
-        self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
-        self.seed = seed
-        seeds = itertools.count(seed)
-
-        def dense(width: int, activation: str | None, name: str) -> keras.layers.Dense:
-            start = keras.initializers.GlorotUniform(next(seeds))
-            return keras.layers.Dense(width, activation, kernel_initializer=start, name=name)
-
+    def __init__(self, *sizes: Any, **given: Any) -> None:
+        super().__init__(*sizes, **given)
         self.stack = LSTMStack(
-            units,
-            depth,
-            input_dropout=input_dropout,
-            dropout=layer_dropout,
-            weight_dropout=weight_dropout,
+            self.units,
+            self.depth,
+            **self._dropouts(),
             return_sequences=False,
-            seed=next(seeds) + 1000,
+            seed=next(self._seeds) + 1000,
             name="lstm",
         )
-        self.width = self.stack.units[-1]
+        width = self.width = self.stack.units[-1]
         # Of each row of the horizon so many features of its own.
-        self.own = max(self.width // 8, 4)
-        self.drop = keras.layers.Dropout(output_dropout, seed=next(seeds), name="drop")
-        self.common = dense(self.width, "relu", "common")
-        self.by_row = dense(horizon * self.own, "relu", "by_row")
-        self.local = dense(self.width, "relu", "local")
-        self.forecast = dense(targets * levels, None, "forecast")
+        self.own = max(width // 8, 4)
+        drop = self.output_dropout
+        self.drop = keras.layers.Dropout(drop, seed=next(self._seeds), name="drop")
+        self.common = self._dense(width, "common", "relu")
+        self.by_row = self._dense(self.horizon * self.own, "by_row", "relu")
+        self.local = self._dense(width, "local", "relu")
+        self.forecast = self._dense(self.targets * len(self.levels), "forecast")
 
     def build(self, shapes: Mapping[str, Any]) -> None:
         known = sum(shapes[name][-1] for name in ("future", "calendar") if name in shapes)
@@ -125,12 +72,5 @@ class DirectForecaster(keras.layers.Layer):
         if known is not None:
             parts.append(known)
         said = self.forecast(self.local(tf.concat(parts, -1)))
-        said = tf.sort(tf.reshape(said, [batch, self.horizon, self.targets, self.levels]))
+        said = tf.sort(tf.reshape(said, [batch, self.horizon, self.targets, len(self.levels)]))
         return said * scale[..., None] + shift[..., None]
-
-    def compute_output_spec(self, inputs: Any, training: bool = False) -> Any:
-        batch = inputs["series"].shape[0]
-        return keras.KerasTensor((batch, self.horizon, self.targets, self.levels))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **{name: getattr(self, name) for name in _ARGUMENTS}}

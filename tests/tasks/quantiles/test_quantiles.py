@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,7 +54,7 @@ def units(one: TimeSeries, context: int, horizon: int) -> Examples:
 def task(
     values: np.ndarray, horizon: int, context: int = 8, season: int = 4, usual: float = 0.0
 ) -> Quantiles:
-    config = SimpleNamespace(
+    config: Any = SimpleNamespace(
         **vars(QuantilesConfig(levels=LEVELS)),
         probabilities=(0.1, 0.5, 0.9),
         context=context,
