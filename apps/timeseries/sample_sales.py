@@ -4,23 +4,24 @@ from __future__ import annotations
 
 import numpy as np
 
+from apps import environment
 from apps.data import Examples
 from apps.data.panels.table import Table
 
-# Mean pinball loss at the deciles of a standard normal distribution whose quantiles are known.
-DECILES_OF_NOISE = 0.2257
 _STORES = ("north", "south", "east", "west", "harbour", "station")
 _START = np.datetime64("2021-01-04")
 _SHOCK, _MEMORY = 0.06, 0.7
 # Days behind the last sales whose promotions are planned.
 _PLANNED = 28
+# Rows of a usual horizon.
+_AHEAD = 14
 
 
 def sample_sales(seed: int, stores: int = len(_STORES), days: int = 900) -> Examples:
     """Daily sales with a trend, a week, a year, promotions that are known ahead, and gaps.
 
-    Shocks fade from day to day, and only what is new in them cannot be foreseen: the forecast of
-    the next day has a floor that is known, `0.06` of a store's level times `DECILES_OF_NOISE`.
+    Shocks fade from day to day, and only what is new in them cannot be foreseen. Says which loss
+    nothing can beat: that of the true deciles.
 
     Args:
         seed: of stores and days.
@@ -32,9 +33,10 @@ def sample_sales(seed: int, stores: int = len(_STORES), days: int = 900) -> Exam
     draw = np.random.default_rng(seed)
     known, days = days, days + _PLANNED
     day = np.arange(days)
-    frames = []
+    frames, levels = [], []
     for name in _STORES[:stores]:
         level, growth = draw.uniform(80, 400), draw.uniform(-0.1, 0.35)
+        levels.append(level)
         week = 1 + np.array([-0.15, -0.1, -0.05, 0.0, 0.15, 0.3, -0.15]) * draw.uniform(0.6, 1.4)
         year = 1 + 0.15 * np.sin(2 * np.pi * (day / 365.25 + draw.uniform()))
         promo = np.repeat(draw.random(-(-days // 7)) < 0.2, 7)[:days]
@@ -57,9 +59,31 @@ def sample_sales(seed: int, stores: int = len(_STORES), days: int = 900) -> Exam
                 }
             )
         )
+    frame = pandas.concat(frames, ignore_index=True)
+    floors = [
+        float(np.mean(levels)) * least_loss(rows) / float(frame["sales"].std(ddof=0))
+        for rows in (1, _AHEAD)
+    ]
+    environment.say(
+        f"made sales: what cannot be foreseen costs a mean pinball loss of {floors[0]:.4f} over "
+        f"one row and {floors[1]:.4f} over {_AHEAD}, standardised; nothing can be expected to beat "
+        "it"
+    )
     table = Table(
-        pandas.concat(frames, ignore_index=True),
+        frame,
         "made sales",
         {"time": "date", "id": "store", "target": "sales", "future": "promo"},
     )
     return Examples({"series": [table]}, ["made sales"], "made sales")
+
+
+def least_loss(rows: int) -> float:
+    """Mean pinball loss of the true deciles over some rows ahead, of a store whose level is 1.
+
+    At each level it is the density there, times the deviation of what is new by then.
+    """
+    from scipy.stats import norm
+
+    ahead = np.arange(1, rows + 1)
+    deviations = _SHOCK * np.sqrt((1 - _MEMORY ** (2 * ahead)) / (1 - _MEMORY**2))
+    return float(norm.pdf(norm.ppf(np.arange(1, 10) / 10)).mean() * deviations.mean())

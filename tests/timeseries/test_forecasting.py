@@ -13,7 +13,7 @@ import tensorflow as tf
 import apps
 import apps.run
 from apps.__main__ import main
-from apps.timeseries.sample_sales import sample_sales
+from apps.timeseries.sample_sales import least_loss, sample_sales
 from apps.training.backtest import backtest
 
 SETTINGS: dict[str, Any] = {
@@ -179,3 +179,15 @@ def test_a_model_of_whole_windows_says_how_to_stream(run: Path) -> None:
 def test_what_has_no_time_cannot_be_walked_through(tmp_path: Path) -> None:
     with pytest.raises(apps.UserError, match="no order of time"):
         backtest("sentiment", "sample", folds=2, run=tmp_path / "walk")
+
+
+def test_nothing_beats_the_true_deciles_of_the_sample() -> None:
+    draw = np.random.default_rng(0)
+    shocks, paths = np.zeros((40_000, 3)), np.zeros(40_000)
+    for row in range(3):
+        paths = 0.7 * paths + draw.normal(0, 0.06, len(paths))
+        shocks[:, row] = paths
+    levels = np.arange(1, 10) / 10
+    difference = shocks[..., None] - np.quantile(shocks, levels, axis=0).T
+    loss = np.maximum(levels * difference, (levels - 1) * difference).mean()
+    assert least_loss(3) == pytest.approx(loss, rel=0.01)
