@@ -47,12 +47,12 @@ class Undefined:
     class application:  # noqa: N801
         name, passed_over = "sentiment", "empty"
 
-    def evaluate(self, data, columns):
+    def evaluate(self, data, columns, **limits):
         figures = {"accuracy": math.nan}
         counts = {"examples": 0, "skipped": 0, "seconds": 0.0}
         return {**figures, **counts, "interval": {"accuracy": None}, "baselines": {"one": figures}}
 
-    def predict(self, inputs, columns=None):
+    def predict(self, inputs, columns=None, **limits):
         return [UNDEFINED]
 
 

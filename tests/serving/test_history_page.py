@@ -89,14 +89,15 @@ def browser() -> Iterator[Any]:
         browser.close()
 
 
-def ask(tab: Any, file: Path, label: str) -> str:
-    """Upload a table and click; gives the line under the answer."""
+def ask(tab: Any, file: Path, label: str, part: str) -> str:
+    """Upload a table and click; gives the line under the answer once it holds a part."""
     tab.locator("input[type=file]").set_input_files(file)
     tab.get_by_label("Clear").wait_for()
     tab.get_by_role("button", name="Ask").click()
     line = tab.get_by_label(label)
     line.wait_for()
-    tab.wait_for_function("field => field.value !== ''", arg=line.element_handle())
+    holds = "([field, part]) => field.value.includes(part)"
+    tab.wait_for_function(holds, arg=[line.element_handle(), part])
     said = line.input_value()
     tab.get_by_label("Clear").click()
     return said
@@ -113,12 +114,14 @@ def test_the_last_window_is_sent_and_its_forecast_drawn(browser: Any, tmp_path: 
         tab.get_by_role("button", name="Ask").click()
         tab.get_by_label("No answer").wait_for()
         assert tab.get_by_label("No answer").input_value().startswith("there is no table yet")
-        said = ask(tab, write(tmp_path / "few.csv", rows=4), "No answer")
+        said = ask(tab, write(tmp_path / "few.csv", rows=4), "No answer", "few.csv")
         assert "its series has 4 rows with targets; the model reads 6" in said
-        said = ask(tab, write(tmp_path / "other.csv", title="costs"), "No answer")
+        said = ask(tab, write(tmp_path / "other.csv", title="costs"), "No answer", "other.csv")
         assert said.startswith("other.csv has no column 'sales'")
         assert tab.locator("svg.chart").count() == 0
-        assert ask(tab, write(tmp_path / "sales.csv"), "Answered by").startswith("version 3 · ")
+        assert ask(tab, write(tmp_path / "sales.csv"), "Answered by", "version").startswith(
+            "version 3 · "
+        )
         np.testing.assert_array_equal(model.history, np.arange(ROWS - CONTEXT, ROWS))
         assert tab.locator("svg.chart").count() == 1
         numbers = tab.locator(".forecasts tbody tr").all_inner_texts()
@@ -142,7 +145,7 @@ def test_names_of_columns_are_no_markup(browser: Any, tmp_path: Path) -> None:
         tab = browser.new_page()
         tab.set_default_timeout(120_000)
         tab.goto(url)
-        ask(tab, file, "Answered by")
+        ask(tab, file, "Answered by", "version")
         assert tab.locator(".forecasts h3").inner_text() == HOSTILE
         assert tab.title() == "toy: try it"
         tab.close()

@@ -18,7 +18,6 @@ from apps.data import Examples
 from apps.report.quantities import Metric
 from apps.run import Run
 from apps.tasks.classification import Classification
-from apps.training import finish
 
 SHOWN = 10
 
@@ -61,7 +60,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     with pytest.MonkeyPatch.context() as patch:
         entry = catalogue.Entry(f"{__name__}:Told", "which word is more frequent")
         patch.setitem(catalogue.APPLICATIONS, "told", entry)
-        patch.setattr(finish, "_MOST_PREDICTIONS", SHOWN)
+        patch.setattr(Classification, "most_predictions", SHOWN)
         yield apps.train(
             "told",
             records(96, seed=0),
@@ -89,13 +88,15 @@ def test_an_undefined_figure_is_null(run: Run, answered: Callable[..., str], tmp
     assert [line.split()[-1] for line in table[2:]] == ["–"] * 3
 
 
-def test_predictions_are_those_of_the_first_units(run: Run) -> None:
+def test_predictions_are_those_of_units_that_are_evenly_spread(run: Run) -> None:
+    chosen = np.linspace(0, len(VALIDATION) - 1, SHOWN).round().astype(int)
     predictions = [json.loads(line) for line in run.files.predictions.open()]
     assert run.metrics["examples"]["validation"] == len(VALIDATION) > SHOWN
-    assert [row["truth"] for row in predictions] == [row["label"] for row in VALIDATION[:SHOWN]]
-    assert [row["input"] for row in predictions] == [row["text"] for row in VALIDATION[:SHOWN]]
+    assert [row["truth"] for row in predictions] == [VALIDATION[n]["label"] for n in chosen]
+    assert [row["input"] for row in predictions] == [VALIDATION[n]["text"] for n in chosen]
     answers = run.predict(VALIDATION)
-    for row, answer in zip(predictions, answers[:SHOWN], strict=True):
+    for row, number in zip(predictions, chosen, strict=True):
+        answer = answers[number]
         assert row["probabilities"] == pytest.approx(answer["probabilities"], abs=2e-6)
     hits = [a["label"] == row["label"] for a, row in zip(answers, VALIDATION, strict=True)]
     assert run.metrics["metrics"]["accuracy"] == pytest.approx(np.mean(hits))
