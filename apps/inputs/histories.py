@@ -13,7 +13,7 @@ import numpy as np
 from apps import environment
 from apps.components import Input
 from apps.configuration import ApplicationConfig, fixed
-from apps.data import Column, Examples, LazyRows
+from apps.data import Column, Examples
 from apps.data.kinds.panel import panel, role
 from apps.data.panels import windows
 from apps.data.panels.making import Reading, series_of
@@ -110,22 +110,12 @@ class Histories(Input):
         return found
 
     def _series(self, examples: Examples, known: Channels | None) -> Examples:
-        config = self.config
-        reading = Reading(
-            timezone=config.timezone,
-            date_order=config.date_order,
-            decimal=config.decimal,
-            frequency=config.frequency,
-            fill=config.fill,
-            duplicates=config.duplicates,
-            season=config.season,
-        )
         series: list[TimeSeries] = []
         for value in examples[SERIES]:
             if isinstance(value, TimeSeries):
                 series.append(value)
                 continue
-            found, known = series_of(value, reading, known, environment.say)
+            found, known = self._of_table(value, known)
             series += found
         seen: dict[str, TimeSeries] = {}
         for one in series:
@@ -142,6 +132,14 @@ class Histories(Input):
         places = [one.place(0) for one in series]
         columns: dict[str, Any] = {SERIES: series, CHANNELS: [known.to_dict()] * len(series)}
         return Examples(columns, places, examples.source)
+
+    def _of_table(self, table: Table, known: Channels | None) -> tuple[list[TimeSeries], Channels]:
+        return series_of(table, self._reading, known, environment.say)
+
+    @property
+    def _reading(self) -> Reading:
+        names = [field.name for field in dataclasses.fields(Reading)]
+        return Reading(**{n: value for n, value in vars(self.config).items() if n in names})
 
     def sizes(self, examples: Examples) -> tuple[int, int, int]:
         """Context, horizon and season, in rows; those left open follow from some series."""
@@ -245,16 +243,14 @@ class Histories(Input):
             def make(one: TimeSeries, start: int, name: str = name) -> np.ndarray:
                 return scaling.of(name, rows[name](one, start))
 
-            found[name] = _lazy(examples, make, shape, np.float32)
+            found[name] = windows.made_of_each(examples, make, shape)
         if "time" in self._shapes():
-            found["time"] = _lazy(
-                examples, lambda one, s: windows.times(one, s, size), (size,), np.float64
-            )
+            found["time"] = windows.times_of_each(examples, size)
         if "calendar" in self.adapted:
             calendar = self.adapted["calendar"]
             shape = (size, 2 * len(calendar.periods))
-            found["calendar"] = _lazy(
-                examples, lambda one, s: calendar.of(windows.times(one, s, size)), shape, np.float32
+            found["calendar"] = windows.made_of_each(
+                examples, lambda one, start: calendar.of(windows.times(one, start, size)), shape
             )
         return found
 
@@ -345,10 +341,6 @@ def _usual(errors: Sequence[np.ndarray]) -> np.ndarray:
     there = found > 0
     inverse = np.where(there, 1 / np.where(there, found, 1.0), 0.0).sum(0)
     return np.where(inverse > 0, there.sum(0) / np.where(inverse > 0, inverse, 1.0), 0.0)
-
-
-def _lazy(units: Examples, make: Any, shape: tuple[int, ...], dtype: Any) -> LazyRows:
-    return LazyRows(windows.of_each(units, make), len(units), np.dtype(dtype), shape)
 
 
 def _seconds(channels: Mapping[str, Any]) -> float:

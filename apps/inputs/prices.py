@@ -11,14 +11,14 @@ import numpy as np
 
 from apps import environment
 from apps.configuration import changed, fixed
-from apps.data import Column, Examples, LazyRows
+from apps.data import Column, Examples
 from apps.data.kinds.panel import role
 from apps.data.panels import windows
 from apps.data.panels.leaks import check_leaks
-from apps.data.panels.making import Reading
 from apps.data.panels.prices import read_prices
 from apps.data.panels.reversion import mean_reverting
 from apps.data.panels.series import Channels, TimeSeries
+from apps.data.panels.table import Table
 from apps.data.panels.windows import CHANNELS, SERIES
 from apps.errors import UserError
 from apps.inputs.histories import Histories, HistoriesConfig
@@ -90,30 +90,22 @@ class Prices(Histories):
         return Channels.from_dict(self.features.channels)
 
     def _series(self, examples: Examples, known: Channels | None) -> Examples:
-        config = self.config
-        reading = Reading(
-            timezone=config.timezone,
-            date_order=config.date_order,
-            decimal=config.decimal,
-            duplicates=config.duplicates,
-        )
-        series: list[TimeSeries] = []
-        learning = known is None
-        for value in examples[SERIES]:
-            if isinstance(value, TimeSeries):
-                raise UserError(f"{examples.source}: give a table of quotes rather than series")
-            found, known = read_prices(value, reading, known, environment.say)
-            series += found
-        assert known is not None
+        if any(isinstance(value, TimeSeries) for value in examples[SERIES]):
+            raise UserError(f"{examples.source}: give a table of quotes rather than series")
+        found = super()._series(examples, known)
+        series, channels = found[SERIES], Channels.from_dict(found[CHANNELS][0])
         short = [one for one in series if one.end < 2]
         if short:
             raise UserError(f"{short[0].place(0)}: its series has one row; give at least two")
-        least = self.features.least if "prices" in self.adapted else least_variance(series, known)
-        made = [self._targeted(one, known, least) for one in series]
-        if learning:
-            check_leaks(made, known, self.window[1])
-        columns: dict[str, Sequence[Any]] = {SERIES: made, CHANNELS: [known.to_dict()] * len(made)}
-        return Examples(columns, [one.place(0) for one in made], examples.source)
+        adapted = "prices" in self.adapted
+        least = self.features.least if adapted else least_variance(series, channels)
+        made = [self._targeted(one, channels, least) for one in series]
+        if known is None:
+            check_leaks(made, channels, self.window[1])
+        return Examples({**found.columns, SERIES: made}, found.places, found.source)
+
+    def _of_table(self, table: Table, known: Channels | None) -> tuple[list[TimeSeries], Channels]:
+        return read_prices(table, self._reading, known, environment.say)
 
     def _targeted(self, one: TimeSeries, channels: Channels, least: float) -> TimeSeries:
         """The series with quotes and covariates as `past`, and what each row had as `targets`."""
@@ -160,12 +152,10 @@ class Prices(Histories):
     def features_of(self, one: TimeSeries) -> np.ndarray:
         """Standardised features of the rows of a series from the row `MONTH` on, `(rows, n)`."""
         known = self.__dict__.setdefault("_made", {})
-        if id(one) not in known:
+        if one not in known:
             pieces = _pieces(self.features, one, len(one.times))
-            scaled = [self.scaling.of(FEATURES, piece) for piece in pieces]
-            # The series is held too, so that no other one gets its number.
-            known[id(one)] = (np.concatenate(scaled), one)
-        return known[id(one)][0]
+            known[one] = np.concatenate([self.scaling.of(FEATURES, piece) for piece in pieces])
+        return known[one]
 
     def tensors(self, examples: Examples) -> dict[str, Any]:
         context, horizon = self.window
@@ -177,11 +167,9 @@ class Prices(Histories):
             return self.features_of(one)[start : start + context - MONTH]
 
         shape = (context - MONTH, len(self.features.names))
-        found = {FEATURES: _lazy(examples, features, shape, np.float32)}
+        found = {FEATURES: windows.made_of_each(examples, features, shape)}
         if self.channels.step.dated:
-            found["time"] = _lazy(
-                examples, lambda one, s: windows.times(one, s, size), (size,), np.float64
-            )
+            found["time"] = windows.times_of_each(examples, size)
         return found
 
     def _shapes(self) -> dict[str, tuple[int, ...]]:
@@ -248,7 +236,3 @@ def _pieces(
             "time": one.times[rows],
         }
         yield layer.of(raw)[::every]
-
-
-def _lazy(units: Examples, make: Any, shape: tuple[int, ...], dtype: Any) -> LazyRows:
-    return LazyRows(windows.of_each(units, make), len(units), np.dtype(dtype), shape)

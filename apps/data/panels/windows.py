@@ -8,9 +8,11 @@ from functools import partial
 from typing import Any
 
 import numpy as np
+from numpy.typing import DTypeLike
 
 from apps.data.examples import Examples
 from apps.data.panels.series import TimeSeries
+from apps.data.sequences import LazyRows
 from apps.errors import UserError
 
 SERIES, START, CHANNELS, BLOCK = "series", "start", "channels", "block"
@@ -181,9 +183,27 @@ def times(one: TimeSeries, start: int, size: int) -> np.ndarray:
     return np.concatenate([known, one.step.after(float(one.times[-1]), size - len(known))])
 
 
-def of_each(units: Examples, make: Callable[[TimeSeries, int], np.ndarray]) -> Callable:
-    """A function from the number of a window to what is made of its series and start."""
-    return partial(_made, units[SERIES], units[START], make)
+def times_of_each(units: Examples, size: int) -> LazyRows:
+    """The times of each window, `(size,)` float64."""
+    return made_of_each(units, lambda one, start: times(one, start, size), (size,), np.float64)
+
+
+def made_of_each(
+    units: Examples,
+    make: Callable[[TimeSeries, int], Any],
+    shape: tuple[int, ...],
+    dtype: DTypeLike = np.float32,
+) -> LazyRows:
+    """A column with a row for each window, made when a batch needs it.
+
+    Args:
+        units: windows.
+        make: of a series and where a window starts in it.
+        shape: of what is made.
+        dtype: of its elements.
+    """
+    get = partial(_made, units[SERIES], units[START], make)
+    return LazyRows(get, len(units), np.dtype(dtype), shape)
 
 
 def _made(series: Any, starts: Any, make: Callable, row: int) -> np.ndarray:

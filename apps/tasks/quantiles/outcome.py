@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from apps.components import Baseline
-from apps.data import Examples, LazyRows
+from apps.data import Examples
 from apps.data.panels import windows
 from apps.data.panels.series import TimeSeries
 from apps.data.panels.windows import SERIES, START
@@ -53,13 +53,11 @@ class Outcome(Quantiles):
         def moment(one: TimeSeries, start: int) -> np.ndarray:
             return one.times[start + context - 1]
 
-        makers = {"target": (target, (1, 1), np.float32), "moment": (moment, (), np.float64)}
-        found: dict[str, Any] = {
-            name: LazyRows(windows.of_each(examples, make), len(examples), np.dtype(dtype), shape)
-            for name, (make, shape, dtype) in makers.items()
+        return {
+            "target": windows.made_of_each(examples, target, (1, 1)),
+            "moment": windows.made_of_each(examples, moment, (), np.float64),
+            "season_error": np.zeros((len(examples), 1), np.float32),
         }
-        found["season_error"] = np.zeros((len(examples), 1), np.float32)
-        return found
 
     def measure(self, statistics: Mapping[str, np.ndarray]) -> dict[str, float]:
         found = super().measure(statistics)

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from apps import environment
 from apps.components import Baseline, Batches, Task, Tensors
-from apps.data import Column, Examples, LazyRows
+from apps.data import Column, Examples
 from apps.data.panels import windows
 from apps.data.panels.seasons import seasonal_error
 from apps.data.panels.series import DAY, TimeSeries
@@ -97,26 +97,25 @@ class Quantiles(Task):
         def moment(one: TimeSeries, start: int) -> Any:
             return one.times[start + config.context - 1]
 
-        found = {
-            "target": (target, np.float32, (config.horizon, count)),
-            "season_error": (lambda one, start: self._error(one), np.float32, (count,)),
-            "moment": (moment, np.float64, ()),
-        }
+        def error(one: TimeSeries, start: int) -> np.ndarray:
+            return self._error(one)
+
+        made = windows.made_of_each
         return {
-            name: LazyRows(windows.of_each(examples, make), len(examples), np.dtype(dtype), shape)
-            for name, (make, dtype, shape) in found.items()
+            "target": made(examples, target, (config.horizon, count)),
+            "season_error": made(examples, error, (count,)),
+            "moment": made(examples, moment, (), np.float64),
         }
 
     def _error(self, one: TimeSeries) -> np.ndarray:
         """The seasonal error of the rows before what is measured, or of all where they are few."""
         known = self.__dict__.setdefault("_errors", {})
-        if id(one) not in known:
+        if one not in known:
             season = self.config.season
             rows = slice(one.first if one.first > season else one.last)
             own = seasonal_error(one.targets[rows], one.observed[rows], season)
-            # The series is held too, so that no other one gets its number.
-            known[id(one)] = (own / np.array(self.scaling.deviations[SERIES]), one)
-        return known[id(one)][0]
+            known[one] = own / np.array(self.scaling.deviations[SERIES])
+        return known[one]
 
     def loss(self, batch: Tensors, outputs: tf.Tensor) -> tf.Tensor:
         """Twice the mean pinball loss (Koenker & Bassett 1978, "Regression quantiles").

@@ -13,8 +13,8 @@ import numpy as np
 
 from apps.report.sections import Section
 from apps.report.templates import render
-from apps.tasks.quantiles.backtest import Backtest, Copy, backtest, late_copy
 from apps.tasks.quantiles.trading_charts import band_chart, equity_chart
+from apps.tasks.quantiles.trading_rule import Backtest, Copy, backtest, late_copy
 
 _TEMPLATE = "tasks/quantiles/trading.html.j2"
 # Rows that a chart of forecasts shows.

@@ -6,7 +6,7 @@ import numpy as np
 from markupsafe import Markup
 
 from apps.report.svg import INK, MODEL, MUTED, OTHER, add_axes, figure
-from apps.tasks.quantiles.backtest import Backtest
+from apps.tasks.quantiles.trading_rule import Backtest
 
 _WIDTH, _HEIGHT = 700, 220
 

@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from apps.tasks.quantiles.backtest import backtest, late_copy
 from apps.tasks.quantiles.trading import trading_sections
+from apps.tasks.quantiles.trading_rule import backtest, late_copy
 
 
 def walk(rows: int = 400) -> np.ndarray:
