@@ -29,8 +29,8 @@ from apps.page_field import WholeField
 from apps.signatures import Signature
 
 ROLES = ("time", "id", "target", "past", "future", "static")
-# Rows of history unless the user says it: no more than this share of a series has.
-_LONGEST, _SHARE = 720, 0.25
+# Rows of history unless the user says it, or two seasons; never more than a share of a series.
+_USUAL, _LONGEST, _SHARE = 720, 3000, 0.25
 _MOST_HELD_OUT = 20_000
 _WEEK = {"D": 14, "B": 10, "W": 8}
 _TOLD = 3
@@ -151,14 +151,16 @@ class Histories(Input):
         if not horizon:
             usual = _WEEK.get(step.alias.split("-")[0], season if 4 <= season <= 60 else 24)
             horizon = max(min(usual, rows // 10), 1)
-        usual = max(min(_LONGEST, int(_SHARE * rows)), min(horizon, rows - 1), 1)
-        return config.context or usual, horizon, season
+        longest = min(max(_USUAL, 2 * season), _LONGEST, int(_SHARE * rows))
+        return config.context or max(longest, min(horizon, rows - 1), 1), horizon, season
 
     def split(
         self, examples: Examples, fraction: float, stratify: str | None
     ) -> tuple[Examples, Examples]:
         context, horizon, _ = self.sizes(examples)
         training, validation = windows.split_in_time(examples, fraction, horizon)
+        if not all(windows.count(side, context, horizon) for side in (training, validation)):
+            raise windows.too_short(examples, context, horizon, stretches=2)
         most = min(_MOST_HELD_OUT, self.config.windows)
         return training, windows.thinned(validation, context, horizon, most)
 

@@ -111,8 +111,10 @@ def test_covariates_must_be_known_as_far_as_the_horizon() -> None:
 
 
 def test_series_too_short_for_a_window_say_how_long_they_must_be() -> None:
-    with pytest.raises(UserError, match=r"24 rows of history and 6 to forecast.*at least 30"):
+    with pytest.raises(UserError, match=r"20 rows.*24 rows of history and 6.*at least 36"):
         composed(table(20))
+    with pytest.raises(UserError, match=r"200 rows, 200 of which count.*500 to forecast"):
+        composed(table(), horizon=500)
     application = composed(table())
     with pytest.raises(UserError, match="the model reads 24"):
         application.input.asked(table(20), application.metadata())

@@ -114,8 +114,15 @@ def _windows(
     return Examples(columns, Places(place, len(series)), examples.source)
 
 
-def too_short(examples: Examples, context: int, horizon: int) -> UserError:
-    """The error for series that hold no window."""
+def too_short(examples: Examples, context: int, horizon: int, stretches: int = 1) -> UserError:
+    """The error for series that hold no window, or none to learn from and another to choose by.
+
+    Args:
+        examples: `series` and `channels`, a row a series.
+        context: rows that a model sees.
+        horizon: rows after them to forecast.
+        stretches: horizons that a series must have behind its first context.
+    """
     most = max((min(s.last, s.end) for s in examples[SERIES]), default=0)
     counted = max((min(s.last, s.end) - s.first for s in examples[SERIES]), default=0)
     rows = f"the longest of {len(examples)} series has {most} rows, {counted} of which count"
@@ -123,8 +130,8 @@ def too_short(examples: Examples, context: int, horizon: int) -> UserError:
         rows = f"its series has {most} rows, {counted} of which count"
     return UserError(
         f"{examples.source}: {rows}; a window takes {context} rows of history and {horizon} "
-        f"to forecast: give series of at least {context + horizon}, or set context=ROWS or "
-        "horizon=ROWS when you train"
+        f"to forecast: give series of at least {context + stretches * horizon}, or set "
+        "context=ROWS or horizon=ROWS when you train"
     )
 
 
@@ -154,12 +161,16 @@ def split_in_time(examples: Examples, fraction: float, horizon: int) -> tuple[Ex
     return training, validation
 
 
+def count(examples: Examples, context: int, horizon: int) -> int:
+    """How many windows there are, with one at each row."""
+    return sum(
+        max(min(s.last, s.end) - horizon - max(s.first, context) + 1, 0) for s in examples[SERIES]
+    )
+
+
 def thinned(examples: Examples, context: int, horizon: int, most: int) -> Examples:
     """The same series with windows that begin so seldom that there are no more than `most`."""
-    counts = [
-        max(min(s.last, s.end) - horizon - max(s.first, context) + 1, 0) for s in examples[SERIES]
-    ]
-    every = -(-sum(counts) // most) or 1
+    every = -(-count(examples, context, horizon) // most)
     series = [replace(one, every=max(every, 1)) for one in examples[SERIES]]
     return Examples({**examples.columns, SERIES: series}, examples.places, examples.source)
 

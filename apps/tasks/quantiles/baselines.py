@@ -65,10 +65,19 @@ class PointForecast(Baseline):
     def restore(self, state: Mapping[str, np.ndarray]) -> None:
         self.residuals = state["residuals"]
 
+    @property
+    def rows(self) -> int:
+        """How many rows of history it looks at."""
+        return self.config.context
+
     def _histories(self, examples: Examples) -> np.ndarray:
-        pairs = zip(examples[SERIES], examples[START], strict=True)
-        found = [windows.history(one, int(s), self.config.context) for one, s in pairs]
-        return self.scaling.of(SERIES, np.stack(found)).astype(np.float64)
+        """Rows before what is to be forecast, NaN where a series has not so many."""
+        found = np.full((len(examples), self.rows, len(self.scaling.means[SERIES])), np.nan)
+        for row, (one, start) in enumerate(zip(examples[SERIES], examples[START], strict=True)):
+            end = int(start) + self.config.context
+            known = one.targets[max(end - self.rows, 0) : end]
+            found[row, self.rows - len(known) :] = known
+        return self.scaling.of(SERIES, found).astype(np.float64)
 
     def _ahead(self, examples: Examples) -> np.ndarray:
         pairs = zip(examples[SERIES], examples[START], strict=True)
@@ -85,12 +94,19 @@ class LastValue(PointForecast):
 
 
 class SeasonalNaive(PointForecast):
-    """The value one season before, two seasons before where that is yet to come, and so on."""
+    """The value one season before, two seasons before where that is yet to come, and so on.
+
+    A season may be longer than what the model sees. Where a series does not reach back so far, its
+    last value is taken.
+    """
+
+    @property
+    def rows(self) -> int:
+        return self.config.season
 
     def points(self, history: np.ndarray) -> np.ndarray:
-        season = min(self.config.season, history.shape[1])
-        rows = history.shape[1] - season + np.arange(self.config.horizon) % season
-        return history[:, rows]
+        before = history[:, np.arange(self.config.horizon) % self.config.season]
+        return np.where(np.isfinite(before), before, history[:, -1:])
 
 
 class Drift(PointForecast):

@@ -71,7 +71,7 @@ class Quantiles(Task):
         if not learning and (missing := sum(not self._error(s).any() for s in examples[SERIES])):
             environment.say(
                 f"{examples.source}: MASE is undefined for {missing} of {len(examples)} series, "
-                "whose values never change before the forecasts; they are left out of it"
+                "whose values repeat from season to season; they are left out of it"
             )
         return examples
 

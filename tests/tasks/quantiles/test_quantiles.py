@@ -150,8 +150,22 @@ def test_naive_forecasts_are_what_they_are_called() -> None:
     bound = task(values, 6)
     given = (bound.scaling, bound.config)
     assert LastValue(*given).points(history).ravel().tolist() == [8.0] * 6
-    assert SeasonalNaive(*given).points(history).ravel().tolist() == [5, 6, 7, 8, 5, 6]
+    assert SeasonalNaive(*given).points(history[:, -4:]).ravel().tolist() == [5, 6, 7, 8, 5, 6]
     np.testing.assert_allclose(Drift(*given).points(history).ravel(), np.arange(9.0, 15.0))
+
+
+def test_a_season_may_be_longer_than_a_window() -> None:
+    wave = np.sin(2 * np.pi * np.arange(200) / 30)[:, None]
+    bound = task(wave, 5, season=30)
+    cut = units(series(wave), 8, 5)
+    baseline = SeasonalNaive(bound.scaling, bound.config)
+    middle = baseline.predict(cut)[..., 1]
+    target = bound.targets(cut)["target"].fetch(np.arange(len(cut)), 0)
+    far = np.asarray(cut["start"]) + 8 >= 30
+    np.testing.assert_allclose(middle[far], target[far], atol=1e-5)
+    # The first windows have no season before them.
+    last = bound.scaling.of("series", wave)[np.asarray(cut["start"]) + 7]
+    np.testing.assert_allclose(middle[0], np.repeat(last[:1], 5, 0), atol=1e-5)
 
 
 def test_the_linear_baseline_is_least_squares_and_goes_on_with_a_line() -> None:
