@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,8 +10,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps import environment
 from apps.application import Application, Tiny
-from apps.components import Tensors
+from apps.components import Batches, Tensors
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples
 from apps.data.panels import windows
@@ -31,6 +32,8 @@ _SEGMENTS = 15
 # Rows of a batch are series of one target each.
 _SERIES = 448
 _SHOWN_TARGETS = 4
+# How much of the median may be the LSTMs'; the first of equals wins.
+_SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 _SIZES = ("context", "horizon", "units", "depth", "scaling")
 _DROPOUT = ("input_dropout", "layer_dropout", "weight_dropout", "output_dropout")
 
@@ -143,7 +146,7 @@ class Forecasting(Application):
             layer = SegmentForecaster(levels=levels, **sizes, **given)
         quantiles = layer(inputs)
         if self._linear:
-            layer.line.assign(self._line)
+            layer.begin(self._line)
         return keras.Model(inputs, shift(quantiles))
 
     def inference(self) -> keras.Model:
@@ -166,6 +169,21 @@ class Forecasting(Application):
         layer = self.model.get_layer("forecaster")
         nats = layer.nats(outputs, tf.where(known, values, 0.0))
         return tf.reduce_mean(nats * tf.cast(known, nats.dtype))
+
+    def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
+        """Choose how much of the median is that of the LSTMs, the rest being the linear map's."""
+        if not self._linear:
+            return
+        share, found = self._forecaster.share, {}
+        for value in (0.0, 1.0):
+            share.assign(value)
+            batches = held_out(self.inference(), self.task.calibration_units)
+            found[value] = np.concatenate([outputs for _, outputs in batches])
+        target = np.concatenate([batch["target"] for batch, _ in batches])
+        moved = {s: s * found[1.0] + (1 - s) * found[0.0] for s in _SHARES}
+        best = min(_SHARES, key=lambda s: self.task.loss_of(moved[s], target))
+        share.assign(best)
+        environment.say(f"the median is {best:.0%} the LSTMs', the rest is the linear map's")
 
     def stream_states(self) -> dict[str, tf.TensorSpec]:
         if not self._draws or self.config.scaling != "raw":

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 import keras
+import numpy as np
 import tensorflow as tf
 
 from apps.layers.forecasting.forecaster import Forecaster
@@ -25,6 +26,8 @@ class SegmentForecaster(Forecaster):
 
     Beside it stands a linear map from the window to the horizon, which all targets share, as in
     `apps.tasks.quantiles.baselines.DLinear`; the LSTMs say what it misses.
+    When training is over, `share` says how much of what it has changed the median keeps: with 0
+    the median is that of the map as it was fitted, and the LSTMs only say how far off it may be.
 
     Args:
         segment: rows of a segment; the oldest rows of a window that fill none are left out.
@@ -66,8 +69,13 @@ class SegmentForecaster(Forecaster):
 
         self.places, self.names = embedding(self.said, "places"), embedding(self.targets, "names")
         if self.linear:
-            self.line = self.add_weight(
-                shape=(self.linear, self.horizon), initializer="zeros", name="line"
+            shape = (self.linear, self.horizon)
+            self.line = self.add_weight(shape=shape, initializer="zeros", name="line")
+            self.fitted = self.add_weight(
+                shape=shape, initializer="zeros", trainable=False, name="fitted"
+            )
+            self.share = self.add_weight(
+                shape=(), initializer="ones", trainable=False, name="share"
             )
         known = sum(shapes[name][-1] for name in ("future", "calendar") if name in shapes)
         past = shapes["past"][-1] if "past" in shapes else 0
@@ -112,9 +120,23 @@ class SegmentForecaster(Forecaster):
         said = tf.reshape(self.forecast(said), [batch, self.targets, -1, len(self.levels)])
         said = tf.transpose(said[:, :, : self.horizon], [0, 2, 1, 3])
         if self.linear:
-            said += tf.einsum("blc,lh->bhc", series[:, -self.linear :], self.line)[..., None]
+            said += self._mapped(series, self.line)
         said = tf.sort(said)
+        if self.linear:
+            middle = self.levels.index(0.5)
+            median = said[..., middle : middle + 1]
+            said += (1.0 - self.share) * (self._mapped(series, self.fitted) - median)
         return said * scale[..., None] + shift[..., None]
+
+    def begin(self, line: np.ndarray) -> None:
+        """Take the linear map, `(linear, horizon)`, as it was fitted before training."""
+        self.line.assign(line)
+        self.fitted.assign(line)
+
+    def _mapped(self, series: tf.Tensor, line: tf.Tensor) -> tf.Tensor:
+        """What a linear map says of windows, `(batch, horizon, targets, 1)`."""
+        line = tf.convert_to_tensor(line)
+        return tf.einsum("blc,lh->bhc", series[:, -self.linear :], line)[..., None]
 
     def _cut(self, rows: tf.Tensor, count: int) -> tf.Tensor:
         """Rows `(batch, rows, channels)` as segments `(batch, count, segment * channels)`."""

@@ -32,6 +32,8 @@ _ROWS = 64
 _NUMBERS, _FEWEST = 3_000_000, 20
 # Windows by which intervals are calibrated, at most.
 _CALIBRATED = 20_000
+# Windows of a half, from which on one tells whether calibration lasts.
+_CHECKED = 50
 # A series counts at most so many times as much as the usual one, or as little.
 _MOST = 100.0
 
@@ -85,7 +87,10 @@ class Quantiles(Task):
             day_only=step["size"] >= DAY,
             name="answers",
         )
-        return {"answers": answers, "shift": QuantileShift(name="shift")}
+        return {
+            "answers": answers,
+            "shift": QuantileShift(self.config.probabilities, name="shift"),
+        }
 
     def targets(self, examples: Examples) -> dict[str, Any]:
         config, count = self.config, len(self.scaling.channels["targets"])
@@ -148,7 +153,7 @@ class Quantiles(Task):
         middle = forecast[..., self._middle]
         error = np.where(known, target - middle, 0.0)
         difference = np.where(known[..., None], target[..., None] - forecast, 0.0)
-        pinball = np.maximum(self.levels * difference, (self.levels - 1) * difference).mean(-1)
+        pinball = _pinball(self.levels, difference).mean(-1)
         inside = known & (forecast[..., 0] <= target) & (target <= forecast[..., -1])
         means, deviations = (
             np.array(values[SERIES]) for values in (self.scaling.means, self.scaling.deviations)
@@ -205,11 +210,34 @@ class Quantiles(Task):
         return max(min(_CALIBRATED, 10 * _NUMBERS // numbers), 1)
 
     def calibrate(self, batches: Batches) -> None:
-        """Widen or narrow the intervals until they cover what they say."""
-        if self.config.conformal:
-            quantiles = np.concatenate([outputs for _, outputs in batches])
-            target = np.concatenate([batch["target"] for batch, _ in batches])
-            self.adapted["shift"].calibrate(quantiles, target, self.levels)
+        """Widen or narrow the intervals until they cover what they say, if that lasts."""
+        how, shift = self.config.conformal, self.adapted["shift"]
+        if how == "never":
+            return
+        quantiles = np.concatenate([outputs for _, outputs in batches])
+        target = np.concatenate([batch["target"] for batch, _ in batches])
+        moment = np.concatenate([batch["moment"] for batch, _ in batches])
+        order = np.argsort(moment, kind="stable")
+        early, late = np.array_split(order, 2)
+        if how == "checked" and len(late) >= _CHECKED:
+            shift.calibrate(quantiles[early], target[early])
+            losses = [
+                self.loss_of(said, target[late])
+                for said in (quantiles[late], np.asarray(shift(quantiles[late])))
+            ]
+            if losses[1] >= losses[0]:
+                shift.reset()
+                environment.say(
+                    "intervals stay as they were learnt: calibrated on the earlier half of the "
+                    f"validation windows they would be worse on the later half (pinball "
+                    f"{losses[1]:.4f}, not {losses[0]:.4f}); --set conformal=always does it anyway"
+                )
+                return
+        shift.calibrate(quantiles, target)
+
+    def loss_of(self, forecast: np.ndarray, target: np.ndarray) -> float:
+        """Mean pinball loss of windows `(windows, horizon, targets, levels)` and what came."""
+        return float(np.nanmean(_pinball(self.levels, target[..., None] - forecast)))
 
     def metadata(self) -> dict[str, Any]:
         return {"levels": list(self.config.probabilities)}
@@ -241,7 +269,7 @@ class Quantiles(Task):
         forecast = self.scaling.of(SERIES, forecast).swapaxes(1, 2)
         known = np.isfinite(target)
         difference = np.where(known, target, 0.0)[..., None] - forecast
-        pinball = np.maximum(self.levels * difference, (self.levels - 1) * difference).mean(-1)
+        pinball = _pinball(self.levels, difference).mean(-1)
         absolute = np.abs(difference[..., self._middle]) * known
         return {
             "truth": None,
@@ -260,3 +288,8 @@ class Quantiles(Task):
 
     def sections(self, rows: Sequence[Mapping[str, Any]]) -> list[Section]:
         return quantile_sections(rows)
+
+
+def _pinball(levels: np.ndarray, difference: np.ndarray) -> np.ndarray:
+    """Pinball losses of values less forecasts, `(…, levels)`."""
+    return np.maximum(levels * difference, (levels - 1) * difference)

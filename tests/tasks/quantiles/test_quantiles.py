@@ -17,6 +17,7 @@ from apps.data.panels.seasons import season_of, seasonal_error
 from apps.data.panels.series import Step, TimeSeries
 from apps.errors import UserError
 from apps.layers.panel_scaling import PanelScaling
+from apps.layers.quantile_shift import QuantileShift
 from apps.tasks.quantiles import Quantiles, QuantilesConfig
 from apps.tasks.quantiles.baselines import DLinear, Drift, LastValue, SeasonalNaive
 from apps.tasks.quantiles.sections import quantile_sections
@@ -65,7 +66,8 @@ def task(
     scaling = PanelScaling.adapt(
         channels, {"series": values}, [usual] * values.shape[1], name="panel"
     )
-    return Quantiles().bound(config, 0, {"panel": scaling})
+    adapted: dict[str, Any] = {"panel": scaling}
+    return Quantiles().bound(config, 0, adapted)
 
 
 def test_metrics_are_those_of_their_definitions() -> None:
@@ -198,6 +200,28 @@ def test_residuals_give_baselines_quantiles_that_cover() -> None:
     later = units(series(np.random.default_rng(1).normal(size=(3000, 1))), 8, 2)
     measured = bound.measure(bound.statistics_of(baseline, later))
     assert measured["coverage"] == pytest.approx(0.8, abs=0.05)
+
+
+@pytest.mark.parametrize(
+    ("later", "how", "moved"),
+    [(3.0, "checked", True), (0.3, "checked", False), (0.3, "always", True), (3.0, "never", False)],
+)
+def test_intervals_are_calibrated_where_that_lasts(later: float, how: str, moved: bool) -> None:
+    values = np.random.default_rng(0).normal(size=(40, 1))
+    bound = task(values, 2)
+    bound.config.conformal = how
+    shift = QuantileShift((0.1, 0.5, 0.9))
+    bound.adapted = {**bound.adapted, "shift": shift}
+    said = np.broadcast_to([-1.3, 0.0, 1.3], (400, 2, 1, 3)).astype(np.float32)
+    shift(said[:1])
+    draw = np.random.default_rng(1)
+    # Rougher than was learnt at first, and then as rough or much smoother.
+    scale = np.where(np.arange(400) < 200, 3.0, later)[:, None, None]
+    target = draw.normal(size=(400, 2, 1)) * scale
+    order = draw.permutation(400)
+    batch = {"target": target[order], "moment": np.arange(400.0)[order]}
+    bound.calibrate([(batch, said[order])])
+    assert bool(np.abs(shift.shift.numpy()).max() > 0.1) == moved
 
 
 @pytest.mark.parametrize(
