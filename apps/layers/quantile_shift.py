@@ -16,8 +16,9 @@ _LEAST = 100
 class QuantileShift(keras.layers.Layer):
     """Widens or narrows intervals until they cover what their levels say; nothing until calibrated.
 
-    Romano, Patterson & Candès 2019, "Conformalized quantile regression", section 4: both ends of an
-    interval move by the same amount. The median stays, and no other quantile passes it.
+    Romano, Patterson & Candès 2019, "Conformalized quantile regression", section 4: both `ends` of
+    an interval move by the same amount, and the median stays; or `each` quantile moves by itself,
+    the median too. No quantile passes the median.
 
     Args:
         levels: probabilities, the median's among them.
@@ -48,7 +49,7 @@ class QuantileShift(keras.layers.Layer):
 
     def _moved(self, quantiles: Any, shift: Any) -> Any:
         ops, moved, middle = keras.ops, quantiles + shift, self._middle
-        median = quantiles[..., middle : middle + 1]
+        median = moved[..., middle : middle + 1]
         below = ops.sort(ops.minimum(moved[..., :middle], median), -1)
         above = ops.sort(ops.maximum(moved[..., middle + 1 :], median), -1)
         return ops.concatenate([below, median, above], -1)
@@ -56,15 +57,17 @@ class QuantileShift(keras.layers.Layer):
     def compute_output_spec(self, quantiles: Any) -> Any:
         return keras.KerasTensor(quantiles.shape)
 
-    def calibrate(self, quantiles: np.ndarray, target: np.ndarray) -> None:
-        """Choose how far the ends of the intervals move.
+    def calibrate(self, quantiles: np.ndarray, target: np.ndarray, how: str = "ends") -> None:
+        """Choose how far the quantiles move.
 
         Where there are few windows, all rows of the horizon move alike, then all targets.
 
         Args:
             quantiles: `(windows, horizon, targets, levels)`, not moved.
             target: `(windows, horizon, targets)`, NaN where it is not known.
+            how: `ends` or `each`.
         """
+        moves = {"ends": self._ends, "each": self._each}[how]
         windows, horizon, targets, _ = quantiles.shape
         shift = np.zeros(quantiles.shape[1:])
         if windows >= _LEAST:
@@ -78,14 +81,14 @@ class QuantileShift(keras.layers.Layer):
             values = target[:, rows, columns].ravel()
             known = np.isfinite(values)
             said = quantiles[:, rows, columns].reshape(-1, len(self.levels))
-            shift[rows, columns] = self._conformal(said[known], values[known])
+            shift[rows, columns] = moves(said[known], values[known])
         self.shift.assign(shift)
 
     def reset(self) -> None:
         """Leave the quantiles as they are."""
         self.shift.assign(np.zeros(self.shift.shape))
 
-    def _conformal(self, said: np.ndarray, values: np.ndarray) -> np.ndarray:
+    def _ends(self, said: np.ndarray, values: np.ndarray) -> np.ndarray:
         """What is added to each quantile, `(levels,)`; one without a counterpart moves alone."""
         found = np.zeros(len(self.levels))
         for number, level in enumerate(self.levels):
@@ -101,6 +104,17 @@ class QuantileShift(keras.layers.Layer):
             rank = int(np.ceil((len(values) + 1) * share))
             found[number] = side * np.sort(beyond)[min(rank, len(values)) - 1]
         return found
+
+    def _each(self, said: np.ndarray, values: np.ndarray) -> np.ndarray:
+        """What is added to each quantile so that its share of the values lies below, `(levels,)`."""
+        if not len(values):
+            return np.zeros(len(self.levels))
+        beyond = np.sort(values[:, None] - said, 0)
+        levels, count = np.array(self.levels), len(values)
+        # With one more, not yet seen, the share is kept on the side that is outer.
+        outer = np.where(levels > 0.5, np.ceil((count + 1) * levels), np.floor((count + 1) * levels))
+        rank = np.clip(np.where(levels == 0.5, np.ceil(count * levels), outer), 1, count)
+        return beyond[rank.astype(int) - 1, np.arange(len(levels))]
 
     def get_config(self) -> dict[str, Any]:
         return {**super().get_config(), "levels": self.levels}

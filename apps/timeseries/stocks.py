@@ -41,6 +41,7 @@ class StocksConfig(PricesConfig, QuantilesConfig, StackConfig):
     input_dropout: float = changed(0.0)
     weight_dropout: float = changed(0.2)
     output_dropout: float = changed(0.4)
+    conformal: str = changed("each")
     cost: float = fixed(0.001, low=0.0, high=0.5)
 
 

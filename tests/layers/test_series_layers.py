@@ -85,6 +85,17 @@ def test_calibrated_intervals_cover_what_they_say(
     np.testing.assert_array_equal(after[..., 1], said[windows:][..., 1])
 
 
+def test_each_quantile_moves_to_its_share() -> None:
+    draw = np.random.default_rng(0)
+    truth = 1.0 + draw.exponential(size=(3000, 1, 1))
+    said = np.broadcast_to([-0.3, 0.0, 0.3], (*truth.shape, 3)).astype(np.float32)
+    layer = QuantileShift(LEVELS)
+    layer(said[:1])
+    layer.calibrate(said[:1500], truth[:1500], "each")
+    below = (truth[1500:, ..., None] <= layer(said[1500:]).numpy()).mean((0, 1, 2))
+    np.testing.assert_allclose(below, LEVELS, atol=0.04)
+
+
 def test_the_median_stays_however_far_the_others_move() -> None:
     layer = QuantileShift(LEVELS)
     said = np.sort(np.random.default_rng(0).normal(size=(20, 2, 1, 3)), -1).astype(np.float32)

@@ -15,13 +15,14 @@ MEDIAN = 0.5
 class QuantilesConfig(ApplicationConfig):
     """Hyperparameters of every application that forecasts quantiles.
 
-    `levels` are the quantiles' probabilities, the median among them. Intervals are widened or
-    narrowed until they cover as many validation rows as they say (`conformal`): `always`, `never`,
-    or `checked`, if what the earlier half of them asks for makes the later half better.
+    `levels` are the quantiles' probabilities, the median among them. They are moved until
+    as many validation rows lie below them as they say (`conformal`): the `ends` of each interval
+    alike, `each` quantile by itself, `never`, or, `checked`, as what the earlier half of these rows
+    asks for is best for the later half.
     """
 
     levels: str = fixed("0.1,0.2,0.3,0.4,0.5,0.6,0.7,0.8,0.9")
-    conformal: str = fixed("checked", choices=("checked", "always", "never"))
+    conformal: str = fixed("checked", choices=("checked", "ends", "each", "never"))
 
     def __post_init__(self) -> None:
         super().__post_init__()

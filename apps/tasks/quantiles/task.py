@@ -219,21 +219,22 @@ class Quantiles(Task):
         moment = np.concatenate([batch["moment"] for batch, _ in batches])
         order = np.argsort(moment, kind="stable")
         early, late = np.array_split(order, 2)
+        best = "ends" if how == "checked" else how
         if how == "checked" and len(late) >= _CHECKED:
-            shift.calibrate(quantiles[early], target[early])
-            losses = [
-                self.loss_of(said, target[late])
-                for said in (quantiles[late], np.asarray(shift(quantiles[late])))
-            ]
-            if losses[1] >= losses[0]:
-                shift.reset()
-                environment.say(
-                    "intervals stay as they were learnt: calibrated on the earlier half of the "
-                    f"validation windows they would be worse on the later half (pinball "
-                    f"{losses[1]:.4f}, not {losses[0]:.4f}); --set conformal=always does it anyway"
-                )
-                return
-        shift.calibrate(quantiles, target)
+            losses = {"not at all": self.loss_of(quantiles[late], target[late])}
+            for moved in ("ends", "each"):
+                shift.calibrate(quantiles[early], target[early], moved)
+                losses[moved] = self.loss_of(np.asarray(shift(quantiles[late])), target[late])
+            best = min(losses, key=lambda name: losses[name])
+            told = ", ".join(f"{name} {loss:.4f}" for name, loss in losses.items())
+            environment.say(
+                f"quantiles are calibrated: {best} (pinball loss on the later half of the "
+                f"validation windows, of quantiles moved by the earlier half: {told})"
+            )
+        if best == "not at all":
+            shift.reset()
+        else:
+            shift.calibrate(quantiles, target, best)
 
     def loss_of(self, forecast: np.ndarray, target: np.ndarray) -> float:
         """Mean pinball loss of windows `(windows, horizon, targets, levels)` and what came."""
