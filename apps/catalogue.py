@@ -23,6 +23,9 @@ APPLICATIONS = {
     "translation": Entry("apps.text.translation:Translation", "what a text is in another language"),
     "forecasting": Entry("apps.timeseries.forecasting:Forecasting", "what series will be"),
     "stocks": Entry("apps.timeseries.stocks:Stocks", "what a price or its volatility will be"),
+    "anomalies": Entry(
+        "apps.timeseries.anomalies:Anomalies", "which rows of sensors are not as they should be"
+    ),
     "generation": Entry("apps.text.generation:Generation", "how a text goes on"),
     "entities": Entry("apps.text.entities:Entities", "which spans of a sentence name something"),
 }

@@ -16,10 +16,12 @@ class Chunk(NamedTuple):
         arrays: what `step` takes besides the states, by name, `(1, …)`; chunks of equal shape spare
             the graph a new trace.
         end: where the stream stands after it: seconds, or the time stated in its last row.
+        begins: whether the states start anew before it, as behind a gap.
     """
 
     arrays: Mapping[str, np.ndarray]
     end: Any
+    begins: bool = False
 
 
 class Decision(NamedTuple):

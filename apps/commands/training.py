@@ -11,6 +11,8 @@ import apps
 from apps import catalogue, strict_json
 from apps.errors import UserError, nearest
 
+_LABELS = "of sensors: windows that are anomalies, as JSON or CSV"
+
 
 def add_to(commands: Any) -> None:
     """Add the commands to the parser's subparsers."""
@@ -49,6 +51,7 @@ def add_to(commands: Any) -> None:
         help="mirrored: all devices of this machine; multiworker: all processes of TF_CONFIG",
     )
     _add_limits(train)
+    train.add_argument("--labels", metavar="FILE", help=_LABELS)
     train.set_defaults(run_command=_train)
 
     walk = commands.add_parser(
@@ -72,6 +75,7 @@ def add_to(commands: Any) -> None:
     evaluate.add_argument("--data", required=True, metavar="SRC")
     evaluate.add_argument("--columns", metavar="NAME=COLUMN,…")
     _add_limits(evaluate)
+    evaluate.add_argument("--labels", metavar="FILE", help=_LABELS)
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.set_defaults(run_command=_evaluate)
 
@@ -145,6 +149,7 @@ def _train(options: argparse.Namespace) -> None:
         strategy=options.strategy,
         since=options.since,
         until=options.until,
+        labels=options.labels,
         **settings,
     )
     print(run)
@@ -157,6 +162,7 @@ def _evaluate(options: argparse.Namespace) -> None:
         columns=_renamed(options, run.application.name),
         since=options.since,
         until=options.until,
+        labels=options.labels,
     )
     if options.json:
         print(strict_json.dumps(measured))
@@ -166,15 +172,16 @@ def _evaluate(options: argparse.Namespace) -> None:
     print(f"{measured['examples']} examples, {skipped}")
     others = {**measured.get("decoders", {}), **measured["baselines"]}
     width = max(map(len, ["  95 % interval", *others])) + 1
-    print(" " * width + "".join(f"{name:>20}" for name in names))
-    print(f"{'model':{width}}" + "".join(f"{_figure(measured[name]):>20}" for name in names))
+    wide = max(20, *(len(name) + 2 for name in names))
+    print(" " * width + "".join(f"{name:>{wide}}" for name in names))
+    print(f"{'model':{width}}" + "".join(f"{_figure(measured[name]):>{wide}}" for name in names))
     spans = [
         "–" if span is None else " to ".join(map(_figure, span))
         for span in measured["interval"].values()
     ]
-    print(f"{'  95 % interval':{width}}" + "".join(f"{span:>20}" for span in spans))
+    print(f"{'  95 % interval':{width}}" + "".join(f"{span:>{wide}}" for span in spans))
     for other, metrics in others.items():
-        print(f"{other:{width}}" + "".join(f"{_figure(metrics[name]):>20}" for name in names))
+        print(f"{other:{width}}" + "".join(f"{_figure(metrics[name]):>{wide}}" for name in names))
     for test in measured.get("tests", {}).values():
         print(test["sentence"])
 

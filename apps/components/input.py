@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
 from pathlib import Path
@@ -75,6 +76,18 @@ class Input(Component, ABC):
         if since is None and until is None:
             return examples
         raise UserError("--since and --until: its rows stand in no order of time; leave them out")
+
+    def labelled(self, examples: Examples, labels: str | os.PathLike[str]) -> Examples:
+        """The rows with the labels that a file holds.
+
+        Args:
+            examples: rows as they were read.
+            labels: a file of windows that are anomalies.
+
+        Raises:
+            UserError: the rows carry their labels in a column, or the file cannot be read.
+        """
+        raise UserError(f"--labels {labels}: its rows carry their labels; leave it out")
 
     def origins(self, examples: Examples, folds: int, given: bool) -> list[str]:
         """The moments at which a backtest trains anew, and the one at which it ends.

@@ -44,11 +44,13 @@ class Task(Component, ABC):
         aligned: targets with one entry for each step of the input's main sequence.
         alike: a target, itself a sequence, by whose length rows share a batch; see `Rows`.
         stream_options: options of `stream` on how decisions are made.
+        resamples: how many resamples the bootstrap draws; fewer where measuring takes long.
         headline: name of the answer that a person wants to see first: a text, shares by name, or a
             list of spans of the text that was sent.
     """
 
     headline: ClassVar[str] = ""
+    resamples: ClassVar[int] = 1000
     metrics: ClassVar[tuple[Metric, ...]]
     objective: ClassVar[str]
     stratify: str | None = None

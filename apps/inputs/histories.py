@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
@@ -10,25 +9,20 @@ from typing import Any, ClassVar
 import keras
 import numpy as np
 
-from apps import environment
-from apps.components import Input
-from apps.configuration import ApplicationConfig, fixed
-from apps.data import Column, Examples
-from apps.data.kinds.panel import panel, role
+from apps.configuration import fixed
+from apps.data import Examples
 from apps.data.panels import windows
-from apps.data.panels.making import Reading, series_of
 from apps.data.panels.seasons import season_of, seasonal_error
 from apps.data.panels.series import Channels, TimeSeries
-from apps.data.panels.table import Table
 from apps.data.panels.windows import CHANNELS, SERIES, START
 from apps.errors import UserError
 from apps.inputs.history_field import HistoryField, telling
+from apps.inputs.series_tables import SeriesTables, SeriesTablesConfig
 from apps.layers.calendar import Calendar, periods_of
 from apps.layers.panel_scaling import PanelScaling
 from apps.page_field import WholeField
 from apps.signatures import Signature
 
-ROLES = ("time", "id", "target", "past", "future", "static")
 # Rows of history unless the user says it, or two seasons; never more than a share of a series.
 _USUAL, _LONGEST, _SHARE = 720, 3000, 0.25
 _MOST_HELD_OUT = 20_000
@@ -37,18 +31,12 @@ _TOLD = 3
 
 
 @dataclass(frozen=True)
-class HistoriesConfig(ApplicationConfig):
+class HistoriesConfig(SeriesTablesConfig):
     """Hyperparameters of every application that forecasts series.
 
     `horizon` rows are forecast from `context` rows of history; `season` rows make a season; 0
     leaves them to follow from the step and the length of the series. With `calendar` the
     model sees the time of the day, the week and the year. An epoch has at most `windows` windows.
-
-    How tables are read: holes are filled with the `last` value, that of a season before
-    (`seasonal`) or `zero`, or refused; of `duplicates` of one time, the `last`, `first`, `mean` or
-    `sum` is taken; `frequency` (`h`, `15min`, `D`) puts rows into such steps; `timezone` is that of
-    times without one; `date_order` (`dmy`, `mdy`, `ymd`) and `decimal` (`.` or `,`) overrule what
-    is detected.
     """
 
     context: int = fixed(0, low=0, high=100_000)
@@ -56,15 +44,9 @@ class HistoriesConfig(ApplicationConfig):
     season: int = fixed(0, low=0, high=100_000)
     calendar: bool = fixed(False)
     windows: int = fixed(100_000, low=1, high=100_000_000)
-    fill: str = fixed("last", choices=("last", "seasonal", "zero", "refuse"))
-    duplicates: str = fixed("refuse", choices=("refuse", "last", "first", "mean", "sum"))
-    frequency: str = fixed("")
-    timezone: str = fixed("")
-    date_order: str = fixed("", choices=("", "dmy", "mdy", "ymd"))
-    decimal: str = fixed("", choices=("", ".", ","))
 
 
-class Histories(Input):
+class Histories(SeriesTables):
     """Windows over the series of tables; a unit is a window and the rows after it.
 
     Tensors are `series` `(batch, context, targets)`, and where there are such `past` `(batch,
@@ -75,8 +57,6 @@ class Histories(Input):
 
     config: HistoriesConfig
     passed_over = "without a window"
-    columns: Mapping[str, Column] = {SERIES: panel()}
-    attributes: Mapping[str, Column] = {name: role() for name in ROLES}
     page_field: ClassVar[WholeField] = HistoryField("about_series")
 
     @property
@@ -89,15 +69,6 @@ class Histories(Input):
         """What the model learnt from."""
         return Channels.from_dict(self.scaling.channels)
 
-    def within(self, examples: Examples, since: str | None, until: str | None) -> Examples:
-        if since is None and until is None:
-            return examples
-        limits = {"since": since or "", "until": until or ""}
-        if not all(isinstance(table, Table) for table in examples[SERIES]):
-            raise UserError(f"{examples.source}: --since and --until take a table of series")
-        tables = [dataclasses.replace(table, **limits) for table in examples[SERIES]]
-        return Examples({**examples.columns, SERIES: tables}, examples.places, examples.source)
-
     def check(self, examples: Examples, *, learning: bool) -> Examples:
         """The series of tables, rows in the order of time without holes."""
         if CHANNELS in examples:
@@ -108,38 +79,6 @@ class Histories(Input):
             context, horizon, _ = self.sizes(found)
             found = windows.thinned(found, context, horizon, self.config.windows)
         return found
-
-    def _series(self, examples: Examples, known: Channels | None) -> Examples:
-        series: list[TimeSeries] = []
-        for value in examples[SERIES]:
-            if isinstance(value, TimeSeries):
-                series.append(value)
-                continue
-            found, known = self._of_table(value, known)
-            series += found
-        seen: dict[str, TimeSeries] = {}
-        for one in series:
-            if seen.setdefault(one.name, one) is not one:
-                raise UserError(
-                    f"{one.place(0)}: a series '{one.name}' is in {seen[one.name].source} too; "
-                    "give each a name of its own, or name the column that tells them apart: "
-                    "--columns id=NAME"
-                )
-        if known is None:
-            raise UserError(
-                f"{examples.source}: series without the names of their channels; give a table"
-            )
-        places = [one.place(0) for one in series]
-        columns: dict[str, Any] = {SERIES: series, CHANNELS: [known.to_dict()] * len(series)}
-        return Examples(columns, places, examples.source)
-
-    def _of_table(self, table: Table, known: Channels | None) -> tuple[list[TimeSeries], Channels]:
-        return series_of(table, self._reading, known, environment.say)
-
-    @property
-    def _reading(self) -> Reading:
-        names = [field.name for field in dataclasses.fields(Reading)]
-        return Reading(**{n: value for n, value in vars(self.config).items() if n in names})
 
     def sizes(self, examples: Examples) -> tuple[int, int, int]:
         """Context, horizon and season, in rows; those left open follow from some series."""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 import tensorflow as tf
@@ -24,7 +24,13 @@ _SERIES, _CHARTS = 4, 6
 
 
 class HistoryField(WholeField):
-    """Takes a table, and asks what comes after the last row of each of its first series."""
+    """Takes a table, and asks what comes after the last row of each of its first series.
+
+    Attributes:
+        drawn_by: makes what is sent and drawn of units, their number, raw inputs and metadata.
+    """
+
+    drawn_by: ClassVar[Callable[..., WholeRequests]]
 
     def make(self) -> Any:
         import gradio as gr
@@ -32,7 +38,7 @@ class HistoryField(WholeField):
         kinds = [".csv", ".tsv", ".txt", ".gz", ".jsonl", ".json"]
         return gr.File(label="Table with the history, such as a CSV", file_types=kinds)
 
-    def requests(self, value: Any, given: Any, about: Mapping[str, Any]) -> Forecasts:
+    def requests(self, value: Any, given: Any, about: Mapping[str, Any]) -> WholeRequests:
         if not value:
             raise UserError("there is no table yet; choose a file")
         file = Path(value)
@@ -44,7 +50,7 @@ class HistoryField(WholeField):
         except UserError as error:
             # The page keeps what is uploaded in a folder that means nothing to who chose it.
             raise UserError(str(error).replace(str(file), file.name)) from None
-        return Forecasts(chosen, len(units), raw, about)
+        return type(self).drawn_by(chosen, len(units), raw, about)
 
 
 def telling(field: WholeField, values: Mapping[str, Any]) -> dict[str, Signature]:
@@ -115,3 +121,6 @@ class Forecasts(WholeRequests):
             "levels": levels,
             "rows": list(zip(ahead, quantiles.tolist(), strict=True)),
         }
+
+
+HistoryField.drawn_by = Forecasts

@@ -106,13 +106,15 @@ class QuantileShift(keras.layers.Layer):
         return found
 
     def _each(self, said: np.ndarray, values: np.ndarray) -> np.ndarray:
-        """What is added to each quantile so that its share of the values lies below, `(levels,)`."""
+        """What is added to each quantile so that its share of values lies below, `(levels,)`."""
         if not len(values):
             return np.zeros(len(self.levels))
         beyond = np.sort(values[:, None] - said, 0)
         levels, count = np.array(self.levels), len(values)
         # With one more, not yet seen, the share is kept on the side that is outer.
-        outer = np.where(levels > 0.5, np.ceil((count + 1) * levels), np.floor((count + 1) * levels))
+        outer = np.where(
+            levels > 0.5, np.ceil((count + 1) * levels), np.floor((count + 1) * levels)
+        )
         rank = np.clip(np.where(levels == 0.5, np.ceil(count * levels), outer), 1, count)
         return beyond[rank.astype(int) - 1, np.arange(len(levels))]
 

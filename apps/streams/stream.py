@@ -96,6 +96,8 @@ def follow(stream: Stream, chunks: Iterable[Chunk], printer: Printer) -> None:
     """
     try:
         for chunk in chunks:
+            if chunk.begins:
+                stream.reset()
             printer.push(stream.send(chunk.arrays), chunk.end)
     except (KeyboardInterrupt, UserError):
         printer.finish()

@@ -142,7 +142,9 @@ def intervals_of(task: Task, statistics: Statistics, units: Examples, seed: int)
     blocks = None
     if BLOCK in units:
         blocks = np.unique(np.asarray(units[BLOCK]), return_inverse=True)[1].reshape(-1)
-    return bootstrap_interval(task.measure, statistics, seed=seed, blocks=blocks)
+    return bootstrap_interval(
+        task.measure, statistics, seed=seed, blocks=blocks, resamples=task.resamples
+    )
 
 
 def baseline_metrics(task: Task, baseline: Baseline, units: Examples) -> Metrics:

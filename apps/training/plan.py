@@ -30,6 +30,7 @@ class Plan:
         seed: seeds weights, dropout, data order and splits.
         settings: hyperparameters by name; texts are read as their types.
         since, until: which rows of `data` count, where they stand in the order of time.
+        labels: a file with the labels of `data` and `validation`, of sensors.
 
     Attributes:
         kind: the application's class.
@@ -53,6 +54,7 @@ class Plan:
         settings: Mapping[str, Any] | None = None,
         since: str | None = None,
         until: str | None = None,
+        labels: str | os.PathLike[str] | None = None,
     ) -> None:
         self.kind: type[Application] = catalogue.load(application)
         self._given = dict(settings or {})
@@ -61,7 +63,7 @@ class Plan:
             raise UserError(f"seed={seed}: give a whole number from 0 to {2**31 - 1}")
         self.application, self.seed = application, seed
         self.data, self.validation = data, validation
-        self._since, self._until = since, until
+        self._since, self._until, self._labels = since, until, labels
         self.columns = dict(columns or {})
 
     def choosing(self, settings: Mapping[str, Any]) -> Plan:
@@ -101,6 +103,7 @@ class Plan:
                 "validation": None if self.validation is None else _name(self.validation),
                 **({"since": self._since} if self._since else {}),
                 **({"until": self._until} if self._until else {}),
+                **({"labels": os.fspath(self._labels)} if self._labels else {}),
             },
             "columns": self.columns,
             "seed": self.seed,
@@ -121,7 +124,8 @@ class Plan:
 
     def _read(self, source: Any, seed: int) -> Examples:
         columns, sample = self.kind.columns(), self.kind.sample
-        return read(source, columns, rename=self.columns, sample=sample, seed=seed)
+        rows = read(source, columns, rename=self.columns, sample=sample, seed=seed)
+        return self.kind.input.labelled(rows, self._labels) if self._labels else rows
 
     def require_same(self, folder: RunFolder, fingerprint: str | None = None) -> None:
         """Refuse to go on with other settings or other data than the run began with.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
@@ -86,6 +87,7 @@ class FinishedRun:
         columns: Mapping[str, str] | None = None,
         since: str | None = None,
         until: str | None = None,
+        labels: str | os.PathLike[str] | None = None,
     ) -> dict[str, Any]:
         """Measure the model and its baselines on data that it has not seen.
 
@@ -93,6 +95,7 @@ class FinishedRun:
             data: a source: file, folder, `tfds:NAME`, `sample` or an iterable of rows.
             columns: the application's column names to the source's; as in training unless given.
             since, until: of series, rows from one time to before another are measured on.
+            labels: of sensors, a file with the windows that are anomalies.
 
         Returns:
             Each metric by name, `interval` (95 % bootstrap, by metric), `examples`, `skipped`,
@@ -104,6 +107,8 @@ class FinishedRun:
         application, task = self.application, self.application.task
         rows = self._read(data, columns, application.columns())
         rows = application.input.within(rows, since, until)
+        if labels is not None:
+            rows = application.input.labelled(rows, os.fspath(labels))
         checked = application.check(rows, learning=False)
         units = application.input.units(checked)
         found = measured(application, self.predictor, application.view(units), task.truth(units))

@@ -29,6 +29,7 @@ def train(
     strategy: str | None = None,
     since: str | None = None,
     until: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
     **settings: Any,
 ) -> Path:
     """Train an application on a data source.
@@ -48,6 +49,7 @@ def train(
             `TF_CONFIG` names, each of which makes the same call; one device unless given.
         since, until: of series, rows from one time to before another count; `#N` is the row that N
             rows come before.
+        labels: of sensors, a file with the windows that are anomalies.
         **settings: hyperparameters of the application.
 
     Returns:
@@ -67,6 +69,7 @@ def train(
         settings=settings,
         since=since,
         until=until,
+        labels=labels,
     )
     folder = RunFolder(run or new_run_folder(application))
     distribution = distribute(strategy, say)

@@ -8,19 +8,17 @@ import numpy as np
 
 from apps.data.sequences import Sequences
 from apps.data.views.buckets import Batch
-from apps.data.views.view import ArraySpec, View
+from apps.data.views.streams import Streams
+from apps.data.views.view import ArraySpec
 
 _SHORTER = 5
 
 
-class TokenStream(View):
-    """Windows over files of tokens, for truncated backpropagation through time.
+class TokenStream(Streams):
+    """Windows over files of tokens.
 
     A batch holds `target`, the tokens to predict, `ids`, the token before each of them (`start_id`
-    before the first of a file), and `lengths`. Every token of a file is predicted once. State never
-    passes from one file to the next.
-
-    Mikolov 2012, "Statistical language models based on neural networks", section 2.3.2.
+    before the first of a file), and `lengths`. Every token of a file is predicted once.
 
     Args:
         files: token ids, one row per file; an empty file has no units.
@@ -33,8 +31,6 @@ class TokenStream(View):
         most_rows: so many files are measured at a time at most.
     """
 
-    carries_state = True
-
     def __init__(
         self,
         files: Sequences,
@@ -45,29 +41,15 @@ class TokenStream(View):
         varied: bool = False,
         most_rows: int | None = None,
     ) -> None:
-        if window < 1:
-            raise ValueError(f"window={window}: give at least 1")
-        self.files, self.window, self.start_id = files, window, start_id
+        super().__init__(-(-files.lengths // window), window, most_rows)
+        self.files, self.start_id = files, start_id
         self.columns, self.varied = dict(columns or {}), varied
-        self.most_rows = most_rows
         self._other: TokenStream | None = None
-        self._per_file = -(-files.lengths // window)
-        first = np.cumsum(self._per_file) - self._per_file
-        self._file = np.repeat(np.arange(len(files)), self._per_file)
-        self._start = (np.arange(len(self._file)) - first[self._file]) * window
-        self._first_unit = first
-
-    def __len__(self) -> int:
-        return len(self._file)
 
     @property
     def lengths(self) -> np.ndarray:
-        return np.minimum(self.files.lengths[self._file] - self._start, self.window)
-
-    @property
-    def blocks(self) -> np.ndarray:
-        """`(units,)` int64, the file of each unit."""
-        return self._file
+        starts = self._number * self.window
+        return np.minimum(self.files.lengths[self._stream] - starts, self.window)
 
     def specs(self) -> dict[str, ArraySpec]:
         tokens = ArraySpec(self.files.dtype, (None, None if self.varied else self.window))
@@ -82,37 +64,12 @@ class TokenStream(View):
         }
 
     def epoch(self, batch_size: int, seed: int, epoch: int) -> list[Batch]:
-        """Files in random order, end to end, cut into `batch_size` parallel streams.
-
-        Each stream is a row in every batch of the epoch; its state is zero where it or a file
-        begins.
-        """
-        if not len(self):
-            return []
+        if not self.varied or not len(self):
+            return super().epoch(batch_size, seed, epoch)
         draw = np.random.default_rng([seed, epoch])
         order = draw.permutation(len(self.files))
-        if self.varied:
-            window = self.window - int(draw.integers(self.window // _SHORTER + 1))
-            return self._with(window)._epoch(batch_size, order)
-        return self._epoch(batch_size, order)
-
-    def _epoch(self, batch_size: int, order: np.ndarray) -> list[Batch]:
-        units = np.concatenate([self._units_of(file) for file in order])
-        steps = self.steps(batch_size)
-        streams = np.full(batch_size * steps, -1, np.int64)
-        streams[: len(units)] = units
-        return self._batches(list(streams.reshape(batch_size, steps)), steps)
-
-    def sweep(self, batch_size: int) -> list[Batch]:
-        """Every file as a stream of its own, the longest files first."""
-        batch_size = min(batch_size, self.most_rows or batch_size)
-        files = np.argsort(-self._per_file, kind="stable")
-        files = files[self._per_file[files] > 0]
-        batches: list[Batch] = []
-        for at in range(0, len(files), batch_size):
-            streams = [self._units_of(file) for file in files[at : at + batch_size]]
-            batches += self._batches(streams, len(streams[0]))
-        return batches
+        window = self.window - int(draw.integers(self.window // _SHORTER + 1))
+        return self._with(window)._laid(batch_size, order)
 
     def fetch(self, batch: Batch) -> dict[str, np.ndarray]:
         assert batch.begins is not None
@@ -125,7 +82,8 @@ class TokenStream(View):
         for row, unit in enumerate(batch.rows):
             if unit < 0:
                 continue
-            tokens, start = self.files[self._file[unit]], self._start[unit]
+            tokens = self.files[self._stream[unit]]
+            start = self._number[unit] * self.window
             stop = min(start + self.window, len(tokens))
             lengths[row] = stop - start
             target[row, : stop - start] = tokens[start:stop]
@@ -146,14 +104,3 @@ class TokenStream(View):
         if self._other is None or self._other.window != window:
             self._other = TokenStream(self.files, window, self.start_id)
         return self._other
-
-    def _units_of(self, file: int) -> np.ndarray:
-        return self._first_unit[file] + np.arange(self._per_file[file])
-
-    def _batches(self, streams: list[np.ndarray], steps: int) -> list[Batch]:
-        units = np.full((len(streams), steps), -1, np.int64)
-        for row, stream in zip(units, streams, strict=True):
-            row[: len(stream)] = stream
-        begins = (units >= 0) & (self._start[units] == 0)
-        begins[:, 0] = True
-        return [Batch(units[:, i], self.window, begins[:, i]) for i in range(steps)]

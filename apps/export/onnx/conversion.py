@@ -28,7 +28,8 @@ MOST_BYTES = 2**31 - 2**20
 # Operations that a recurrence becomes if it is not fused.
 _UNFUSED = ("Loop", "Scan", "BlockLSTM", "BlockLSTMV2", "CudnnRNNV3")
 # A search goes on from what it has chosen, which no fused recurrence does.
-_CHOICES = ("TopK", "ArgMax", "Multinomial")
+_CHOICES = {"TopK", "ArgMax", "Multinomial"}
+_PRODUCTS = {"MatMul", "Gemm", "Einsum"}
 _DOMAINS = ("", "ai.onnx")
 # Matrices of this many entries stay out of the conversion, which copies its constants often.
 _LARGE = 2**18
@@ -204,7 +205,7 @@ def _through_tf2onnx(
 def _refuse_strangers(converted: onnx.ModelProto, model: keras.Model, name: str) -> None:
     """Refuse operations unknown to tf2onnx, which leaves them in a file that cannot be opened."""
     kinds = {(node.op_type, node.domain) for node in operations(converted.graph)}
-    recurrences = (node.op_type for node in operations(converted.graph) if not _is_search(node))
+    recurrences = (node.op_type for node in operations(converted.graph) if _is_recurrence(node))
     unfused = sorted({kind for kind in recurrences if kind in _UNFUSED})
     if unfused:
         raise UserError(
@@ -223,10 +224,11 @@ def _refuse_strangers(converted: onnx.ModelProto, model: keras.Model, name: str)
         )
 
 
-def _is_search(node: onnx.NodeProto) -> bool:
-    """Whether a loop chooses what its next step begins with."""
-    bodies = (attribute.g for attribute in node.attribute if attribute.HasField("g"))
-    return any(inner.op_type in _CHOICES for body in bodies for inner in operations(body))
+def _is_recurrence(node: onnx.NodeProto) -> bool:
+    """Whether it is one, or a loop with products in it that does not choose its next step."""
+    bodies = [attribute.g for attribute in node.attribute if attribute.HasField("g")]
+    inside = {inner.op_type for body in bodies for inner in operations(body)}
+    return not bodies or (bool(inside & _PRODUCTS) and not inside & _CHOICES)
 
 
 def _expect_lstms(converted: onnx.ModelProto, placed: int, model: keras.Model, name: str) -> None:

@@ -204,7 +204,13 @@ def test_residuals_give_baselines_quantiles_that_cover() -> None:
 
 @pytest.mark.parametrize(
     ("later", "how", "moved"),
-    [(3.0, "checked", True), (0.3, "checked", False), (0.3, "ends", True), (0.3, "each", True), (3.0, "never", False)],
+    [
+        (3.0, "checked", True),
+        (0.3, "checked", False),
+        (0.3, "ends", True),
+        (0.3, "each", True),
+        (3.0, "never", False),
+    ],
 )
 def test_intervals_are_calibrated_where_that_lasts(later: float, how: str, moved: bool) -> None:
     values = np.random.default_rng(0).normal(size=(40, 1))

@@ -1,0 +1,1 @@
+"""What a detector of anomalies is made of: scaling as rows come, forecasts, surprise."""
