@@ -69,7 +69,7 @@ def test_random_differs_by_seed_and_file() -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A corpus of one file, and an application that knows where its window begins."""
+    """A corpus of one file, and a detector that knows where its window begins."""
     series = daily()
     times = pd.Series(pd.to_datetime(series.times))
     (tmp_path / "labels").mkdir()
@@ -102,11 +102,11 @@ def test_the_command_as_json(
     found = json.loads(capsys.readouterr().out)
     assert (found["seed"], found["rows"]) == (5, ROWS)
     assert "processor" in found["machine"]
-    assert list(found["detectors"]) == [*nab.baselines(0), "application"]
+    assert list(found["detectors"]) == [*nab.baselines(0), "anomalies"]
     for figures in found["detectors"].values():
         assert set(figures) == {"standard", "low_fp", "low_fn", "seconds"}
     assert found["detectors"]["null"]["standard"] == 0
-    assert found["detectors"]["application"]["low_fn"] == pytest.approx(100)
+    assert found["detectors"]["anomalies"]["low_fn"] == pytest.approx(100)
 
 
 def test_the_command_as_a_table(
@@ -117,7 +117,7 @@ def test_the_command_as_a_table(
     assert "| windows found of 1 |" in next(line for line in lines if line.startswith("| detector"))
     rows = {line.split(" | ")[0][2:]: line for line in lines if line.startswith("| ")}
     assert rows["null"].startswith("| null | 0.0 | 0.0 | 0.0 | 0 | 0 |")
-    assert rows["application"].startswith("| application | 100.0 | 100.0 | 100.0 | 1 | 0 |")
+    assert rows["anomalies"].startswith("| anomalies | 100.0 | 100.0 | 100.0 | 1 | 0 |")
 
 
 def test_a_missing_folder_is_one_line(
