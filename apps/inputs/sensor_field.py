@@ -7,11 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from apps.data import Examples
 from apps.data.panels.stretches import values
 from apps.data.panels.windows import SERIES, START
-from apps.inputs.history_field import HistoryField
-from apps.page_field import WholeRequests
+from apps.inputs.history_field import HistoryField, SeriesRequests
 from apps.report.templates import render
 from apps.report.timelines import score_timeline, value_timeline
 
@@ -19,27 +17,8 @@ _TEMPLATE = "inputs/sensor_field.html.j2"
 _CHANNELS, _EVENTS = 4, 30
 
 
-class Events(WholeRequests):
-    """Whole series, and how the events in them look.
-
-    Args:
-        units: series.
-        count: how many the table has.
-        raw: the same as a client sends them.
-        about: what the model says of itself.
-    """
-
-    def __init__(
-        self,
-        units: Examples,
-        count: int,
-        raw: Mapping[str, np.ndarray],
-        about: Mapping[str, Any],
-    ) -> None:
-        self._units, self._count, self._about = units, count, about
-        self.rows = [
-            {name: values[row] for name, values in raw.items()} for row in range(len(units))
-        ]
+class Events(SeriesRequests):
+    """Whole stretches of some series, and how the events in them look."""
 
     def shown(self, answers: Sequence[Mapping[str, Any]]) -> str:
         """Charts of the channels with alarms, the scores, and a table of the events."""

@@ -20,7 +20,7 @@ from apps.data.panels import naming
 from apps.data.panels.labels import Windows, label_column, labels_of_column, read_windows
 from apps.data.panels.making import Reading, series_of
 from apps.data.panels.series import Channels, Step, TimeSeries
-from apps.data.panels.steps import alike, find_step
+from apps.data.panels.steps import alike
 from apps.data.panels.stretches import LABELS, STOP, UNKNOWN, divided, lazy, pieces, values
 from apps.data.panels.table import Table
 from apps.data.panels.windows import CHANNELS, SERIES, START
@@ -37,6 +37,7 @@ from apps.signatures import Signature
 
 # Rows without which scales are hardly known before the series ends.
 _FEWEST = 50
+_KIND = {True: "dates", False: "numbers"}
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class SensorsConfig(SeriesTablesConfig):
 
     window: int = fixed(256, low=8, high=100_000)
     gap: float = fixed(3.0, low=1.0, high=1e6)
-    fill: str = changed("last", choices=("last",))
+    fill: str = changed("keep", choices=("keep",))
     duplicates: str = changed("first")
 
 
@@ -126,6 +127,12 @@ class Sensors(SeriesTables):
                     f"others {', '.join(channels.targets)}; give tables of the same channels, or "
                     "name them: --columns target=A+B"
                 )
+            if own.step.dated != channels.step.dated:
+                raise UserError(
+                    f"{value.source}: its times are {_KIND[own.step.dated]}, those of the others "
+                    f"{_KIND[channels.step.dated]}; write all in one way, or name the column: "
+                    "--columns time=NAME"
+                )
             self._check_step(value.source, own, steps, known is not None)
             series += found
             labels += [self._labels_of(one, value, own, cells, windows) for one in found]
@@ -163,24 +170,12 @@ class Sensors(SeriesTables):
             cells = np.full(int(index.max(initial=-1)) + 2, UNKNOWN, np.int8)
             cells[index + 1] = found
             table = replace(table, frame=table.frame.drop(columns=[column]), roles=roles)
-        if known is None:
-            series, own = series_of(table, self._reading, None, _say)
-            return series, own, cells
-        # Sensors may have steps of their own, which are compared afterwards.
-        free = replace(known, step=Step("", known.step.size, known.step.dated, False))
-        told: list[str] = []
-        series, _ = series_of(table, self._reading, free, told.append)
-        longest = max(series, key=lambda one: len(one.times))
-        inner = np.ones(max(len(longest.times) - 1, 0), bool)
-        step = find_step(longest.times, inner, known.step.dated) or known.step
-        for line in told:
-            _say(line.replace(str(free.step), str(step)))
-        own = replace(known, step=step)
-        return [replace(one, step=step) for one in series], own, cells
+        series, own = series_of(table, self._reading, known, environment.say)
+        return series, replace(own, step=series[0].step), cells
 
     @property
     def _reading(self) -> Reading:
-        return replace(super()._reading, complete=False)
+        return replace(super()._reading, complete=False, any_step=True)
 
     def _check_step(
         self, source: str, own: Channels, steps: list[dict[str, Any]], learnt: bool
@@ -326,12 +321,6 @@ class Sensors(SeriesTables):
 
     def shown(self, examples: Examples) -> list[dict[str, Any]]:
         return [{"input": place} for place in examples.places]
-
-
-def _say(line: str) -> None:
-    """Tell what was read; holes are counted, but not filled."""
-    if "before their first value these are 0" not in line:
-        environment.say(line.replace("; fill=last", "; they stay empty"))
 
 
 def _label_of(table: Table, named: str | None) -> str | None:

@@ -8,9 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from apps.layers.untrained import Untrained
+
 
 @keras.saving.register_keras_serializable("apps")
-class BeginningState(keras.layers.Layer):
+class BeginningState(Untrained):
     """Zeros `(batch, …)`, a row for each row of the tensor that it is called with.
 
     Args:
@@ -19,7 +21,7 @@ class BeginningState(keras.layers.Layer):
     """
 
     def __init__(self, shape: Sequence[int], dtype: str = "float32", **kwargs: Any) -> None:
-        super().__init__(trainable=False, dtype="float32", **kwargs)
+        super().__init__(**kwargs)
         self.shape, self.state_dtype = tuple(shape), dtype
 
     def call(self, rows: tf.Tensor) -> tf.Tensor:
@@ -32,7 +34,4 @@ class BeginningState(keras.layers.Layer):
         """Nothing."""
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for name in ("dtype", "trainable"):
-            config.pop(name, None)
-        return {**config, "shape": list(self.shape), "dtype": self.state_dtype}
+        return {**super().get_config(), "shape": list(self.shape), "dtype": self.state_dtype}

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.layers.outside import Outside
+from apps.layers.untrained import Untrained
 
 # Seconds. The year is the mean one of the Gregorian calendar; weeks begin on Thursday, as 1970 did.
 PERIODS = {"day": 86_400.0, "week": 604_800.0, "year": 31_556_952.0}
@@ -23,7 +24,7 @@ def periods_of(step: float) -> list[str]:
 
 
 @keras.saving.register_keras_serializable("apps")
-class Calendar(keras.layers.Layer):
+class Calendar(Untrained):
     """Where in the day, the week and the year a moment lies, as points on circles.
 
     Args:
@@ -37,8 +38,7 @@ class Calendar(keras.layers.Layer):
     """
 
     def __init__(self, periods: Sequence[str], **kwargs: Any) -> None:
-        kwargs.pop("dtype", None)
-        super().__init__(trainable=False, dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.periods = list(periods)
 
     def call(self, time: tf.Tensor) -> tf.Tensor:
@@ -68,10 +68,7 @@ class Calendar(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for name in ("dtype", "trainable"):
-            config.pop(name, None)
-        return {**config, "periods": self.periods}
+        return {**super().get_config(), "periods": self.periods}
 
 
 def time_text(time: tf.Tensor, *, day_only: bool = False) -> tf.Tensor:

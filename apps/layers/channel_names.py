@@ -10,10 +10,11 @@ import keras
 import tensorflow as tf
 
 from apps.layers.outside import Outside
+from apps.layers.untrained import Untrained
 
 
 @keras.saving.register_keras_serializable("apps")
-class ChannelNames(keras.layers.Layer):
+class ChannelNames(Untrained):
     """Rows of sensors with their number; what is nothing but holes at the end counts as no row.
 
     Args:
@@ -31,8 +32,7 @@ class ChannelNames(keras.layers.Layer):
     def __init__(
         self, channels: Mapping[str, Any], steps: Sequence[Mapping[str, Any]], **kwargs: Any
     ) -> None:
-        kwargs.pop("dtype", None)
-        super().__init__(trainable=False, dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.channels, self.steps = dict(channels), [dict(one) for one in steps]
 
     def call(self, raw: Mapping[str, tf.Tensor]) -> dict[str, tf.Tensor]:
@@ -65,7 +65,4 @@ class ChannelNames(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for name in ("dtype", "trainable"):
-            config.pop(name, None)
-        return {**config, "channels": self.channels, "steps": self.steps}
+        return {**super().get_config(), "channels": self.channels, "steps": self.steps}

@@ -10,13 +10,14 @@ import keras
 import numpy as np
 
 from apps.layers.outside import Outside
+from apps.layers.untrained import Untrained
 
 # A channel that hardly varies is only shifted.
 _LEAST = 1e-12
 
 
 @keras.saving.register_keras_serializable("apps")
-class PanelScaling(keras.layers.Layer):
+class PanelScaling(Untrained):
     """Standardise raw numbers with means and deviations of the training rows.
 
     Differences are taken in float64, so that large numbers which vary little keep their digits.
@@ -43,8 +44,7 @@ class PanelScaling(keras.layers.Layer):
         errors: Sequence[float],
         **kwargs: Any,
     ) -> None:
-        kwargs.pop("dtype", None)
-        super().__init__(trainable=False, dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.channels = dict(channels)
         self.means = {name: [float(one) for one in values] for name, values in means.items()}
         self.deviations = {n: [float(one) for one in values] for n, values in deviations.items()}
@@ -111,11 +111,8 @@ class PanelScaling(keras.layers.Layer):
         return np.asarray(self.deviations[name], np.float64)
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for name in ("dtype", "trainable"):
-            config.pop(name, None)
         return {
-            **config,
+            **super().get_config(),
             "channels": self.channels,
             "means": self.means,
             "deviations": self.deviations,

@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 
 from apps.layers.outside import Outside
+from apps.layers.untrained import Untrained
 
 # Rows of a week and of a month of trading, over which Corsi's HAR takes means.
 WEEK, MONTH = 5, 22
@@ -19,7 +20,7 @@ DAY = 86_400.0
 
 
 @keras.saving.register_keras_serializable("apps")
-class PriceFeatures(keras.layers.Layer):
+class PriceFeatures(Untrained):
     """Features of each row of quotes, none of which knows a later row.
 
     There are the return and its size; the volatility of the row, of a week and of a month of rows;
@@ -45,8 +46,7 @@ class PriceFeatures(keras.layers.Layer):
     def __init__(
         self, channels: Mapping[str, Any], least: float, level: bool = False, **kwargs: Any
     ) -> None:
-        kwargs.pop("dtype", None)
-        super().__init__(trainable=False, dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.channels, self.least, self.level = dict(channels), float(least), bool(level)
 
     @property

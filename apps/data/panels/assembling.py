@@ -67,8 +67,9 @@ class Assembly:
         self._check_future()
         for role in _FILLED:
             say_cells(self.rows, role, self.channels[role], within, self.source, fill, self.say)
-        how = "last" if fill == "refuse" else fill
-        self._say_zeros(how)
+        how = "last" if fill in ("refuse", "keep") else fill
+        if fill != "keep":
+            self._say_zeros(how)
         full = {r: filled(self.rows.values[r], self.starts, how, season) for r in _FILLED}
         rank: np.ndarray = np.cumsum(self.here) - self.here
         rank = rank - self._each(rank[self.starts])

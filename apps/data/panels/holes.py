@@ -187,5 +187,5 @@ def say_cells(
         more = f" and {len(told) - 6} more" if len(told) > 6 else ""
         say(
             f"{source}: empty cells: {', '.join(told[:6])}{more}, first in row {rows.lines[row]}; "
-            f"fill={how}"
+            + ("they stay empty" if how == "keep" else f"fill={how}")
         )

@@ -34,12 +34,15 @@ class Reading:
         date_order: "dmy", "mdy" or "ymd".
         decimal: "." or ",".
         frequency: alias of pandas; rows are put onto its steps by their mean.
-        fill: holes get the `last` value, the `seasonal` one, `zero`, or are refused: `refuse`.
+        fill: holes get the `last` value, the `seasonal` one, `zero`, are refused: `refuse`, or are
+            holes to whoever asks what was observed: `keep`.
         duplicates: rows of one time are refused (`refuse`), or the `first`, the `last`, their
             `mean` or `sum` counts.
         season: rows of a season.
         complete: whether rows that are missing between others are put in; else rows are used as
             they come.
+        any_step: whether rows may follow one another in other steps than those that were learnt
+            from, which the caller then compares.
     """
 
     timezone: str = ""
@@ -50,6 +53,7 @@ class Reading:
     duplicates: str = "refuse"
     season: int = 0
     complete: bool = True
+    any_step: bool = False
 
 
 def series_of(
@@ -245,6 +249,8 @@ class _Making:
     def _stepped(self, rows: Rows, times: Times) -> tuple[Rows, Step]:
         """The rows with those that are missing, and the step from one to the next."""
         known = self.known.step if self.known is not None else None
+        if self.reading.any_step:
+            known = None
         if self.reading.frequency:
             rows, step = resampled(rows, self.reading.frequency, times.dated, self.source)
         elif (

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import math
-from collections.abc import Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
@@ -13,9 +12,8 @@ import tensorflow as tf
 from apps.layers.anomalies.recurrences import linear_recurrence
 from apps.layers.anomalies.running_scale import STATES, Scaled, running_scale, squash
 from apps.layers.anomalies.surprise import LARGEST, surprise
-from apps.layers.stack import LSTMStack
+from apps.layers.recurrent_network import RecurrentNetwork
 
-_NETWORK = ("units", "depth", "input_dropout", "layer_dropout", "weight_dropout", "output_dropout")
 # The expected value begins near the last one.
 _STAYS = 3.0
 _LEAST_SPREAD = 1e-3
@@ -40,7 +38,7 @@ class Forecast(NamedTuple):
 
 
 @keras.saving.register_keras_serializable("apps")
-class SensorNetwork(keras.layers.Layer):
+class SensorNetwork(RecurrentNetwork):
     """An LSTM over scaled rows, its forecasts of the next row and of one further ahead, and scores.
 
     Each row is scored by the row before and by what came before that, never by later ones, so that
@@ -53,11 +51,7 @@ class SensorNetwork(keras.layers.Layer):
     Args:
         channels: sensors.
         ahead: rows of the further forecast.
-        units: width of every LSTM, or one width for each layer.
-        depth: layers.
-        input_dropout, layer_dropout, weight_dropout: as `LSTMStack` takes them.
-        output_dropout: share of the features dropped before the forecasts.
-        seed: of weights and dropout.
+        **given: arguments of `RecurrentNetwork`.
 
     Call arguments:
         series: `(batch, rows, channels)` float64, NaN for holes.
@@ -71,48 +65,15 @@ class SensorNetwork(keras.layers.Layer):
         what the row before says of each row, its band holding 90 %; and the states by name.
     """
 
-    def __init__(
-        self,
-        channels: int,
-        ahead: int,
-        *,
-        units: int | Sequence[int],
-        depth: int = 1,
-        input_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
-        weight_dropout: float = 0.0,
-        output_dropout: float = 0.0,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        kwargs.pop("autocast", None)
-        super().__init__(autocast=False, **kwargs)
-        self.channels, self.ahead, self.seed = channels, ahead, seed
-        self.units, self.depth = units, depth
-        self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
-        self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
-        seeds = itertools.count(seed)
-        self.stack = LSTMStack(
-            units,
-            depth,
-            input_dropout=input_dropout,
-            dropout=layer_dropout,
-            weight_dropout=weight_dropout,
-            return_state=True,
-            seed=next(seeds) + 1000,
-            name="lstm",
-        )
-        self.drop = keras.layers.Dropout(output_dropout, seed=next(seeds), name="drop")
-        self.forecasts = keras.layers.Dense(
-            3 * 2 * channels,
-            kernel_initializer=keras.initializers.GlorotUniform(next(seeds)),
-            name="forecasts",
-        )
+    arguments: ClassVar[tuple[str, ...]] = ("channels", "ahead")
 
-    @property
-    def distances(self) -> tuple[int, int]:
-        """Rows from which a forecast is made to its own."""
-        return 1, self.ahead
+    def __init__(self, channels: int, ahead: int, **given: Any) -> None:
+        super().__init__(autocast=False, **given)
+        self.channels, self.ahead = channels, ahead
+        self.stack = self._lstms(next(self._seeds) + 1000, return_state=True)
+        drop = self.output_dropout
+        self.drop = keras.layers.Dropout(drop, seed=next(self._seeds), name="drop")
+        self.forecasts = self._dense(3 * 2 * channels, "forecasts")
 
     def build(self, *shapes: Any) -> None:
         self.stack.build((None, None, 3 * self.channels))
@@ -245,10 +206,6 @@ class SensorNetwork(keras.layers.Layer):
             name: keras.KerasTensor(size, dtype=specs[name].dtype.name)
             for name, size in given.items()
         }
-
-    def get_config(self) -> dict[str, Any]:
-        names = ("channels", "ahead", "seed", *_NETWORK)
-        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
 
 
 def _smoothed(values: tf.Tensor, there: tf.Tensor, rows: int, first: tf.Tensor) -> tf.Tensor:

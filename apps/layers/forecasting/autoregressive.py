@@ -12,7 +12,6 @@ import tensorflow as tf
 
 from apps.layers.forecasting.forecaster import Forecaster
 from apps.layers.forecasting.window_scaling import beside, scaled
-from apps.layers.stack import LSTMStack
 
 # Of a standardised series: distributions are never narrower, and never have heavier tails.
 _LEAST_SCALE, _LEAST_FREEDOM = 1e-4, 2.0
@@ -47,14 +46,7 @@ class AutoregressiveForecaster(Forecaster):
     def __init__(self, *sizes: Any, paths: int = 200, **given: Any) -> None:
         super().__init__(*sizes, **given)
         self.paths = paths
-        self.stack = LSTMStack(
-            self.units,
-            self.depth,
-            **self._dropouts(),
-            return_state=True,
-            seed=next(self._seeds) + 1000,
-            name="lstm",
-        )
+        self.stack = self._lstms(next(self._seeds) + 1000, return_state=True)
         drop = self.output_dropout
         self.drop = keras.layers.Dropout(drop, seed=next(self._seeds), name="drop")
         self.parameters = self._dense(3, "parameters")

@@ -10,7 +10,6 @@ import tensorflow as tf
 
 from apps.layers.forecasting.forecaster import Forecaster
 from apps.layers.forecasting.window_scaling import beside, scaled
-from apps.layers.stack import LSTMStack
 
 
 @keras.saving.register_keras_serializable("apps")
@@ -26,14 +25,7 @@ class DirectForecaster(Forecaster):
 
     def __init__(self, *sizes: Any, **given: Any) -> None:
         super().__init__(*sizes, **given)
-        self.stack = LSTMStack(
-            self.units,
-            self.depth,
-            **self._dropouts(),
-            return_sequences=False,
-            seed=next(self._seeds) + 1000,
-            name="lstm",
-        )
+        self.stack = self._lstms(next(self._seeds) + 1000, return_sequences=False)
         width = self.width = self.stack.units[-1]
         # Of each row of the horizon so many features of its own.
         self.own = max(width // 8, 4)

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.layers.stack import LSTMStack
+from apps.layers.recurrent_network import RecurrentNetwork
 
-_ARGUMENTS = (
-    *("levels", "units", "depth", "input_dropout", "layer_dropout", "weight_dropout"),
-    *("output_dropout", "seed"),
-)
 # Standard deviations beyond which a feature says no more.
 _WIDEST = 3.0
 # Of the logarithm of a scale.
@@ -117,7 +112,7 @@ def _solved(
 
 
 @keras.saving.register_keras_serializable("apps")
-class OutcomeForecaster(keras.layers.Layer):
+class OutcomeForecaster(RecurrentNetwork):
     """Reads features row by row, and says quantiles of one number at the end.
 
     They are `centre + scale * shape`. Centre and logarithm of the scale are linear in the last
@@ -126,13 +121,7 @@ class OutcomeForecaster(keras.layers.Layer):
 
     Args:
         levels: probabilities of the quantiles.
-        units: width of every LSTM, or one width for each layer.
-        depth: layers.
-        input_dropout: share of what the first LSTM reads dropped.
-        layer_dropout: share of the outputs dropped between layers.
-        weight_dropout: share of the recurrent kernels' entries dropped.
-        output_dropout: share of the last state dropped.
-        seed: of weights and dropout.
+        **given: arguments of `RecurrentNetwork`.
 
     Call arguments:
         features: `(batch, rows, features)` float32, standardised.
@@ -142,36 +131,14 @@ class OutcomeForecaster(keras.layers.Layer):
         Quantiles `(batch, 1, 1, levels)`, rising.
     """
 
-    def __init__(
-        self,
-        levels: Sequence[float],
-        *,
-        units: int | Sequence[int],
-        depth: int = 1,
-        input_dropout: float = 0.0,
-        layer_dropout: float = 0.0,
-        weight_dropout: float = 0.0,
-        output_dropout: float = 0.0,
-        seed: int = 0,
-        **kwargs: Any,
-    ) -> None:
-        super().__init__(**kwargs)
+    arguments: ClassVar[tuple[str, ...]] = ("levels",)
+
+    def __init__(self, levels: Sequence[float], **given: Any) -> None:
+        super().__init__(**given)
         self.levels = list(levels)
-        self.units, self.depth, self.seed = units, depth, seed
-        self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
-        self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
-        seeds = itertools.count(seed)
-        self.stack = LSTMStack(
-            units,
-            depth,
-            input_dropout=input_dropout,
-            dropout=layer_dropout,
-            weight_dropout=weight_dropout,
-            return_sequences=False,
-            seed=next(seeds) + 100,
-            name="lstm",
-        )
-        self.drop = keras.layers.Dropout(output_dropout, seed=next(seeds), name="drop")
+        self.stack = self._lstms(next(self._seeds) + 100, return_sequences=False)
+        drop = self.output_dropout
+        self.drop = keras.layers.Dropout(drop, seed=next(self._seeds), name="drop")
         self.added = keras.layers.Dense(
             2 + len(self.levels), kernel_initializer="zeros", name="added"
         )
@@ -207,6 +174,3 @@ class OutcomeForecaster(keras.layers.Layer):
 
     def compute_output_spec(self, features: Any, training: bool = False) -> Any:
         return keras.KerasTensor((features.shape[0], 1, 1, len(self.levels)))
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), **{name: getattr(self, name) for name in _ARGUMENTS}}

@@ -11,7 +11,6 @@ import tensorflow as tf
 
 from apps.layers.forecasting.forecaster import Forecaster
 from apps.layers.forecasting.window_scaling import beside, scaled
-from apps.layers.stack import LSTMStack
 
 
 @keras.saving.register_keras_serializable("apps")
@@ -44,9 +43,13 @@ class SegmentForecaster(Forecaster):
         self.segment, self.linear = segment, linear
         # Segments that are read, and those that are said.
         self.read, self.said = self.context // segment, -(-self.horizon // segment)
-        dropouts = self._dropouts()
-        self.encoder = self._stack("encoder", **dropouts, return_sequences=False, return_state=True)
-        self.decoder = self._stack("decoder", **{**dropouts, "input_dropout": 0.0})
+        self.encoder, self.decoder = (
+            self._lstms(next(self._seeds) + 100 * len(name), name=name, **given)
+            for name, given in (
+                ("encoder", {"return_sequences": False, "return_state": True}),
+                ("decoder", {"input_dropout": 0.0}),
+            )
+        )
         width = self.width = self.encoder.units[0]
         self.seen = self._dense(width, "seen")
         self.beside_seen = self._dense(width, "beside_seen", use_bias=False)
@@ -57,10 +60,6 @@ class SegmentForecaster(Forecaster):
         # The linear map alone is where training begins.
         start = {"kernel_initializer": "zeros"} if linear else {}
         self.forecast = self._dense(segment * len(self.levels), "forecast", **start)
-
-    def _stack(self, name: str, **further: Any) -> LSTMStack:
-        seed = next(self._seeds) + 100 * len(name)
-        return LSTMStack(self.units, self.depth, seed=seed, name=name, **further)
 
     def build(self, shapes: Mapping[str, Any]) -> None:
         def embedding(rows: int, name: str) -> Any:

@@ -10,10 +10,11 @@ import tensorflow as tf
 
 from apps.layers.calendar import time_text
 from apps.layers.outside import Outside
+from apps.layers.untrained import Untrained
 
 
 @keras.saving.register_keras_serializable("apps")
-class SensorAnswers(keras.layers.Layer):
+class SensorAnswers(Untrained):
     """Scores of rows to flags, and flagged rows that lie close together to events.
 
     Answers are, each a number a row, `score`, the surprise of the most surprising channel (minus
@@ -30,8 +31,7 @@ class SensorAnswers(keras.layers.Layer):
     """
 
     def __init__(self, channels: Sequence[str], merge: int, dated: bool, **kwargs: Any) -> None:
-        kwargs.pop("dtype", None)
-        super().__init__(dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.channels, self.merge, self.dated = list(channels), merge, dated
 
     def build(self, *shapes: Any) -> None:
@@ -138,10 +138,12 @@ class SensorAnswers(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for name in ("dtype", "trainable"):
-            config.pop(name, None)
-        return {**config, "channels": self.channels, "merge": self.merge, "dated": self.dated}
+        return {
+            **super().get_config(),
+            "channels": self.channels,
+            "merge": self.merge,
+            "dated": self.dated,
+        }
 
 
 def _places(which: tf.Tensor) -> tf.Tensor:

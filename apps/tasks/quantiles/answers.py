@@ -11,10 +11,11 @@ import tensorflow as tf
 
 from apps.layers.calendar import time_text
 from apps.layers.outside import Outside
+from apps.layers.untrained import Untrained
 
 
 @keras.saving.register_keras_serializable("apps")
-class ForecastAnswers(keras.layers.Layer):
+class ForecastAnswers(Untrained):
     """Standardised quantiles `(batch, horizon, targets, levels)` to named answers.
 
     `forecast` is the median `(batch, horizon, targets)` and `quantiles` `(batch, horizon, targets,
@@ -38,8 +39,7 @@ class ForecastAnswers(keras.layers.Layer):
         day_only: bool,
         **kwargs: Any,
     ) -> None:
-        kwargs.pop("dtype", None)
-        super().__init__(trainable=False, dtype="float32", autocast=False, **kwargs)
+        super().__init__(**kwargs)
         self.targets, self.levels = list(targets), list(levels)
         self.means, self.deviations = list(means), list(deviations)
         self.day_only = day_only
@@ -87,8 +87,5 @@ class ForecastAnswers(keras.layers.Layer):
         )
 
     def get_config(self) -> dict[str, Any]:
-        config = super().get_config()
-        for name in ("dtype", "trainable"):
-            config.pop(name, None)
         names = ("targets", "levels", "means", "deviations", "day_only")
-        return {**config, **{name: getattr(self, name) for name in names}}
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}

@@ -1,0 +1,74 @@
+"""What layers that hold a stack of LSTMs have in common."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from typing import Any, ClassVar
+
+import keras
+
+from apps.layers.stack import LSTMStack
+
+_ARGUMENTS = (
+    *("units", "depth", "seed"),
+    *("input_dropout", "layer_dropout", "weight_dropout", "output_dropout"),
+)
+
+
+class RecurrentNetwork(keras.layers.Layer):
+    """A network around a stack of LSTMs.
+
+    Args:
+        units: width of every LSTM, or one width for each layer.
+        depth: layers.
+        input_dropout: share of what the first LSTM reads dropped.
+        layer_dropout: share of the outputs dropped between layers.
+        weight_dropout: share of the recurrent kernels' entries dropped.
+        output_dropout: share of the features dropped before what is said of them.
+        seed: of weights and dropout.
+        **kwargs: arguments of `keras.layers.Layer`.
+
+    Attributes:
+        arguments: names of further arguments, which its config holds too.
+    """
+
+    arguments: ClassVar[tuple[str, ...]] = ()
+
+    def __init__(
+        self,
+        *,
+        units: int | Sequence[int],
+        depth: int = 1,
+        input_dropout: float = 0.0,
+        layer_dropout: float = 0.0,
+        weight_dropout: float = 0.0,
+        output_dropout: float = 0.0,
+        seed: int = 0,
+        **kwargs: Any,
+    ) -> None:
+        super().__init__(**kwargs)
+        self.units, self.depth = units, depth
+        self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
+        self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
+        self.seed, self._seeds = seed, itertools.count(seed)
+
+    def _lstms(self, seed: int, **given: Any) -> LSTMStack:
+        """A stack of LSTMs with the network's sizes and dropout, unless others are given."""
+        usual = {
+            "input_dropout": self.input_dropout,
+            "dropout": self.layer_dropout,
+            "weight_dropout": self.weight_dropout,
+            "name": "lstm",
+        }
+        return LSTMStack(self.units, self.depth, seed=seed, **{**usual, **given})
+
+    def _dense(self, width: int, name: str, activation: str | None = None, **given: Any) -> Any:
+        start = keras.initializers.GlorotUniform(next(self._seeds))
+        return keras.layers.Dense(
+            width, activation, **{"kernel_initializer": start, **given}, name=name
+        )
+
+    def get_config(self) -> dict[str, Any]:
+        names = (*_ARGUMENTS, *self.arguments)
+        return {**super().get_config(), **{name: getattr(self, name) for name in names}}
