@@ -95,6 +95,8 @@ class AnomalyScores(Task):
             channels["targets"], self.config.merge, channels["step"]["dated"], name="answers"
         )
         answers.build()
+        # Figures after each epoch are of it, until held-out rows have chosen another.
+        answers.threshold.assign(self._most)
         return {"answers": answers}
 
     def targets(self, examples: Examples) -> dict[str, Any]:
@@ -200,9 +202,8 @@ class AnomalyScores(Task):
             usable = real & (batch["label"] > UNCOUNTED) & (batch["label"] != 1)
             found += list(np.where(usable, score, np.nan))
         wanted = self.threshold(found)
-        # What two views that say the same give a row as seldom; held-out rows with anomalies that
-        # nobody has labelled would ask for more.
-        most = _VIEWS * float(np.log10(1.0 / self.alarms))
+        # Held-out rows with anomalies that nobody has labelled would ask for more.
+        most = self._most
         threshold = min(wanted, most)
         self.answering.threshold.assign(threshold)
         environment.say(
@@ -214,6 +215,11 @@ class AnomalyScores(Task):
                 else ""
             )
         )
+
+    @property
+    def _most(self) -> float:
+        """The score that two views which say the same give a row as seldom as alarms are to be."""
+        return _VIEWS * float(np.log10(1.0 / self.alarms))
 
     @property
     def alarms(self) -> float:
