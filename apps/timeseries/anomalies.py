@@ -17,8 +17,11 @@ from apps.data import Examples, RowStream, View
 from apps.data.panels.stretches import BEGINS, STOP
 from apps.data.panels.windows import SERIES, START
 from apps.inputs.sensors import Sensors, SensorsConfig
+from apps.layers.anomalies.sensor_autoencoder import SensorAutoencoder
 from apps.layers.anomalies.sensor_network import SensorNetwork
 from apps.tasks.anomalies import AlarmsConfig, AnomalyScores
+from apps.tasks.anomalies.config import AUTOENCODER
+from apps.tasks.anomalies.judging import judged, judging_states
 from apps.timeseries.sample_machine import sample_machine
 
 # Rows of the further forecast, unless the user says it or series are short.
@@ -93,34 +96,37 @@ class Anomalies(Application):
         return RowStream(columns, begins, self.config.window)
 
     def build(self) -> keras.Model:
-        config = self.config
-        channels = len(self.input.channels.targets)
-        network = SensorNetwork(
-            channels,
-            max(config.ahead, 1),
-            units=config.units,
-            depth=config.depth,
-            seed=self.seed,
-            name="network",
-            **{name: getattr(config, name) for name in _DROPOUT},
-        )
+        config, channels = self.config, len(self.input.channels.targets)
+        sizes = {name: getattr(config, name) for name in ("units", "depth", *_DROPOUT)}
+        if config.model == AUTOENCODER:
+            scale = self.task.training_scale
+            network = SensorAutoencoder(channels, scale, seed=self.seed, name="network", **sizes)
+        else:
+            ahead = max(config.ahead, 1)
+            network = SensorNetwork(channels, ahead, seed=self.seed, name="network", **sizes)
         series = keras.Input((None, channels), dtype="float64", name="series")
         lengths = keras.Input((), dtype="int32", name="lengths")
+        own, more = network.state_specs(), judging_states(self.adapted, channels)
         states = {
             name: keras.Input(spec.shape[1:], dtype=spec.dtype.name, name=name)
-            for name, spec in network.state_specs().items()
+            for name, spec in {**own, **more}.items()
         }
-        outputs = network(series, lengths, states)
+        outputs = self._outputs(network, series, lengths, states)
         return keras.Model({"series": series, "lengths": lengths, **states}, outputs)
 
+    def _outputs(self, network: Any, series: Any, lengths: Any, states: Mapping[str, Any]) -> Any:
+        own = network.state_specs()
+        outputs = network(series, lengths, {name: states[name] for name in own})
+        more = {name: value for name, value in states.items() if name not in own}
+        return judged(self.adapted, outputs, series, lengths, more)
+
     def stream_states(self) -> dict[str, tf.TensorSpec]:
-        return self.model.get_layer("network").state_specs()
+        own = self.model.get_layer("network").state_specs()
+        return {**own, **judging_states(self.adapted, len(self.input.channels.targets))}
 
     def step(self, **given: Any) -> dict[str, Any]:
         """Score, flag and expected values of each row of a chunk."""
-        states = {name: given[name] for name in self.stream_states()}
-        series = given["series"]
+        series, states = given["series"], {name: given[name] for name in self.stream_states()}
         lengths = tf.fill([tf.shape(series)[0]], tf.shape(series)[1])
-        outputs = self.model.get_layer("network")(series, lengths, states)
-        found = self.task.answering.of_rows(outputs)
-        return {**found, **{name: outputs[name] for name in states}}
+        outputs = self._outputs(self.model.get_layer("network"), series, lengths, states)
+        return {**self.task.answering.of_rows(outputs), **{name: outputs[name] for name in states}}

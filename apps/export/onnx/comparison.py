@@ -74,6 +74,8 @@ def _difference(wanted: np.ndarray, found: np.ndarray) -> float:
         return float("inf")
     if not wanted.size:
         return 0.0
+    if wanted.dtype == bool:
+        return float(np.mean(found != wanted))
     # A long recurrence and a sum over thousands of words round differently in each program, in
     # proportion to their large values, not to an output that happens to be near zero.
     return float(np.max(np.abs(found - wanted)) / max(1.0, float(np.max(np.abs(wanted)))))

@@ -65,3 +65,9 @@ def carried_on(values: tf.Tensor, there: tf.Tensor, first: tf.Tensor) -> tf.Tens
     seen = tf.cumsum(tf.transpose(tf.cast(there, tf.int32), [0, 2, 1]), 2)
     last = tf.gather(tf.sort(places, 2), seen, batch_dims=2)
     return tf.transpose(tf.gather(tf.transpose(whole, [0, 2, 1]), last, batch_dims=2), [0, 2, 1])
+
+
+def smoothed(values: tf.Tensor, there: tf.Tensor, rows: int, first: tf.Tensor) -> tf.Tensor:
+    """Exponentially weighted means over about so many rows; arguments as of the others."""
+    weight = tf.where(there, tf.constant(2.0 / (rows + 1), tf.float64), 0.0)
+    return linear_recurrence(1.0 - weight, weight * values, first)

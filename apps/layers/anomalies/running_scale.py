@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -100,3 +100,31 @@ def running_scale(series: tf.Tensor, states: Mapping[str, tf.Tensor]) -> Scaled:
     names = (name for name in STATES if name != "origin")
     after = {name: array[:, -1] for name, array in zip(names, ends, strict=True)}
     return Scaled(values, there, count, shift, scale, steps, {**after, "origin": origin})
+
+
+def fixed_scale(
+    series: tf.Tensor,
+    states: Mapping[str, tf.Tensor],
+    mean: Sequence[float],
+    deviation: Sequence[float],
+) -> Scaled:
+    """Scale all rows alike; arguments and result as of `running_scale`.
+
+    Args:
+        series: `(batch, rows, channels)` float64, NaN for holes.
+        states: those named in `STATES`, `(batch, channels)` float64; zeros at the beginning.
+        mean: of each channel.
+        deviation: likewise, above 0.
+    """
+    there = tf.math.is_finite(series)
+    zeros = tf.zeros_like(series)
+    shift, scale = (zeros + tf.constant(one, tf.float64) for one in (mean, deviation))
+    count = states["count"][:, None] + tf.cumsum(tf.cast(there, tf.float64), 1)
+    before = tf.where(states["count"] > 0, states["last"], shift[:, 0])
+    series = tf.clip_by_value(series, -_LARGEST, _LARGEST)
+    values = carried_on(series, there, before)
+    lag = tf.concat([before[:, None], values[:, :-1]], 1)
+    steps = tf.where(there, values - lag, zeros)
+    ends = {"count": count[:, -1], "last": values[:, -1]}
+    kept = {name: states[name] for name in STATES}
+    return Scaled(values, there, count, shift, scale, steps, {**kept, **ends})

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from typing import Any, ClassVar, NamedTuple
 
 import keras
 import tensorflow as tf
 
-from apps.layers.anomalies.recurrences import linear_recurrence
+from apps.layers.anomalies.outputs import BAND, output_specs, state_outputs, unscored
+from apps.layers.anomalies.recurrences import linear_recurrence, smoothed
 from apps.layers.anomalies.running_scale import STATES, Scaled, running_scale, squash
 from apps.layers.anomalies.surprise import LARGEST, surprise
 from apps.layers.recurrent_network import RecurrentNetwork
@@ -17,11 +17,11 @@ from apps.layers.recurrent_network import RecurrentNetwork
 # The expected value begins near the last one.
 _STAYS = 3.0
 _LEAST_SPREAD = 1e-3
-# Of a Laplace distribution's scale: 90 % of it lie within so much on either side of the median.
-_BAND = math.log(10.0)
 # Rows over which errors are smoothed, and those that tell how much a sensor moves.
 _SMOOTHED, _MOVING = 6, 24
 _STILL = 0.02
+# Rows after which errors in a running scale say something.
+_COLD = 80
 VIEWS = ("next", "ahead", "smoothed", "still")
 
 
@@ -61,8 +61,9 @@ class SensorNetwork(RecurrentNetwork):
 
     Returns:
         `middle` and `spread` of `Forecast`; `shift` and `scale` of `Scaled`; `surprise` `(batch,
-        rows, channels)` float32; `expected`, `low` and `high` `(batch, rows, channels)` float64,
-        what the row before says of each row, its band holding 90 %; and the states by name.
+        rows, channels)` float32; `error`, that of the row before in the row's unit, and `known`,
+        whether there is one; `expected`, `low` and `high` `(batch, rows, channels)` float64, what
+        the row before says of each row, its band holding 90 %; and the states by name.
     """
 
     arguments: ClassVar[tuple[str, ...]] = ("channels", "ahead")
@@ -112,9 +113,7 @@ class SensorNetwork(RecurrentNetwork):
             "scale": scaled.scale,
         }
         if training:
-            zeros = tf.zeros_like(scaled.values)
-            found |= {"surprise": tf.cast(zeros, tf.float32)}
-            found |= dict.fromkeys(("expected", "low", "high"), zeros)
+            found |= unscored(scaled.values)
             after = {**own, **scaled.states}
         else:
             scores, after = self._scored(scaled, forecast, own, lengths)
@@ -148,7 +147,7 @@ class SensorNetwork(RecurrentNetwork):
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         rows = tf.shape(scaled.values)[1]
         real = tf.sequence_mask(lengths, rows)
-        next_row, spread = forecast.middle[:, :, 0], _BAND * forecast.spread[:, :, 0]
+        next_row, spread = forecast.middle[:, :, 0], BAND * forecast.spread[:, :, 0]
         said = tf.stack([scaled.restored(next_row + s * spread) for s in (0.0, -1.0, 1.0)], 2)
         said = tf.concat([own["expected"][:, None], said], 1)
         far = tf.concat([own["coming"], scaled.restored(forecast.middle[:, :, 1])], 1)
@@ -158,25 +157,25 @@ class SensorNetwork(RecurrentNetwork):
         near_error = tf.where(scaled.there & began, tf.abs(scaled.values - expected), 0.0)
         known = scaled.there & (number >= self.ahead)[..., None]
         error = tf.where(known, scaled.values - far[:, :rows], 0.0)
-        smoothed = _smoothed(error, known, _SMOOTHED, own["smoothed"])
+        smooth = smoothed(error, known, _SMOOTHED, own["smoothed"])
         moved = tf.abs(scaled.steps)
-        moves = _smoothed(moved, scaled.there, _MOVING, own["moves"])
+        moves = smoothed(moved, scaled.there, _MOVING, own["moves"])
         weight = tf.where(scaled.there, 1.0 / tf.maximum(scaled.count, 1.0), 0.0)
         weight = tf.minimum(weight, 0.5)
         usual = linear_recurrence(1.0 - weight, weight * moved, own["usual_moves"])
         still = tf.where(usual > 0, usual / (moves + _STILL * usual), 0.0)
-        errors = tf.concat([near_error, tf.abs(error), tf.abs(smoothed), still], -1)
+        errors = tf.concat([near_error, tf.abs(error), tf.abs(smooth), still], -1)
         there = tf.concat([scaled.there & began, known, known, scaled.there & (usual > 0)], -1)
-        found, count, largest = surprise(errors, there, own["errors"], own["largest"])
-        near, ahead, smooth, quiet = tf.split(found, len(VIEWS), -1)
-        scores = tf.maximum(near, ahead + smooth + quiet)
+        rare, count, largest = surprise(errors, there, own["errors"], own["largest"])
+        near, ahead, lasting, quiet = tf.split(rare, len(VIEWS), -1)
+        scores = tf.maximum(near, ahead + lasting + quiet)
         ends = lengths[:, None]
         after = {
             **scaled.states,
             "rows": own["rows"] + tf.cast(ends, tf.float64),
             "expected": tf.gather(said, lengths, batch_dims=1),
             "coming": tf.gather(far, ends + tf.range(self.ahead)[None], batch_dims=1),
-            "smoothed": smoothed[:, -1],
+            "smoothed": smooth[:, -1],
             "moves": moves[:, -1],
             "usual_moves": usual[:, -1],
             "errors": count,
@@ -185,30 +184,12 @@ class SensorNetwork(RecurrentNetwork):
         band = {"expected": expected, "low": low, "high": high}
         # Of the first row nothing is expected.
         band = {n: tf.where(began & real[..., None], v, scaled.values) for n, v in band.items()}
-        return {"surprise": scores, **band}, after
+        error = near_error / scaled.scale
+        known = scaled.there & (scaled.count > _COLD)
+        found = {"surprise": scores, "error": error, "known": known, **band}
+        return found, after
 
     def compute_output_spec(
         self, series: Any, lengths: Any, states: Mapping[str, Any], training: bool = False
     ) -> dict[str, Any]:
-        batch, rows = series.shape[:2]
-        wide = {
-            "middle": (batch, rows, 2, self.channels),
-            "spread": (batch, rows, 2, self.channels),
-        }
-        found = {name: keras.KerasTensor(shape, dtype="float32") for name, shape in wide.items()}
-        shape = (batch, rows, self.channels)
-        found["surprise"] = keras.KerasTensor(shape, dtype="float32")
-        for name in ("shift", "scale", "expected", "low", "high"):
-            found[name] = keras.KerasTensor(shape, dtype="float64")
-        specs = self.state_specs()
-        given = {name: (batch, *specs[name].shape[1:]) for name in states}
-        return found | {
-            name: keras.KerasTensor(size, dtype=specs[name].dtype.name)
-            for name, size in given.items()
-        }
-
-
-def _smoothed(values: tf.Tensor, there: tf.Tensor, rows: int, first: tf.Tensor) -> tf.Tensor:
-    """Exponentially weighted means over about so many rows."""
-    weight = tf.where(there, tf.constant(2.0 / (rows + 1), tf.float64), 0.0)
-    return linear_recurrence(1.0 - weight, weight * values, first)
+        return output_specs(series, 2) | state_outputs(states)

@@ -14,14 +14,37 @@ _WARM = 50.0
 _LEAST_TAIL, _LEAST_ERROR, _MOST = 0.1, 1e-12, 30.0
 
 
-def surprise(
-    errors: tf.Tensor, there: tf.Tensor, count: tf.Tensor, largest: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+def rarity(errors: tf.Tensor, count: tf.Tensor, largest: tf.Tensor) -> tf.Tensor:
     """Minus the decimal logarithm of the chance of an error as large, given those before it.
 
     Above a high quantile the tail is a Pareto distribution, its exponent after Hill 1975, "A simple
     general approach to inference about the tail of a distribution"; thresholds on such tails in
     streams: Siffer et al. 2017, "Anomaly detection in streams with extreme value theory".
+
+    Args:
+        errors: `(…, channels)` float64, at least 0.
+        count: `(channels,)` or as `errors`, float64, errors seen before.
+        largest: the same and `LARGEST` behind, the largest of them, falling; 0 for none.
+
+    Returns:
+        As `errors`, float64; 0 where an error is none of the largest.
+    """
+    place = tf.range(LARGEST, dtype=tf.float64)
+    size = tf.clip_by_value(tf.floor(_SHARE * count), _FEWEST, LARGEST)
+    inside = tf.cast(place < size[..., None], tf.float64)
+    logs = tf.math.log(tf.maximum(largest, _LEAST_ERROR))
+    begin = tf.reduce_sum(logs * tf.cast(tf.equal(place, size[..., None] - 1), tf.float64), -1)
+    tail = tf.reduce_sum(inside * logs, -1) / size - begin
+    beyond = tf.math.log(tf.maximum(errors, _LEAST_ERROR)) - begin
+    value = tf.math.log(tf.maximum(count, 1.0) / size) + beyond / tf.maximum(tail, _LEAST_TAIL)
+    value = tf.clip_by_value(value / math.log(10.0), 0.0, _MOST)
+    return tf.where((beyond > 0) & (count >= _WARM), value, 0.0)
+
+
+def surprise(
+    errors: tf.Tensor, there: tf.Tensor, count: tf.Tensor, largest: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+    """How rare each error of a stream is among those before it.
 
     Args:
         errors: `(batch, rows, channels)` float64, at least 0.
@@ -30,25 +53,15 @@ def surprise(
         largest: `(batch, channels, LARGEST)` float64, the largest of them, falling; 0 for none.
 
     Returns:
-        `(batch, rows, channels)` float32, 0 where an error is none of the largest; the next
-        `count`; the next `largest`.
+        `rarity` `(batch, rows, channels)` float32; the next `count`; the next `largest`.
     """
     channels = errors.shape[-1]
     rows = tf.shape(errors)[1]
     found = tf.TensorArray(tf.float32, rows, element_shape=[None, channels])
-    place = tf.range(LARGEST, dtype=tf.float64)
 
     def go_on(row: tf.Tensor, count: tf.Tensor, largest: tf.Tensor, found: tf.TensorArray) -> tuple:
         error = tf.where(there[:, row], errors[:, row], 0.0)
-        size = tf.clip_by_value(tf.floor(_SHARE * count), _FEWEST, LARGEST)
-        inside = tf.cast(place < size[..., None], tf.float64)
-        logs = tf.math.log(tf.maximum(largest, _LEAST_ERROR))
-        begin = tf.reduce_sum(logs * tf.cast(tf.equal(place, size[..., None] - 1), tf.float64), -1)
-        tail = tf.reduce_sum(inside * logs, -1) / size - begin
-        beyond = tf.math.log(tf.maximum(error, _LEAST_ERROR)) - begin
-        value = tf.math.log(tf.maximum(count, 1.0) / size) + beyond / tf.maximum(tail, _LEAST_TAIL)
-        value = tf.clip_by_value(value / math.log(10.0), 0.0, _MOST)
-        value = tf.where((beyond > 0) & (count >= _WARM), value, 0.0)
+        value = rarity(error, count, largest)
         above = tf.concat([tf.fill(tf.shape(largest[..., :1]), tf.float64.max), largest], -1)
         largest = tf.maximum(tf.minimum(above[..., :-1], error[..., None]), largest)
         count += tf.cast(there[:, row], tf.float64)

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apps.tasks.anomalies.pieces import Piece, runs_of
+from apps.tasks.anomalies.pieces import Piece, filled, runs_of
 
 
 def affiliation_scores(pieces: Sequence[Piece], merge: int) -> tuple[float, float, float]:
@@ -34,7 +34,7 @@ def affiliation_scores(pieces: Sequence[Piece], merge: int) -> tuple[float, floa
         begins, stops = _intervals(piece.labels == 1)
         if not begins.size:
             continue
-        predicted = _intervals(_filled(piece.flagged, merge) & (piece.labels >= 0))
+        predicted = _intervals(filled(piece.flagged, merge) & (piece.labels >= 0))
         middles = (stops[:-1] + begins[1:]) / 2
         zones = np.concatenate(([0.0], middles, [float(piece.labels.size)]))
         for number, event in enumerate(zip(begins, stops, strict=True)):
@@ -96,12 +96,3 @@ def _intervals(chosen: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Begins and stops (exclusive) of the runs of chosen rows."""
     starts, ends = runs_of(chosen)
     return starts.astype(float), ends + 1.0
-
-
-def _filled(flags: np.ndarray, merge: int) -> np.ndarray:
-    """Flags with gaps of at most `merge` rows flagged too."""
-    starts, ends = runs_of(flags, merge)
-    changes = np.zeros(flags.size + 1, np.int8)
-    changes[starts] = 1
-    changes[ends + 1] = -1
-    return np.cumsum(changes[:-1]).astype(bool)

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from apps.tasks.anomalies.pieces import Piece, rows_in, runs_of
+from apps.tasks.anomalies.pieces import Piece, filled, rows_in, runs_of
 
 _DRAWS = 10
 
@@ -51,6 +51,27 @@ def event_scores(pieces: Sequence[Piece], merge: int) -> tuple[float, float, flo
     precision = found / (found + false) if found + false else float("nan")
     recall = found / events if events else float("nan")
     return precision, recall, _f1(found, false, events)
+
+
+def row_scores(pieces: Sequence[Piece], merge: int) -> tuple[float, float, float]:
+    """Precision, recall and F1 of rows, those between the alarms of an event included.
+
+    Args:
+        pieces: rows with unknown labels are left out.
+        merge: flagged rows with at most so many rows between them are one predicted event.
+
+    Returns:
+        Precision (NaN where nothing is flagged), recall and F1 (NaN without anomalies).
+    """
+    found = false = anomalies = 0
+    for piece in pieces:
+        flags = filled(piece.flagged, merge)
+        found += int((flags & (piece.labels == 1)).sum())
+        false += int((flags & (piece.labels == 0)).sum())
+        anomalies += int((piece.labels == 1).sum())
+    precision = found / (found + false) if found + false else float("nan")
+    recall = found / anomalies if anomalies else float("nan")
+    return precision, recall, _f1(found, false, anomalies)
 
 
 def point_adjusted_f1(pieces: Sequence[Piece]) -> float:

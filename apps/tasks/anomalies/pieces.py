@@ -60,3 +60,12 @@ def rows_in(chosen: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndar
     """
     before = np.concatenate(([0], np.cumsum(chosen)))
     return before[ends + 1] - before[starts]
+
+
+def filled(flags: np.ndarray, merge: int) -> np.ndarray:
+    """Flags with gaps of at most `merge` rows flagged too, `(rows,)` bool."""
+    starts, ends = runs_of(flags, merge)
+    changes = np.zeros(flags.size + 1, np.int8)
+    changes[starts] = 1
+    changes[ends + 1] = -1
+    return np.cumsum(changes[:-1]).astype(bool)

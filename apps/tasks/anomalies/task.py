@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -18,9 +17,9 @@ from apps.data.panels.stretches import LABELS, STOP, UNCOUNTED, lazy, values
 from apps.data.panels.windows import SERIES, START
 from apps.errors import UserError
 from apps.following import Follower
+from apps.layers.anomalies.sensor_autoencoder import LAGS
 from apps.report.quantities import Metric
 from apps.report.sections import Section
-from apps.tasks.anomalies.affiliation import affiliation_scores
 from apps.tasks.anomalies.answers import SensorAnswers
 from apps.tasks.anomalies.baselines import (
     MovingDifference,
@@ -28,10 +27,16 @@ from apps.tasks.anomalies.baselines import (
     RollingZ,
     SeasonalDifference,
 )
-from apps.tasks.anomalies.events import event_scores, point_adjusted_f1, random_point_adjusted_f1
+from apps.tasks.anomalies.config import AUTOENCODER, DYNAMIC
 from apps.tasks.anomalies.follower import EventFollower
-from apps.tasks.anomalies.pieces import Piece, runs_of
-from apps.tasks.anomalies.ranking import auc_pr, vus_pr
+from apps.tasks.anomalies.judging import (
+    JUDGED,
+    held_out_scores,
+    judging_layers,
+    learnt_rows,
+    training_scale,
+)
+from apps.tasks.anomalies.measuring import METRICS, figures_of, nats_of
 from apps.tasks.anomalies.sections import anomaly_sections
 from apps.tasks.anomalies.threshold import threshold_for
 
@@ -43,6 +48,8 @@ _ALL = 10**9
 # Views that together make the score of a lasting anomaly: the error ahead, and the same smoothed.
 _VIEWS = 2.0
 _SHOWN = 400
+# The dynamic scorer's threshold is 1; no alarms are asked for so often that it falls below this.
+_LEAST_DYNAMIC = 0.5
 
 
 class AnomalyScores(Task):
@@ -53,18 +60,7 @@ class AnomalyScores(Task):
     out of the choice of the threshold.
     """
 
-    metrics: ClassVar[tuple[Metric, ...]] = (
-        Metric("nats", "nats per forecast", "lower", unit="nats"),
-        Metric("auc_pr", "average precision of rows", "higher", rate=True),
-        Metric("vus_pr", "volume under the PR surface", "higher", rate=True),
-        Metric("event_f1", "F1 of events", "higher", rate=True),
-        Metric("event_precision", "precision of events", "higher", rate=True),
-        Metric("event_recall", "recall of events", "higher", rate=True),
-        Metric("affiliation_f1", "affiliation F1", "higher", rate=True),
-        Metric("point_adjusted_f1", "point-adjusted F1, which flatters", "neither", rate=True),
-        Metric("random_point_adjusted_f1", "point-adjusted F1 of chance", "neither", rate=True),
-        Metric("alarms_per_1000_rows", "alarms per 1,000 rows", "neither"),
-    )
+    metrics: ClassVar[tuple[Metric, ...]] = METRICS
     objective = "nats"
     headline = "events"
     resamples = 200
@@ -97,18 +93,30 @@ class AnomalyScores(Task):
         answers.build()
         # Figures after each epoch are of it, until held-out rows have chosen another.
         answers.threshold.assign(self._most)
-        return {"answers": answers}
+        rows = learnt_rows(examples)
+        self.training_scale = training_scale(rows, self.config)
+        layers = judging_layers(rows, len(channels["targets"]), self.config)
+        return {"answers": answers, **layers}
+
+    @property
+    def distances(self) -> tuple[int, ...]:
+        """How many rows behind each one those lie that are said of it; below 0 for before."""
+        if self.config.model == AUTOENCODER:
+            return tuple(-lag for lag in LAGS)
+        return (1, max(self.config.ahead, 1))
 
     def targets(self, examples: Examples) -> dict[str, Any]:
-        distances = (1, max(self.config.ahead, 1))
-        channels = len(self.adapted["channels"].channels["targets"])
+        distances = self.distances
+        shape = (len(distances), len(self.adapted["channels"].channels["targets"]))
 
         def target(one: TimeSeries, start: int, stop: int) -> np.ndarray:
             last = min(one.last, one.end)
-            found = np.full((stop - start, 2, channels), np.nan)
+            found = np.full((stop - start, *shape), np.nan)
             for number, distance in enumerate(distances):
-                piece = values(one, start + distance, min(stop + distance, last))
-                found[: len(piece), number] = piece
+                first = max(start + distance, 0)
+                piece = values(one, first, min(stop + distance, last))
+                begin = first - start - distance
+                found[begin : begin + len(piece), number] = piece
             return found
 
         labels = dict(zip(map(id, examples[SERIES]), examples[LABELS], strict=True))
@@ -119,7 +127,7 @@ class AnomalyScores(Task):
             return found
 
         return {
-            "target": lazy(examples, target, np.float64, (2, channels)),
+            "target": lazy(examples, target, np.float64, shape),
             "label": lazy(examples, label, np.int8, ()),
         }
 
@@ -156,7 +164,7 @@ class AnomalyScores(Task):
         else:
             score = answered["surprise"].max(-1)
             flag = score >= float(self.answering.threshold.numpy())
-            nats, forecasts = _nats(batch, answered, counted)
+            nats, forecasts = nats_of(batch, answered, counted)
         scores = np.full((len(label), size), np.nan, np.float32)
         labels = np.full((len(label), size), UNCOUNTED, np.int8)
         flags = np.zeros((len(label), size), bool)
@@ -173,52 +181,45 @@ class AnomalyScores(Task):
         return np.ones(len(batch["label"]), bool) if begins is None else np.asarray(begins)
 
     def measure(self, statistics: Mapping[str, np.ndarray]) -> dict[str, float]:
-        pieces = _joined(statistics)
-        forecasts = float(np.nansum(statistics["forecasts"]))
-        nats = float(np.nansum(statistics["nats"])) / forecasts if forecasts else float("nan")
-        merge = self.config.merge
-        precision, recall, f1 = event_scores(pieces, merge)
-        counted = sum(int(piece.scored.sum()) for piece in pieces)
-        alarms = sum(len(runs_of(piece.flagged, merge)[0]) for piece in pieces)
-        return {
-            "nats": nats,
-            "auc_pr": auc_pr(pieces),
-            "vus_pr": vus_pr(pieces, 2 * merge),
-            "event_f1": f1,
-            "event_precision": precision,
-            "event_recall": recall,
-            "affiliation_f1": affiliation_scores(pieces, merge)[2],
-            "point_adjusted_f1": point_adjusted_f1(pieces),
-            "random_point_adjusted_f1": random_point_adjusted_f1(pieces, self.seed),
-            "alarms_per_1000_rows": 1000 * alarms / counted if counted else float("nan"),
-        }
+        return figures_of(statistics, self.config.merge, self.seed)
 
     def calibrate(self, batches: Batches) -> None:
         """Choose the threshold on held-out rows that are not labelled as anomalies."""
-        found: list[np.ndarray] = []
+        seen = []
         for batch, outputs in batches:
-            score = outputs["surprise"].max(-1)
-            real = np.arange(score.shape[1]) < batch["lengths"][:, None]
+            real = np.arange(outputs["surprise"].shape[1]) < batch["lengths"][:, None]
             usable = real & (batch["label"] > UNCOUNTED) & (batch["label"] != 1)
-            found += list(np.where(usable, score, np.nan))
-        wanted = self.threshold(found)
-        # Held-out rows with anomalies that nobody has labelled would ask for more.
-        most = self._most
-        threshold = min(wanted, most)
+            kept = {name: outputs[name] for name in JUDGED if name in outputs}
+            seen.append((kept, usable))
+        found = held_out_scores(self.adapted, seen, self.config)
+        threshold = self._chosen(self.threshold(found))
         self.answering.threshold.assign(threshold)
-        environment.say(
-            f"alarms from a score of {threshold:.2f} on, so that about one in "
-            f"{round(1 / self.alarms)} normal rows raises one"
-            + (
-                f"; the held-out rows, which may hold anomalies, asked for {wanted:.2f}"
-                if wanted > most
-                else ""
-            )
-        )
+
+    def _chosen(self, wanted: float) -> float:
+        """The threshold, where held-out rows ask for `wanted`; it is said."""
+        seldom = f"about one in {round(1 / self.alarms)} normal rows raises one"
+        if self.config.scorer == DYNAMIC:
+            if not self.config.alarms_per_day:
+                environment.say("alarms from a score of 1 on, which is the moving threshold")
+                return self._most
+            wanted = max(wanted, _LEAST_DYNAMIC) if np.isfinite(wanted) else self._most
+            environment.say(f"alarms from a score of {wanted:.2f} on, so that {seldom}")
+            return wanted
+        # Held-out rows with anomalies that nobody has labelled would ask for more, and those that
+        # are too few to be surprised for less.
+        least = float(np.log10(1.0 / self.alarms / (self.config.merge + 1)))
+        threshold = min(max(wanted, least), self._most)
+        other = "" if threshold == wanted else f"; the held-out rows asked for {wanted:.2f}"
+        if wanted > threshold:
+            other = f"; the held-out rows, which may hold anomalies, asked for {wanted:.2f}"
+        environment.say(f"alarms from a score of {threshold:.2f} on, so that {seldom}{other}")
+        return threshold
 
     @property
     def _most(self) -> float:
         """The score that two views which say the same give a row as seldom as alarms are to be."""
+        if self.config.scorer == DYNAMIC:
+            return 1.0
         return _VIEWS * float(np.log10(1.0 / self.alarms))
 
     @property
@@ -285,34 +286,3 @@ class AnomalyScores(Task):
 
     def sections(self, rows: Sequence[Mapping[str, Any]]) -> list[Section]:
         return anomaly_sections(rows)
-
-
-def _nats(
-    batch: Mapping[str, np.ndarray], outputs: Mapping[str, np.ndarray], counted: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Sum of the nats of the forecasts of rows that are no known anomaly, and their number."""
-    target = batch["target"]
-    known = np.isfinite(target) & (counted & (batch["label"] != 1))[..., None, None]
-    scale, shift = outputs["scale"][:, :, None], outputs["shift"][:, :, None]
-    with np.errstate(invalid="ignore"):
-        error = np.abs(np.arcsinh((target - shift) / scale) - outputs["middle"])
-    spread = outputs["spread"].astype(np.float64)
-    nats = np.where(known, np.where(known, error, 0.0) / spread + np.log(2.0 * spread), 0.0)
-    return nats.sum((1, 2, 3)), known.sum((1, 2, 3)).astype(np.float64)
-
-
-def _joined(statistics: Mapping[str, np.ndarray]) -> list[Piece]:
-    """Pieces that follow one another as one; rows that do not count are left out at their ends."""
-    begins = np.asarray(statistics["begins"], bool)
-    edges = [*np.flatnonzero(begins).tolist(), len(begins)]
-    if edges[0] != 0:
-        edges = [0, *edges]
-    found = []
-    for first, last in itertools.pairwise(edges):
-        scores, labels, flags = (
-            statistics[name][first:last].reshape(-1) for name in ("scores", "labels", "flags")
-        )
-        real = labels > UNCOUNTED
-        if real.any():
-            found.append(Piece(scores[real], labels[real], flags[real]))
-    return found

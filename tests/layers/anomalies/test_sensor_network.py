@@ -11,22 +11,34 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from apps.layers.anomalies.sensor_autoencoder import SensorAutoencoder
 from apps.layers.anomalies.sensor_network import SensorNetwork
 
 CHANNELS, ROWS = 2, 330
-SCORES = ("surprise", "expected", "low", "high")
+SCORES = ("surprise", "error", "expected", "low", "high")
 OUTPUTS = (*SCORES, "middle", "spread", "shift", "scale")
 
 Traced = Callable[..., dict[str, Any]]
 
 
-@pytest.fixture(scope="module")
-def network() -> SensorNetwork:
-    return SensorNetwork(CHANNELS, 5, units=4, seed=0)
+Network = SensorNetwork | SensorAutoencoder
+
+
+def made(kind: str, **given: Any) -> Network:
+    """A network that forecasts, or says rows again, in a running scale or in a given one."""
+    if kind == "forecaster":
+        return SensorNetwork(CHANNELS, 5, **given)
+    scale = [[1e7, 0.0], [2.0, 1e4]] if kind == "fixed" else None
+    return SensorAutoencoder(CHANNELS, scale, **given)
+
+
+@pytest.fixture(scope="module", params=["forecaster", "autoencoder", "fixed"])
+def network(request: pytest.FixtureRequest) -> Network:
+    return made(request.param, units=4, seed=0)
 
 
 @pytest.fixture(scope="module")
-def traced(network: SensorNetwork) -> Traced:
+def traced(network: Network) -> Traced:
     signature = (
         tf.TensorSpec((None, None, CHANNELS), tf.float64),
         tf.TensorSpec((None,), tf.int32),
@@ -41,7 +53,7 @@ def traced(network: SensorNetwork) -> Traced:
     return call
 
 
-def zeros(network: SensorNetwork, batch: int) -> dict[str, tf.Tensor]:
+def zeros(network: Network, batch: int) -> dict[str, tf.Tensor]:
     specs = network.state_specs()
     return {name: tf.zeros((batch, *spec.shape[1:]), spec.dtype) for name, spec in specs.items()}
 
@@ -65,13 +77,14 @@ def alike(found: np.ndarray, wanted: np.ndarray, scale: np.ndarray, name: str) -
 
 @pytest.mark.parametrize("seed", [0, 1])
 def test_a_stream_gives_the_same_whatever_it_is_cut_into(
-    network: SensorNetwork, traced: Traced, seed: int
+    network: Network, traced: Traced, seed: int
 ) -> None:
     lengths = np.array([ROWS, ROWS - 90, 20])
     series = sensors(3)
     whole = traced(series, lengths, zeros(network, 3))
     # The jump is seen.
-    assert whole["surprise"][0, ROWS // 2, 0] > 2
+    if isinstance(network, SensorNetwork):
+        assert whole["surprise"][0, ROWS // 2, 0] > 2
     draw = np.random.default_rng(seed)
     position = np.zeros_like(lengths)
     states: dict[str, Any] = zeros(network, 3)
@@ -94,18 +107,19 @@ def test_a_stream_gives_the_same_whatever_it_is_cut_into(
         scale = whole["scale"][row, :length]
         for name in OUTPUTS:
             alike(np.concatenate(parts[row][name]), whole[name][row, :length], scale, name)
-    for name in ("state_count", "state_rows", "state_errors", "state_last"):
+    for name in {"state_count", "state_rows", "state_errors", "state_last"} & set(states):
         np.testing.assert_array_equal(states[name], whole[name])
 
 
-def test_what_comes_later_changes_nothing_before_it(network: SensorNetwork, traced: Traced) -> None:
+def test_what_comes_later_changes_nothing_before_it(network: Network, traced: Traced) -> None:
     series = sensors(2)
     other = series.copy()
     other[:, 200:] = np.random.default_rng(1).normal(size=other[:, 200:].shape) * 1e9
     lengths = np.full(2, ROWS)
     one, two = (traced(each, lengths, zeros(network, 2)) for each in (series, other))
-    # What is expected of a row does not depend on the row itself either.
-    ends = dict.fromkeys(("expected", "low", "high", "shift", "scale"), 201)
+    # What is forecast of a row does not depend on the row itself either.
+    forecasts = isinstance(network, SensorNetwork)
+    ends = dict.fromkeys(("expected", "low", "high", "shift", "scale"), 200 + forecasts)
     for name in OUTPUTS:
         end = ends.get(name, 200)
         np.testing.assert_allclose(one[name][:, :end], two[name][:, :end], rtol=1e-6, atol=1e-6)
@@ -113,7 +127,7 @@ def test_what_comes_later_changes_nothing_before_it(network: SensorNetwork, trac
 
 
 def test_scores_are_numbers_and_bands_hold_what_is_expected(
-    network: SensorNetwork, traced: Traced
+    network: Network, traced: Traced
 ) -> None:
     series = np.stack(
         [
@@ -129,10 +143,11 @@ def test_scores_are_numbers_and_bands_hold_what_is_expected(
     assert (found["low"] <= found["expected"]).all()
     assert (found["expected"] <= found["high"]).all()
     assert not found["surprise"][1].any()
-    assert found["surprise"][2, 80].min() > 3
+    if isinstance(network, SensorNetwork):
+        assert found["surprise"][2, 80].min() > 3
 
 
-def test_in_training_there_are_no_scores_but_gradients(network: SensorNetwork) -> None:
+def test_in_training_there_are_no_scores_but_gradients(network: Network) -> None:
     network(sensors(2, 3), tf.constant([3, 3]), zeros(network, 2))
     with tf.GradientTape() as tape:
         found = network(sensors(2, 30), tf.constant([30, 20]), zeros(network, 2), training=True)
@@ -143,10 +158,9 @@ def test_in_training_there_are_no_scores_but_gradients(network: SensorNetwork) -
         assert np.any(gradient)
 
 
-def test_a_saved_model_is_the_same_after_loading(tmp_path: Path) -> None:
-    layer = SensorNetwork(
-        CHANNELS, 3, units=[4, 3], depth=2, layer_dropout=0.1, output_dropout=0.2, seed=5
-    )
+@pytest.mark.parametrize("kind", ["forecaster", "fixed"])
+def test_a_saved_model_is_the_same_after_loading(kind: str, tmp_path: Path) -> None:
+    layer = made(kind, units=[4, 3], depth=2, layer_dropout=0.1, output_dropout=0.2, seed=5)
     inputs: dict[str, Any] = {
         "series": keras.Input((None, CHANNELS), dtype="float64", name="series"),
         "lengths": keras.Input((), dtype="int32", name="lengths"),

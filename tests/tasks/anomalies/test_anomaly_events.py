@@ -6,13 +6,14 @@ import math
 
 import numpy as np
 import pytest
-from sklearn.metrics import f1_score
+from sklearn.metrics import f1_score, precision_score, recall_score
 
 from apps.tasks.anomalies.events import (
     event_scores,
     events_of,
     point_adjusted_f1,
     random_point_adjusted_f1,
+    row_scores,
 )
 from apps.tasks.anomalies.pieces import Piece
 
@@ -66,6 +67,21 @@ def test_undefined_figures_of_events() -> None:
     assert math.isnan(recall)
     assert math.isnan(f1)
     assert all(math.isnan(figure) for figure in event_scores([], 0))
+
+
+def test_rows_between_the_alarms_of_an_event_are_predicted_too() -> None:
+    labels, flags = "0011110001100110", "!.!..!.....!.!.!"
+    between = "!!!!!!.....!!!!!"
+    for merge, predicted in ((0, flags), (2, between)):
+        given = [int(x) for x in labels], [x == "!" for x in predicted]
+        wanted = [figure(*given) for figure in (precision_score, recall_score, f1_score)]
+        assert row_scores([piece(labels, flags)], merge) == pytest.approx(wanted)
+
+
+def test_rows_without_a_label_or_a_score_are_not_counted() -> None:
+    assert row_scores([piece("01?0", ".!!.", "xxxx")], 0) == (1.0, 1.0, 1.0)
+    assert row_scores([piece("0110", ".!!.", "xx.x")], 0)[:2] == (1.0, 0.5)
+    assert all(math.isnan(figure) for figure in row_scores([piece("00", "..")], 0))
 
 
 def test_point_adjusted_f1_is_the_f1_of_adjusted_flags() -> None:
