@@ -29,17 +29,27 @@ __all__ = ["APPLICATIONS", "UserError", "load", "train"]
 
 def train(application: str, data: Any = "sample", **arguments: Any) -> Run:
     """Train an application on a data source; see `apps.training.train.train` for all arguments."""
+    from apps.each_run import EachRun
     from apps.training.train import train as run_training
 
-    return load(run_training(application, data, **arguments))
+    run: Any = load(run_training(application, data, **arguments))
+    if isinstance(run, EachRun):
+        run.report()
+    return run
 
 
 def load(folder: str | os.PathLike[str]) -> Run:
     """The run in a folder that `train` has written.
 
+    Where each series has a model of its own it is an `EachRun`, which is asked in the same ways.
+
     Raises:
         UserError: the folder is not a run, or its training has not finished.
     """
+    from apps.each_run import EachRun
     from apps.run import Run
+    from apps.training.run_folder import EACH
 
-    return Run(os.fspath(folder))
+    kind: Any = EachRun if os.path.isfile(os.path.join(folder, EACH)) else Run
+    found: Run = kind(os.fspath(folder))
+    return found

@@ -245,6 +245,7 @@ def _report(options: argparse.Namespace) -> None:
 
 def _doctor(options: argparse.Namespace) -> None:
     from apps.layers.doctor import diagnose_file, diagnose_model, render
+    from apps.training.run_folder import EACH
 
     if options.target in catalogue.APPLICATIONS:
         diagnoses = diagnose_model(catalogue.load(options.target).untrained().model)
@@ -253,7 +254,7 @@ def _doctor(options: argparse.Namespace) -> None:
             f"{options.target}: neither a path nor an application"
             f"{nearest(options.target, catalogue.APPLICATIONS)}"
         )
-    elif Path(options.target, "config.json").is_file():
+    elif any(Path(options.target, name).is_file() for name in ("config.json", EACH)):
         diagnoses = diagnose_model(apps.load(options.target).model)
     else:
         diagnoses = diagnose_file(options.target)

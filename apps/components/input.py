@@ -26,6 +26,10 @@ from apps.signatures import Signature
 _MOST_HELD_OUT = 20_000
 
 
+# What a setting `scope` says: one model for all series.
+SHARED = "shared"
+
+
 class Input(Component, ABC):
     """What a user hands in.
 
@@ -59,6 +63,19 @@ class Input(Component, ABC):
         """
         fraction = min(fraction, _MOST_HELD_OUT / max(len(examples), 1))
         return split(examples, fraction, self.seed, stratify=stratify)
+
+    @property
+    def trains_each(self) -> bool:
+        """Whether each series gets a model of its own."""
+        return False
+
+    def each(self, examples: Examples) -> dict[str, Examples]:
+        """Checked rows by the name of their series, where each series gets a model of its own."""
+        raise NotImplementedError(type(self).__name__)
+
+    def names_of(self, units: Examples) -> list[str]:
+        """The series of each unit, where each series gets a model of its own."""
+        raise NotImplementedError(type(self).__name__)
 
     def within(self, examples: Examples, since: str | None, until: str | None) -> Examples:
         """The rows of which only those from one moment to before another count.

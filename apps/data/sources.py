@@ -50,8 +50,8 @@ def read(
             recording or whatever else a kind keeps in files; a corpus whose layout a kind knows,
             such as LJSpeech's or LibriSpeech's; files with commas between that are aligned line by
             line, one for each column;
-            `tfds:NAME[/config][:split]`; or what `iterables.read_iterable` takes. Paths in a file
-            are relative to it.
+            `tfds:NAME[/config][:split]`; what `iterables.read_iterable` takes; or examples, as
+            they are. Paths in a file are relative to it.
         columns: the application's column names and what each holds.
         rename: column name to its name in the source, unless they differ in case only. Folders and
             the sample have no column names and ignore it.
@@ -68,6 +68,8 @@ def read(
     Raises:
         UserError: one line that names file, row and remedy.
     """
+    if isinstance(source, Examples):
+        return source
     in_python = not isinstance(source, str | Path)
     schema = Schema(columns, rename or {}, optional, in_python)
     if isinstance(source, str) and source == SAMPLE:

@@ -33,6 +33,7 @@ def export_version(
     run: FinishedRun,
     base: str | os.PathLike[str],
     *,
+    model: str | None = None,
     onnx: bool = False,
     log: Callable[[str], None] = lambda line: None,
 ) -> Path:
@@ -43,7 +44,8 @@ def export_version(
 
     Args:
         run: a finished run.
-        base: the folder of all models; the version becomes `base/APPLICATION/N`.
+        base: the folder of all models; the version becomes `base/MODEL/N`.
+        model: its name there; that of the application unless given.
         onnx: also write `assets.extra/model.onnx`.
         log: takes progress lines.
 
@@ -54,7 +56,8 @@ def export_version(
         UserError: the gate refuses the version, or `base` is a file.
     """
     application = run.application
-    models = Path(base) / application.name
+    name = model or application.name
+    models = Path(base) / name
     try:
         models.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError):
@@ -89,7 +92,7 @@ def export_version(
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), os.fspath(base)) from None
         finally:
             shutil.rmtree(beside, ignore_errors=True)
-        models_config.add(Path(base), application.name)
+        models_config.add(Path(base), name)
     return models / number
 
 

@@ -13,6 +13,7 @@ import keras
 import numpy as np
 
 from apps import environment
+from apps.components.input import SHARED
 from apps.configuration import changed, fixed
 from apps.data import Column, Examples
 from apps.data.kinds.panel import role
@@ -37,6 +38,7 @@ from apps.signatures import Signature
 
 # Rows without which scales are hardly known before the series ends.
 _FEWEST = 50
+EACH = "each"
 _KIND = {True: "dates", False: "numbers"}
 
 
@@ -46,9 +48,11 @@ class SensorsConfig(SeriesTablesConfig):
 
     Gradients flow through `window` rows; the state is carried on. A step of more than `gap` usual
     ones is a gap, after which the state starts anew. Holes stay holes, and of several rows of one
-    time the first one counts.
+    time the first one counts. `scope` says whether all series have one model (`shared`) or each
+    its own (`each`).
     """
 
+    scope: str = fixed(SHARED, choices=(SHARED, EACH))
     window: int = fixed(256, low=8, high=100_000)
     gap: float = fixed(3.0, low=1.0, high=1e6)
     fill: str = changed("keep", choices=("keep",))
@@ -82,6 +86,36 @@ class Sensors(SeriesTables):
     def channels(self) -> Channels:
         """What the model learnt from."""
         return Channels.from_dict(self.names.channels)
+
+    @property
+    def trains_each(self) -> bool:
+        return self.config.scope == EACH
+
+    def each(self, examples: Examples) -> dict[str, Examples]:
+        found: dict[str, Examples] = {}
+        for number, (one, name) in enumerate(
+            zip(examples[SERIES], self.names_of(examples), strict=True)
+        ):
+            if name in found:
+                raise UserError(
+                    f"{one.place(0)}: a series '{name}' is there twice; give each a name of "
+                    "its own, or name the column that tells them apart: --columns id=NAME"
+                )
+            found[name] = examples.select(np.array([number]))
+        if short := [name for name in found if self._rows(found[name]) < _FEWEST]:
+            raise UserError(
+                f"{examples.source}: series '{short[0]}' has too few rows for a model of its own; "
+                f"give at least {_FEWEST}, or one model for all: --set scope={SHARED}"
+            )
+        return found
+
+    @staticmethod
+    def _rows(examples: Examples) -> int:
+        return len(examples[SERIES][0].times)
+
+    def names_of(self, units: Examples) -> list[str]:
+        # The only series of a file has the name of the file.
+        return [one.name or Path(one.source).stem for one in units[SERIES]]
 
     def labelled(self, examples: Examples, labels: str | os.PathLike[str]) -> Examples:
         windows = read_windows(Path(labels))

@@ -10,6 +10,7 @@ from typing import Any
 
 from apps import catalogue
 from apps.application import Application
+from apps.components.input import SHARED
 from apps.data import Examples, read
 from apps.data.fingerprint import fingerprint
 from apps.errors import UserError
@@ -65,6 +66,15 @@ class Plan:
         self.data, self.validation = data, validation
         self._since, self._until, self._labels = since, until, labels
         self.columns = dict(columns or {})
+
+    @property
+    def trains_each(self) -> bool:
+        """Whether each series gets a run of its own."""
+        return self.kind(self.config, self.seed).input.trains_each
+
+    def for_one(self) -> dict[str, Any]:
+        """The settings that were given, for the run of one series."""
+        return {**self._given, "scope": SHARED}
 
     def choosing(self, settings: Mapping[str, Any]) -> Plan:
         """This plan with settings that are chosen from the data, where the user has not given them.
@@ -158,4 +168,6 @@ class Plan:
 
 
 def _name(source: Any) -> str:
+    if isinstance(source, Examples):
+        return source.source
     return str(source) if isinstance(source, (str, os.PathLike)) else f"<{type(source).__name__}>"

@@ -19,6 +19,7 @@ from apps.data import Examples, read
 from apps.errors import UserError, cause_of
 from apps.training.finish import report_of
 from apps.training.measuring import (
+    Statistics,
     finite,
     intervals_of,
     measured,
@@ -105,11 +106,7 @@ class FinishedRun:
         """
         started = time.monotonic()
         application, task = self.application, self.application.task
-        rows = self._read(data, columns, application.columns())
-        rows = application.input.within(rows, since, until)
-        if labels is not None:
-            rows = application.input.labelled(rows, os.fspath(labels))
-        checked = application.check(rows, learning=False)
+        rows, checked = self.checked(data, columns=columns, since=since, until=until, labels=labels)
         units = application.input.units(checked)
         found = measured(application, self.predictor, application.view(units), task.truth(units))
         decoders = {name: metrics_of(task, one) for name, one in found.decoders.items()}
@@ -148,17 +145,59 @@ class FinishedRun:
         Returns:
             One answer a row, of names and JSON values.
         """
+        units = self.asked(inputs, columns=columns, since=since, until=until)
+        return [] if units is None else self.answers(units)
+
+    def checked(
+        self,
+        data: Any,
+        *,
+        columns: Mapping[str, str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+        labels: str | os.PathLike[str] | None = None,
+    ) -> tuple[Examples, Examples]:
+        """The rows of a source, and the usable ones of them; arguments are those of `evaluate`."""
+        application = self.application
+        rows = self._read(data, columns, application.columns())
+        rows = application.input.within(rows, since, until)
+        if labels is not None:
+            rows = application.input.labelled(rows, os.fspath(labels))
+        return rows, application.check(rows, learning=False)
+
+    def statistics(self, units: Examples) -> dict[str, Statistics]:
+        """Statistics of units: of the model under the name `""`, and of each baseline."""
+        application, task = self.application, self.application.task
+        view, truth = application.view(units), task.truth(units)
+        found = {"": measured(application, self.predictor, view, truth).statistics}
+        for name, baseline in self.baselines().items():
+            found[name] = task.statistics_of(baseline, units)
+        return found
+
+    def asked(
+        self,
+        inputs: Any,
+        *,
+        columns: Mapping[str, str] | None = None,
+        since: str | None = None,
+        until: str | None = None,
+    ) -> Examples | None:
+        """The units that a source of raw inputs asks about; None for an empty list."""
         application = self.application
         names = (*application.input.columns, *application.input.attributes)
         if isinstance(inputs, Sequence) and not isinstance(inputs, str):
             if not inputs:
-                return []
+                return None
             if not isinstance(inputs[0], (Mapping, tuple)):
                 inputs = [{names[0]: value} for value in inputs]
                 columns = {}
         rows = self._read(inputs, columns, names, asking=True)
         rows = application.input.within(rows, since, until)
-        units = application.input.asked(rows, application.metadata())
+        return application.input.asked(rows, application.metadata())
+
+    def answers(self, units: Examples) -> list[dict[str, Any]]:
+        """Answers about units, in their order."""
+        application = self.application
         found: dict[int, dict[str, Any]] = {}
         for predicted in self.predictor(application.view(units, targets=False)):
             answered = as_python(self.predictor.answers(predicted), len(predicted.units))

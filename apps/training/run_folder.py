@@ -22,6 +22,8 @@ from apps.errors import UserError
 if TYPE_CHECKING:
     import keras
 
+# The file of a folder that holds a run for each series.
+EACH = "each.json"
 _ABOUT = ("application", "config", "columns", "seed", "fingerprint")
 
 
@@ -113,6 +115,12 @@ class RunFolder:
         if not self.path.exists():
             raise UserError(f"{self.path}: no such run folder; name one that `train` has written")
         if not self.config.is_file():
+            if (self.path / EACH).is_file():
+                child = next((one.name for one in self.path.iterdir() if one.is_dir()), "NAME")
+                raise UserError(
+                    f"{self.path}: holds a run for each series; name one of them, such as "
+                    f"{self.path / child}"
+                )
             raise UserError(
                 f"{self.path}: not a run folder (no config.json); name one that `train` has written"
             )

@@ -9,6 +9,7 @@ from typing import Any
 
 from apps import environment
 from apps.training.distribution import distribute
+from apps.training.each import train_each
 from apps.training.plan import Plan
 from apps.training.run import FinishedRun
 from apps.training.run_folder import RunFolder, new_run_folder
@@ -71,6 +72,9 @@ def train(
         until=until,
         labels=labels,
     )
+    if plan.trains_each:
+        where = run or new_run_folder(application)
+        return train_each(plan, train, run=where, resume=resume, minutes=minutes, say=say)
     folder = RunFolder(run or new_run_folder(application))
     distribution = distribute(strategy, say)
 
