@@ -65,6 +65,10 @@ class Asked:
     )
     test_since: str | None = argument(None, "likewise of --test", "T")
     test_until: str | None = argument(None, "likewise of --test", "T")
+    labels: str | None = argument(
+        None, "of sensors: windows of --data and --validation that are anomalies", "FILE"
+    )
+    test_labels: str | None = argument(None, "likewise of --test", "FILE")
     columns: Any = argument({}, "names of the columns in the source", "NAME=COLUMN,…")
     algorithm: str = argument(
         "hyperband", "who proposes the trials", "|".join(ALGORITHMS), choices=ALGORITHMS
@@ -136,8 +140,11 @@ class SearchArguments(Asked):
         asked._check()
         if asked.resume and asked.run is None:
             raise UserError("--resume: name the folder of the search with --run DIR")
-        if asked.test is None and (asked.test_since or asked.test_until):
-            raise UserError("--test-since and --test-until: name the source with --test SRC")
+        if asked.test is None:
+            for name in ("test_since", "test_until", "test_labels"):
+                if getattr(asked, name) is not None:
+                    flag = "--" + name.replace("_", "-")
+                    raise UserError(f"{flag}: name the source with --test SRC")
         if not asked.workers and asked.listen is None:
             raise UserError("workers=0: nobody would run a trial; give --listen HOST:PORT too")
         if asked.strategy == "multiworker" and (asked.listen is None or asked.workers):

@@ -75,6 +75,7 @@ def measure_and_export(
             columns=settings.columns or None,
             since=settings.test_since,
             until=settings.test_until,
+            labels=settings.test_labels,
         )
         result["test"] = {**measured, "source": settings.test}
         folder.write_json(folder.result, result)

@@ -149,6 +149,7 @@ class LocalScheduler:
             validation=settings.validation,
             since=settings.since,
             until=settings.until,
+            labels=settings.labels,
             columns=dict(settings.columns),
             settings={**point, "objective": settings.objective},
             seed=settings.seed + number,

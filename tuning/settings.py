@@ -22,6 +22,7 @@ _IDENTITY = {
     "columns": "columns",
     "since": "since",
     "until": "until",
+    "labels": "labels",
     "seed": "seed",
     "fingerprint": "data",
 }

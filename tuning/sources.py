@@ -58,6 +58,9 @@ def read_sources(
             seed=asked.seed + (name != "data"),
         )
         counting = probe.input.within(rows, *limits[name])
+        if (labels := asked.test_labels if name == "test" else asked.labels) is not None:
+            counting = probe.input.labelled(counting, labels)
+            places["test_labels" if name == "test" else "labels"] = os.path.abspath(labels)
         checked[name] = probe.check(counting, learning=name == "data")
         if name == "data":
             _learn(probe, asked, checked[name], divided=validation is None)

@@ -68,6 +68,7 @@ def add_to(commands: Any) -> None:
     walk.add_argument("--resume", action="store_true", help="go on with the folder in --run")
     walk.add_argument("--json", action="store_true", help="print one JSON object")
     _add_limits(walk)
+    walk.add_argument("--labels", metavar="FILE", help=_LABELS)
     walk.set_defaults(run_command=_backtest)
 
     evaluate = commands.add_parser("evaluate", help="measure a run and its baselines on other data")
@@ -196,6 +197,7 @@ def _backtest(options: argparse.Namespace) -> None:
         folds=options.folds,
         since=options.since,
         until=options.until,
+        labels=options.labels,
         columns=_renamed(options, options.application),
         minutes=options.minutes,
         seed=options.seed,

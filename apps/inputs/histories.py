@@ -15,7 +15,6 @@ from apps.data.panels import windows
 from apps.data.panels.seasons import season_of, seasonal_error
 from apps.data.panels.series import Channels, TimeSeries
 from apps.data.panels.windows import CHANNELS, SERIES, START
-from apps.errors import UserError
 from apps.inputs.history_field import HistoryField, telling
 from apps.inputs.series_tables import SeriesTables, SeriesTablesConfig
 from apps.layers.calendar import Calendar, periods_of
@@ -103,22 +102,9 @@ class Histories(SeriesTables):
         most = min(_MOST_HELD_OUT, self.config.windows)
         return training, windows.thinned(validation, context, horizon, most)
 
-    def origins(self, examples: Examples, folds: int, given: bool) -> list[str]:
+    def walked(self, examples: Examples) -> tuple[Sequence[TimeSeries], int]:
         found = self._series(examples, None)
-        _, horizon, _ = self.sizes(found)
-        one = max(found[SERIES], key=lambda series: min(series.last, series.end))
-        last = min(one.last, one.end)
-        first = one.first if given else last // 2
-        if last - first < folds * horizon:
-            raise UserError(
-                f"{examples.source}: {last - first} rows are too few for {folds} folds of at least "
-                f"{horizon} rows, the horizon; take fewer folds, or begin earlier with --since"
-            )
-        rows = np.linspace(first, last, folds + 1).round().astype(int)
-        times = windows.times(one, 0, last + 1)[rows]
-        if not one.step.dated:
-            return [repr(float(moment)) for moment in times]
-        return [str(np.datetime64(round(moment), "s")) for moment in times]
+        return found[SERIES], self.sizes(found)[1]
 
     def overlap(self, examples: Examples, others: Sequence[Examples]) -> int:
         """How many windows begin to forecast at a row that counts in others too."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
@@ -86,6 +86,9 @@ class Sensors(SeriesTables):
     def channels(self) -> Channels:
         """What the model learnt from."""
         return Channels.from_dict(self.names.channels)
+
+    def walked(self, examples: Examples) -> tuple[Sequence[TimeSeries], int]:
+        return self.check(examples, learning=True)[SERIES], _FEWEST
 
     @property
     def trains_each(self) -> bool:

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+import numpy as np
 
 from apps import environment
 from apps.components import Input
 from apps.configuration import ApplicationConfig, fixed
 from apps.data import Column, Examples
 from apps.data.kinds.panel import panel, role
+from apps.data.panels import windows
 from apps.data.panels.making import Reading, series_of
 from apps.data.panels.series import Channels, TimeSeries
 from apps.data.panels.table import Table
@@ -54,6 +57,26 @@ class SeriesTables(Input):
             raise UserError(f"{examples.source}: --since and --until take a table of series")
         tables = [dataclasses.replace(table, **limits) for table in examples[SERIES]]
         return Examples({**examples.columns, SERIES: tables}, examples.places, examples.source)
+
+    def walked(self, examples: Examples) -> tuple[Sequence[TimeSeries], int]:
+        """The series that a backtest walks through, and the fewest rows of a fold."""
+        raise NotImplementedError(type(self).__name__)
+
+    def origins(self, examples: Examples, folds: int, given: bool) -> list[str]:
+        series, least = self.walked(examples)
+        one = max(series, key=lambda each: min(each.last, each.end))
+        last = min(one.last, one.end)
+        first = one.first if given else last // 2
+        if last - first < folds * least:
+            raise UserError(
+                f"{examples.source}: {last - first} rows are too few for {folds} folds of at least "
+                f"{least} rows; take fewer folds, or begin earlier with --since"
+            )
+        rows = np.linspace(first, last, folds + 1).round().astype(int)
+        moments = windows.times(one, 0, last + 1)[rows]
+        if not one.step.dated:
+            return [repr(float(moment)) for moment in moments]
+        return [str(np.datetime64(round(moment), "s")) for moment in moments]
 
     def _series(self, examples: Examples, known: Channels | None) -> Examples:
         """The series of all tables, a row each."""

@@ -28,6 +28,7 @@ def backtest(
     folds: int = 5,
     since: str | None = None,
     until: str | None = None,
+    labels: str | os.PathLike[str] | None = None,
     columns: Mapping[str, str] | None = None,
     minutes: float | None = None,
     seed: int = 0,
@@ -47,6 +48,7 @@ def backtest(
         folds: stretches of equal length.
         since: where the first one begins; in the middle unless given.
         until: where the last one ends; at the end unless given.
+        labels: of sensors, a file with the windows that are anomalies.
         columns: the application's column names to the source's, where they differ.
         minutes: budget of all trainings together.
         seed: of every training.
@@ -77,7 +79,10 @@ def backtest(
         settings=settings,
         since=since,
         until=until,
+        labels=labels,
     )
+    if plan.trains_each:
+        raise UserError("scope=each: a backtest walks with one model; take scope=shared")
     rows = plan.read()
     if isinstance(data, str) and data == SAMPLE:
         # A run is evaluated on another sample than it has learnt from.
@@ -100,9 +105,12 @@ def backtest(
             resume=resume and not RunFolder(folder / f"fold-{number + 1}").unbegun(),
             log=log,
             until=first,
+            labels=labels,
             **settings,
         )
-        measured = FinishedRun(child).evaluate(data, columns=columns, since=first, until=last)
+        measured = FinishedRun(child).evaluate(
+            data, columns=columns, since=first, until=last, labels=labels
+        )
         found.append({"since": first, "until": last, "run": child.name, **measured})
     result = {"folds": found, **_summary(found)}
     content = strict_json.dumps(result).encode()

@@ -264,7 +264,8 @@ class Training:
             position.stopped = position.stopped or "patience"
         # A line for each of a thousand epochs of two steps would hide all others.
         if position.stopped or position.epoch % max(1, config.epochs // _LINES) == 0:
-            shown = "".join(f"  {name} {value:.4f}" for name, value in metrics.items())
+            known = {name: value for name, value in metrics.items() if math.isfinite(value)}
+            shown = "".join(f"  {name} {value:.4f}" for name, value in known.items())
             self.log(f"epoch {position.epoch}: loss {loss:.4f}  validation:{shown}")
 
     def _validated(self) -> tuple[dict[str, float], Score]:

@@ -72,6 +72,11 @@ class Session:
         if minutes is not None and not 0 < minutes < 1e6:
             raise UserError(f"minutes={minutes}: give a positive number of minutes")
         say = log or environment.say
+        if plan.trains_each:
+            raise UserError(
+                "scope=each: a model of each series is trained by `train` alone; take "
+                "scope=shared, or one series"
+            )
         if not isinstance(strategy, Distribution):
             strategy = distribute(strategy, say)
         self._plan, self._distribution = plan, strategy

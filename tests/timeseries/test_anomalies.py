@@ -20,6 +20,7 @@ from apps.streams.model import StreamModel
 from apps.streams.stream import Stream
 from apps.timeseries.anomalies import Anomalies
 from apps.timeseries.sample_machine import sample_machine
+from apps.training.backtest import backtest
 
 CHANNELS = ["load", "temperature", "vibration", "pressure"]
 
@@ -193,3 +194,25 @@ def test_figures_by_labels_are_missing_where_there_are_none(
     labelled = found.evaluate(str(path), since="#200", until="#390")
     assert labelled["event_recall"] == 1.0
     assert 0 < labelled["auc_pr"] <= 1
+
+
+def test_a_backtest_walks_through_sensors_with_their_labels(tmp_path: Path) -> None:
+    table = MACHINE["series"][0].frame.drop(columns=["fault", "label"]).iloc[:600]
+    table.to_csv(tmp_path / "machine.csv", index=False)
+    (tmp_path / "windows.csv").write_text("start,end\n#400,#420\n#550,#560\n")
+    found = backtest(
+        "anomalies",
+        str(tmp_path / "machine.csv"),
+        folds=2,
+        labels=str(tmp_path / "windows.csv"),
+        run=tmp_path / "walk",
+        log=lambda line: None,
+        **{**Anomalies.tiny().settings, "epochs": 1, "units": 4},
+    )
+    (first, second) = found["folds"]
+    assert first["until"] == second["since"] == "2024-01-02T13:30:00"
+    assert all(fold["auc_pr"] is not None for fold in found["folds"])
+    assert found["mean"]["alarms_per_1000_rows"] is not None
+    assert set(found["baselines"]) == {
+        *("random", "rolling_z", "moving_difference", "seasonal_difference")
+    }

@@ -14,6 +14,7 @@ from apps import catalogue
 from apps.data import Examples
 from apps.errors import UserError
 from apps.training.plan import Plan
+from apps.training.session import Session
 from tuning.folder import SearchFolder
 from tuning.settings import SearchSettings
 from tuning.sources import read_sources
@@ -89,3 +90,31 @@ def test_rows_without_time_have_no_limits(tmp_path: Path) -> None:
     settings = SearchSettings(application="sentiment", data="sample", until="2020")
     with pytest.raises(UserError, match="stand in no order of time"):
         seen(tmp_path / "search", SearchSettings(**{**vars(settings), "objective": "accuracy"}))
+
+
+def test_a_search_on_sensors_takes_its_labels_from_files(table: Path, tmp_path: Path) -> None:
+    windows = tmp_path / "windows.csv"
+    windows.write_text("start,end\n2020-02-01,2020-02-03\n")
+    settings = SearchSettings(
+        application="anomalies",
+        data=str(table),
+        test=str(table),
+        objective="auc_pr",
+        labels=str(windows),
+        test_labels=str(windows),
+        until=f"#{LAST}",
+        test_since=f"#{LAST}",
+    )
+    _, found = seen(tmp_path / "search", settings)
+    assert (found.labels, found.test_labels) == (str(windows), str(windows))
+    trial = Search(tmp_path / "invented", found).scheduler.next("w")
+    assert trial is not None
+    application = catalogue.load("anomalies")(catalogue.load("anomalies").Config())
+    (labels,) = application.check(Plan(**trial.source).read(), learning=True)["labels"]
+    np.testing.assert_array_equal(np.flatnonzero(labels == 1), [31, 32, 33])
+
+
+def test_a_model_for_each_series_is_not_searched(table: Path) -> None:
+    plan = Plan("anomalies", str(table), settings={"scope": "each"})
+    with pytest.raises(UserError, match="take scope=shared"):
+        Session(plan)

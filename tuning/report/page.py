@@ -204,7 +204,7 @@ def _usage(record: SearchRecord, folder: Path) -> list[tuple[str, str]]:
     settings, values = record.settings, section(record.best, "values")
     given = [f"--set={name}={typed(value)}" for name, value in values.items()]
     given.append(f"--set=objective={settings.objective}")
-    for option in ("validation", "since", "until"):
+    for option in ("validation", "since", "until", "labels"):
         if (value := getattr(settings, option)) is not None:
             given += [f"--{option}", value]
     if settings.columns:

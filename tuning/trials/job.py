@@ -42,6 +42,7 @@ class Job(_Message):
         application: a name of the catalogue.
         data, validation: sources.
         since, until: which rows of `data` count.
+        labels: a file with the labels of `data` and `validation`, of sensors.
         columns: the application's column names to the source's.
         settings: hyperparameters that are searched or given; what suits the rows is chosen for the
             others.
@@ -67,6 +68,7 @@ class Job(_Message):
     validation: str | None = None
     since: str | None = None
     until: str | None = None
+    labels: str | None = None
     columns: dict[str, str] = field(default_factory=dict)
     epochs: int | None = None
     budget: dict[str, float] = field(default_factory=dict)
@@ -77,8 +79,8 @@ class Job(_Message):
     @property
     def source(self) -> dict[str, Any]:
         """What is trained on what: arguments of `apps.train` and of `Plan`."""
-        names = ("application", "data", "validation", "since", "until", "columns", "seed")
-        return {name: getattr(self, name) for name in names}
+        names = ("application", "data", "validation", "columns", "seed")
+        return {name: getattr(self, name) for name in (*names, "since", "until", "labels")}
 
     def values(self, accumulation_steps: int) -> dict[str, Any]:
         """The settings, with each batch in so many pieces."""
