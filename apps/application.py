@@ -32,6 +32,7 @@ from apps.configuration import ApplicationConfig
 from apps.data import Column, Examples, Rows, View
 from apps.data.kinds.group import group
 from apps.errors import UserError, nearest
+from apps.layers.kernels.dispatch import for_this_process
 from apps.report.quantities import Metric
 from apps.report.sections import Section
 from apps.signatures import STATE, Signature, named_specs
@@ -278,7 +279,8 @@ class Application(ABC):
         adaptation = made if isinstance(made, Adaptation) else Adaptation(made)
         self.adapted.update(adaptation.layers)
         self.__dict__.pop("served", None)
-        self.model = self.build()
+        with for_this_process():
+            self.model = self.build()
         self.inference().name = TENSORS
         # Here, so that a layer that would be lost is named before the training, not after it.
         _ = self.served

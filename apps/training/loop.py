@@ -18,6 +18,7 @@ from apps.application import Application
 from apps.data import View, dataset
 from apps.data.views.pipeline import Elements
 from apps.errors import UserError
+from apps.layers.kernels.dispatch import for_this_process
 from apps.training.carried import Carried, as_arrays
 from apps.training.checkpoints import Checkpoints, Position
 from apps.training.choosing import Score
@@ -325,7 +326,7 @@ class Training:
         """The step as one graph that takes every batch, of whatever length."""
         step = tf.function(self._train_step)
         # What does not learn has no part in it.
-        with self.pacing.frozen(position.begun):
+        with self.pacing.frozen(position.begun), for_this_process():
             return step.get_concrete_function({**data.element_spec, **self.carried.specs()})
 
     def _train_step(self, batch: Mapping[str, tf.Tensor]) -> tuple[tf.Tensor, Any]:

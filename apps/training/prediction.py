@@ -12,6 +12,7 @@ import tensorflow as tf
 
 from apps.application import Application
 from apps.data import Batch, View, dataset
+from apps.layers.kernels.dispatch import for_this_process
 from apps.training.carried import BEGINS, Carried, states_of, without_states
 
 _TIMED_UNITS = 20
@@ -98,7 +99,8 @@ class Predictor:
             specs = {t.name: tf.TensorSpec(t.shape, t.dtype) for t in self._model.inputs}
             if self._carried:
                 specs[BEGINS] = tf.TensorSpec((None,), tf.bool)
-            self._traced = tf.function(self._call).get_concrete_function(specs)
+            with for_this_process():
+                self._traced = tf.function(self._call).get_concrete_function(specs)
         return self._traced(given)
 
     def _call(self, batch: Mapping[str, tf.Tensor]) -> Any:

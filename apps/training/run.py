@@ -17,6 +17,7 @@ from apps.application import Application
 from apps.components import Baseline
 from apps.data import Examples, read
 from apps.errors import UserError, cause_of
+from apps.layers.kernels.dispatch import for_this_process
 from apps.training.finish import report_of
 from apps.training.measuring import (
     Statistics,
@@ -47,7 +48,8 @@ class FinishedRun:
         try:
             # Keras takes any other file for a missing one.
             zipfile.ZipFile(files.model).close()
-            served = keras.models.load_model(files.model, compile=False)
+            with for_this_process():
+                served = keras.models.load_model(files.model, compile=False)
         # A damaged file fails in the zip, JSON, HDF5 or layer code, each with errors of its own.
         except Exception as error:
             raise UserError(
