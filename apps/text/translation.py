@@ -32,8 +32,8 @@ from apps.text.sample_translations import sample_translations
 _FEWEST_PIECES, _MOST_PIECES = 100, 16_000
 _FEW_LETTERS = 100_000
 # The first of equals wins, and so many rows choose among them.
-_PENALTIES = (1.0, 0.5, 1.5, 2.0, 3.0)
-_CALIBRATION_ROWS = 500
+_PENALTIES = (1.0, 0.5, 1.5, 2.0)
+_CALIBRATION_ROWS = 2000
 
 
 @dataclass(frozen=True)
