@@ -69,6 +69,13 @@ class Asked:
         None, "of sensors: windows of --data and --validation that are anomalies", "FILE"
     )
     test_labels: str | None = argument(None, "likewise of --test", "FILE")
+    folds: int = argument(
+        0,
+        "of series: score on so many stretches, each by a training on what was before it",
+        "N",
+        least=0,
+        type=int,
+    )
     columns: Any = argument({}, "names of the columns in the source", "NAME=COLUMN,…")
     algorithm: str = argument(
         "hyperband", "who proposes the trials", "|".join(ALGORITHMS), choices=ALGORITHMS
@@ -145,6 +152,8 @@ class SearchArguments(Asked):
                 if getattr(asked, name) is not None:
                     flag = "--" + name.replace("_", "-")
                     raise UserError(f"{flag}: name the source with --test SRC")
+        if asked.folds:
+            asked._check_folds()
         if not asked.workers and asked.listen is None:
             raise UserError("workers=0: nobody would run a trial; give --listen HOST:PORT too")
         if asked.strategy == "multiworker" and (asked.listen is None or asked.workers):
@@ -153,6 +162,19 @@ class SearchArguments(Asked):
                 "with one --id and a TF_CONFIG on each machine of the cluster"
             )
         return asked
+
+    def _check_folds(self) -> None:
+        if self.folds == 1:
+            raise UserError("folds=1: give at least 2, or leave it out for one validation part")
+        if self.validation is not None:
+            raise UserError("--folds: walks through --data itself; leave --validation out")
+        if self.algorithm == "hyperband":
+            raise UserError(
+                "--folds: hyperband's trials go on where others have stopped, which folds do not; "
+                "take --algorithm bayesian, random or grid"
+            )
+        if self.strategy is not None:
+            raise UserError("--folds: trains on one device; leave --strategy out")
 
     def _check(self) -> None:
         """Raise UserError where a number or a word is not one that is taken."""

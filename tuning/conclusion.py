@@ -103,7 +103,8 @@ def _finish(
     rows = scheduler.oracle.rows
     name = first_retraining(rows, best["id"]) if best["seeds"] else best["id"]
     source = folder.run(name)
-    if not folder.final.exists() and source.is_dir():
+    # What was trained fold by fold has not seen all rows.
+    if not scheduler.settings.folds and not folder.final.exists() and source.is_dir():
         beside = folder.path / f".partial-{folder.final.name}"
         shutil.rmtree(beside, ignore_errors=True)
         shutil.copytree(source, beside)

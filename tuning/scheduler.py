@@ -150,6 +150,7 @@ class LocalScheduler:
             since=settings.since,
             until=settings.until,
             labels=settings.labels,
+            folds=settings.folds,
             columns=dict(settings.columns),
             settings={**point, "objective": settings.objective},
             seed=settings.seed + number,

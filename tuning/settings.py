@@ -23,6 +23,7 @@ _IDENTITY = {
     "since": "since",
     "until": "until",
     "labels": "labels",
+    "folds": "folds",
     "seed": "seed",
     "fingerprint": "data",
 }

@@ -61,6 +61,8 @@ def read_sources(
         if (labels := asked.test_labels if name == "test" else asked.labels) is not None:
             counting = probe.input.labelled(counting, labels)
             places["test_labels" if name == "test" else "labels"] = os.path.abspath(labels)
+        if name == "data" and asked.folds:
+            probe.input.origins(counting, asked.folds, asked.since is not None)
         checked[name] = probe.check(counting, learning=name == "data")
         if name == "data":
             _learn(probe, asked, checked[name], divided=validation is None)

@@ -9,6 +9,7 @@ from typing import Literal
 from apps.report.quantities import Metric, capital, finite, words
 from apps.report.record import Record, numbers, section
 
+_NO_BASELINE = "No baseline was measured."
 Outcome = Literal["better", "undecided", "worse", "unknown"]
 
 
@@ -34,7 +35,7 @@ class Verdict:
 
 
 def judge(record: Record) -> Verdict:
-    """Compare a run's first metric with the best baseline.
+    """Compare a run's first metric with the best baseline, or the first one that baselines have.
 
     Args:
         record: a run, finished or not.
@@ -57,18 +58,19 @@ def judge(record: Record) -> Verdict:
             "Training diverged: a lower learning rate or a smaller clip norm may help.",
             key,
         )
-    rivals = {
-        rival: float(figures[key])
-        for rival, figures in baseline_metrics(record).items()
-        if finite(figures.get(key))
-    }
+    rivals = _rivals(record, key)
+    for other in values:
+        if not rivals and record.metric(other).better != "neither" and finite(values[other]):
+            rivals = _rivals(record, other)
+            if rivals:
+                key, kind, value = other, record.metric(other), values[other]
+                name = capital(kind.title)
     span = interval(record, key)
     result = f"{kind.written(value)} {kind.title}"
     measured = f"{name} is {kind.written(value)}{_of_examples(record)}{_in_words(kind, span)}."
     if not rivals:
-        return Verdict(
-            "unknown", result, "no baseline", f"{measured} No baseline was measured.", key
-        )
+        told = "No baseline has such a figure." if baseline_metrics(record) else _NO_BASELINE
+        return Verdict("unknown", result, "no baseline", f"{measured} {told}", key)
     best = min(rivals, key=lambda rival: _cost(kind, rivals[rival]))
     outcome = _outcome(kind, value, rivals[best], span)
     return Verdict(
@@ -79,6 +81,15 @@ def judge(record: Record) -> Verdict:
         key,
         best,
     )
+
+
+def _rivals(record: Record, key: str) -> dict[str, float]:
+    """The figure of each baseline that has one."""
+    return {
+        rival: float(figures[key])
+        for rival, figures in baseline_metrics(record).items()
+        if finite(figures.get(key))
+    }
 
 
 def interval(record: Record, key: str) -> tuple[float, float] | None:

@@ -186,6 +186,19 @@ def test_lower_is_better_where_it_is(verdict: Callable[..., Verdict]) -> None:
     assert "12.750 below" in judged.title
 
 
+def test_a_figure_that_no_baseline_has_gives_way_to_one_that_they_have(
+    verdict: Callable[..., Verdict],
+) -> None:
+    figures = {"cross_entropy": 0.5, "calibration_error": None, "accuracy": 0.8}
+    rivals = {"majority": {"cross_entropy": None, "accuracy": 0.5}, "random": {"accuracy": 0.4}}
+    judged = verdict(metrics=figures, interval={"accuracy": [0.7, 0.9]}, baselines=rivals)
+    assert (judged.outcome, judged.key, judged.baseline) == ("better", "accuracy", "majority")
+    without = {name: {"cross_entropy": None, "accuracy": None} for name in rivals}
+    judged = verdict(metrics=figures, interval={}, baselines=without)
+    assert (judged.outcome, judged.key) == ("unknown", "cross_entropy")
+    assert "No baseline has such a figure." in judged.sentence
+
+
 def test_a_metric_that_no_task_declares_decides_nothing(
     page: Page, verdict: Callable[..., Verdict], run_folder: Path
 ) -> None:

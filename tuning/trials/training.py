@@ -61,6 +61,8 @@ class Training:
             said = folder.inherit(job.continues)
             if said:
                 print(said, flush=True)
+        if job.folds:
+            return self._walked()
         position = self._begun()
         if position.best is None:
             return self.failed(f"no epoch within {job.minutes:g} minutes")
@@ -69,6 +71,38 @@ class Training:
         metrics = {name[4:]: row[name] for name in measured}
         return self._outcome(
             COMPLETED, score=float(position.best["value"]), metrics=metrics, epochs=position.epoch
+        )
+
+    def _walked(self) -> Outcome:
+        """Train and measure fold by fold; the score is the mean."""
+        from apps.training.backtest import backtest
+        from apps.training.run_folder import RunFolder
+
+        job, going_on = self.job, self.folder.run.exists()
+        source = {name: value for name, value in job.source.items() if name != "validation"}
+        self._fit_began = time.monotonic()
+        found = backtest(
+            folds=job.folds,
+            minutes=job.minutes if job.anneals else None,
+            run=self.folder.run,
+            resume=going_on,
+            log=lambda line: print(line, flush=True),
+            **source,
+            **job.values(self._attempts.accumulation_steps),
+        )
+        first = RunFolder(self.folder.run / found["folds"][0]["run"])
+        cost = first.read_json(first.metrics)["cost"]
+        self._cost = {
+            "latency_ms": cost["ms_per_example"],
+            "parameters": cost["parameters"],
+            "size_mb": cost["size_mb"],
+        }
+        _check_budget(self._cost, job.budget)
+        metrics = {name: value for name, value in found["mean"].items() if value is not None}
+        if job.objective not in metrics:
+            return self.failed(f"{job.objective} is undefined in every fold")
+        return self._outcome(
+            COMPLETED, score=metrics[job.objective], metrics=metrics, epochs=job.folds
         )
 
     def failed(self, reason: str) -> Outcome:
