@@ -47,8 +47,9 @@ class TrainedRange(Untrained):
         training: whether nothing is scored.
 
     Returns:
-        `surprise`, the larger one of both scores, the other one alone as long as the layer is not
-        used; `rarity`, its own; both `(batch, rows, channels)` float32; and the next state.
+        `surprise`, the larger one of the other score and `used` times its own, which is 0 as long
+        as the layer is not used; `rarity`, its own; both `(batch, rows, channels)` float32; and the
+        next state.
     """
 
     def __init__(self, channels: int, **kwargs: Any) -> None:

@@ -52,7 +52,8 @@ class RowScore(Baseline):
         score = np.full((len(places), size), np.nan)
         for row, (one, start, stop) in enumerate(places):
             score[row, : int(stop) - int(start)] = self._of(one)[int(start) : int(stop)]
-        return {"score": score, "flag": score >= self.threshold}
+        # Rows that are all alike have no alarm, whatever the threshold.
+        return {"score": score, "flag": (score >= self.threshold) & (score > 0)}
 
     @staticmethod
     def _places(examples: Examples) -> list[tuple[TimeSeries, int, int]]:

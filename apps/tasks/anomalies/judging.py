@@ -111,7 +111,7 @@ def held_out_scores(
     layers: Layers,
     batches: Sequence[tuple[Mapping[str, np.ndarray], np.ndarray]],
     config: AlarmsConfig,
-) -> list[np.ndarray]:
+) -> tuple[list[np.ndarray], list[np.ndarray] | None]:
     """Scores of held-out pieces, after the layers have learnt from them what they need to.
 
     Args:
@@ -120,7 +120,8 @@ def held_out_scores(
         config: the settings.
 
     Returns:
-        `(rows,)` of each piece, NaN for rows that do not count.
+        `(rows,)` of each piece, NaN for rows that do not count: of the errors, and of the range
+        of the training rows where rows are judged by it.
     """
     found = [outputs["surprise"] for outputs, _ in batches]
     if "tails" in layers:
@@ -133,11 +134,18 @@ def held_out_scores(
         np.where(usable, one.max(-1), np.nan)
         for one, (_, usable) in zip(found, batches, strict=True)
     ]
+    rare = None
     if "range" in layers:
         rare = [np.where(usable, outputs["rarity"].max(-1), np.nan) for outputs, usable in batches]
-        if _use_range(layers["range"], np.concatenate([one.ravel() for one in rare]), config):
-            scores = [np.fmax(one, other) for one, other in zip(scores, rare, strict=True)]
-    return [row for one in scores for row in one]
+        if not _use_range(layers["range"], np.concatenate([one.ravel() for one in rare]), config):
+            rare = None
+    of_pieces = [row for one in scores for row in one]
+    return of_pieces, None if rare is None else [row for one in rare for row in one]
+
+
+def weigh_range(layer: TrainedRange, weight: float) -> None:
+    """Multiply the scores by the range so that one threshold is right for both."""
+    layer.used.assign(weight)
 
 
 def _use_range(layer: TrainedRange, rarity: np.ndarray, config: AlarmsConfig) -> bool:

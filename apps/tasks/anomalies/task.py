@@ -35,6 +35,7 @@ from apps.tasks.anomalies.judging import (
     judging_layers,
     learnt_rows,
     training_scale,
+    weigh_range,
 )
 from apps.tasks.anomalies.measuring import METRICS, figures_of, nats_of
 from apps.tasks.anomalies.sections import anomaly_sections
@@ -191,29 +192,32 @@ class AnomalyScores(Task):
             usable = real & (batch["label"] > UNCOUNTED) & (batch["label"] != 1)
             kept = {name: outputs[name] for name in JUDGED if name in outputs}
             seen.append((kept, usable))
-        found = held_out_scores(self.adapted, seen, self.config)
-        threshold = self._chosen(self.threshold(found))
+        own, rare = held_out_scores(self.adapted, seen, self.config)
+        threshold = self._chosen(own, 1.0 if rare is None else 0.5)
+        if rare is not None:
+            # Each raises half of the alarms, at a threshold of its own.
+            weigh_range(self.adapted["range"], threshold / self._chosen(rare, 0.5))
         self.answering.threshold.assign(threshold)
-
-    def _chosen(self, wanted: float) -> float:
-        """The threshold, where held-out rows ask for `wanted`; it is said."""
         seldom = f"about one in {round(1 / self.alarms)} normal rows raises one"
-        if self.config.scorer == DYNAMIC:
-            if not self.config.alarms_per_day:
-                environment.say("alarms from a score of 1 on, which is the moving threshold")
+        environment.say(f"alarms from a score of {threshold:.2f} on, so that {seldom}")
+
+    def _chosen(self, scores: Sequence[np.ndarray], share: float) -> float:
+        """The threshold of scores of held-out rows that are to raise a share of the alarms."""
+        config = self.config
+        wanted = threshold_for(scores, config.merge + 1, share * self.alarms)
+        if config.scorer == DYNAMIC:
+            if not config.alarms_per_day or not np.isfinite(wanted):
                 return self._most
-            wanted = max(wanted, _LEAST_DYNAMIC) if np.isfinite(wanted) else self._most
-            environment.say(f"alarms from a score of {wanted:.2f} on, so that {seldom}")
-            return wanted
+            return max(wanted, _LEAST_DYNAMIC)
         # Held-out rows with anomalies that nobody has labelled would ask for more, and those that
         # are too few to be surprised for less.
-        least = float(np.log10(1.0 / self.alarms / (self.config.merge + 1)))
-        threshold = min(max(wanted, least), self._most)
-        other = "" if threshold == wanted else f"; the held-out rows asked for {wanted:.2f}"
-        if wanted > threshold:
-            other = f"; the held-out rows, which may hold anomalies, asked for {wanted:.2f}"
-        environment.say(f"alarms from a score of {threshold:.2f} on, so that {seldom}{other}")
-        return threshold
+        least = float(np.log10(1.0 / self.alarms / (config.merge + 1)))
+        if wanted > self._most:
+            environment.say(
+                f"the held-out rows, which may hold anomalies, asked for {wanted:.2f}, not "
+                f"{self._most:.2f}"
+            )
+        return min(max(wanted, least), self._most)
 
     @property
     def _most(self) -> float:
