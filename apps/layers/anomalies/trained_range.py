@@ -22,6 +22,8 @@ _SMOOTHED = 6
 # Of the correlations, by how much they are drawn to none.
 _SHRUNK = 0.02
 _FAR = 1e9
+# Of the rarity of a channel that is not to blame.
+_SHARED = 0.9
 # A sensor whose deviation is a smaller share of that of all lies in a range of its own.
 _LEAST_SHARE, _MOST_SERIES = 0.2, 0.8
 # Rows that are looked at in one go.
@@ -81,9 +83,10 @@ class TrainedRange(Untrained):
         if training:
             return surprise, tf.zeros_like(surprise), state
         real = tf.sequence_mask(lengths, tf.shape(series)[1])
-        distances, there, after = self._distances(series, real, state)
-        own = tf.maximum(*tf.split(self.tails(distances, there), 2, -1))
-        return tf.maximum(surprise, tf.cast(self.used[...], tf.float32) * own), own, after
+        distances, there, smooth = self._distances(series, real, state)
+        alone, others = tf.split(self.tails(distances, there), 2, -1)
+        own = tf.maximum(alone, self._blamed(others, smooth))
+        return tf.maximum(surprise, tf.cast(self.used[...], tf.float32) * own), own, smooth[:, -1]
 
     def _distances(
         self, series: tf.Tensor, real: tf.Tensor, state: tf.Tensor
@@ -94,7 +97,17 @@ class TrainedRange(Untrained):
         others = tf.tensordot(scaled, self.precision[...], 1)
         others /= tf.sqrt(tf.maximum(tf.linalg.diag_part(self.precision[...]), 1e-12))
         whole = there & tf.reduce_all(there, -1, keepdims=True)
-        return tf.abs(tf.concat([scaled, others], -1)), tf.concat([there, whole], -1), scaled[:, -1]
+        return tf.abs(tf.concat([scaled, others], -1)), tf.concat([there, whole], -1), scaled
+
+    def _blamed(self, rarity: tf.Tensor, smooth: tf.Tensor) -> tf.Tensor:
+        """The largest rarity of each row at the channel that adds most to the distance of all.
+
+        What one channel shows is unexpected to those that it is related to as well.
+        """
+        adds = smooth * tf.tensordot(smooth, self.precision[...], 1)
+        most = tf.one_hot(tf.argmax(adds, -1), self.channels, dtype=rarity.dtype)
+        highest = tf.reduce_max(rarity, -1, keepdims=True)
+        return tf.maximum(most * highest, _SHARED * rarity)
 
     def adapt(self, series: Iterable[np.ndarray]) -> None:
         """Take means, correlations and the largest distances from training rows.

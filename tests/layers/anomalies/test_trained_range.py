@@ -68,6 +68,16 @@ def test_a_lost_relation_is_rare_where_each_channel_is_usual(layer: TrainedRange
     assert (found[:200].max(-1) > 4).mean() == 0
 
 
+def test_the_channel_that_left_is_blamed_not_those_related_to_it(layer: TrainedRange) -> None:
+    for channel, jump in enumerate((20.0, 200.0, 20.0)):
+        rows = related(22, 200)
+        rows[100:110, channel] += jump
+        found = rarity(layer, rows)[100:110]
+        blamed = np.argmax(found, -1)[np.isfinite(rows[100:110]).all(-1) & (found.max(-1) > 4)]
+        assert len(blamed) > 5
+        assert (blamed == channel).all()
+
+
 def test_pieces_of_a_stream_give_what_the_whole_gives(layer: TrainedRange) -> None:
     rows = related(3, 300)
     whole = rarity(layer, rows)
