@@ -99,6 +99,35 @@ def test_a_stream_answers_as_predict_does(
     )
 
 
+@pytest.mark.parametrize(
+    "settings",
+    [{"model": "autoencoder"}, {"scorer": "dynamic", "alarms_per_day": 0.5}],
+    ids=["autoencoder", "dynamic"],
+)
+def test_other_detectors_stream_as_they_predict(
+    settings: dict[str, Any], file: Path, tmp_path: Path
+) -> None:
+    run = apps.train(
+        "anomalies",
+        MACHINE,
+        run=tmp_path / "run",
+        log=lambda line: None,
+        **{**Anomalies.tiny().settings, **settings},
+    )
+    answer = run.predict(str(file))[0]
+    answers, _ = streamed(StreamModel.load(tmp_path / "run"), file)
+    np.testing.assert_array_equal(answers["flag"], answer["flag"])
+    np.testing.assert_allclose(answers["score"], answer["score"], rtol=1e-3, atol=1e-3)
+    assert np.max(answer["score"][300:310]) > np.max(answer["score"][:300])
+    assert run.metrics["metrics"]["nats"] < 2.0
+
+
+def test_settings_that_contradict_each_other_are_refused(tmp_path: Path) -> None:
+    with pytest.raises(apps.UserError, match="leave one of them out"):
+        apps.train("anomalies", run=tmp_path / "run", scorer="dynamic", reference="range")
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_answer_names_its_events(found: Any, file: Path) -> None:
     answer = found.predict(str(file))[0]
     event = next(one for one in answer["events"] if one["start"] <= 300 <= one["end"])
