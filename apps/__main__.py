@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import apps
-from apps.commands import deploying, streaming, training
+from apps.commands import deploying, inspecting, streaming, training
 from apps.process import Parser, run_command
 
 
@@ -38,6 +38,7 @@ def _parser() -> argparse.ArgumentParser:
     training.add_to(commands)
     deploying.add_to(commands)
     streaming.add_to(commands)
+    inspecting.add_to(commands)
     return parser
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -82,23 +82,13 @@ class EachRun:
         """What was measured at the end of each training, by series."""
         return {name: files.read_json(files.metrics) for name, files in self.files.items()}
 
-    def evaluate(
-        self,
-        data: Any,
-        *,
-        columns: Mapping[str, str] | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        labels: str | os.PathLike[str] | None = None,
-    ) -> dict[str, Any]:
+    def evaluate(self, data: Any, **chosen: Any) -> dict[str, Any]:
         """Measure each model on its series; arguments and result are those of `Run.evaluate`.
 
         Figures are of the rows of all series together; `by_series` has those of each.
         """
         started = time.monotonic()
-        rows, checked = self.first.checked(
-            data, columns=columns, since=since, until=until, labels=labels
-        )
+        rows, checked = self.first.checked(data, **chosen)
         task, found, units = self.application.task, [], []
         for name, part in self.application.input.each(checked).items():
             run = self.run(name)
@@ -119,16 +109,9 @@ class EachRun:
             "seconds": round(time.monotonic() - started, 2),
         }
 
-    def predict(
-        self,
-        inputs: Any,
-        *,
-        columns: Mapping[str, str] | None = None,
-        since: str | None = None,
-        until: str | None = None,
-    ) -> list[dict[str, Any]]:
-        """Answers of the model of each series, in the order of the inputs."""
-        units = self.first.asked(inputs, columns=columns, since=since, until=until)
+    def predict(self, inputs: Any, **chosen: Any) -> list[dict[str, Any]]:
+        """Answers of the model of each series, in the order of the inputs; see `Run.predict`."""
+        units = self.first.asked(inputs, **chosen)
         if units is None:
             return []
         names = self.application.input.names_of(units)
@@ -156,8 +139,8 @@ class EachRun:
         self,
         base: str | os.PathLike[str] = "saved_models",
         *,
-        onnx: bool = False,
         log: Callable[[str], None] | None = None,
+        **chosen: Any,
     ) -> Path:
         """Write a SavedModel for each series, `base/APPLICATION.SERIES/N`; see `Run.export`.
 
@@ -168,7 +151,7 @@ class EachRun:
         for name in self.files:
             run = self.run(name)
             model = f"{self.application.name}.{run.folder.name}"
-            say(str(export_version(run, base, model=model, onnx=onnx, log=say)))
+            say(str(export_version(run, base, model=model, log=say, **chosen)))
         return Path(base)
 
 

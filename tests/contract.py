@@ -25,6 +25,7 @@ from apps.application import Application
 from apps.composition import beginning_states
 from apps.data import Examples
 from apps.export.onnx.conversion import outputs_by_name
+from apps.inspection.looking import look
 from apps.layers.doctor import diagnose_file, diagnose_model
 from apps.run import Run
 from apps.serving.local import LocalModel
@@ -242,6 +243,18 @@ class ApplicationContract:
                 np.testing.assert_allclose(parts[name], value, atol=1e-5)
             else:
                 assert parts[name] == value, name
+
+    def test_an_answer_can_be_looked_into(self, rows: Examples, run: Run) -> None:
+        seen = look(run, records(rows)[:1], points=2)
+        assert seen.gates
+        for gates in seen.gates:
+            assert len(seen.steps) == len(gates.cell) > 0
+            for gate in (gates.input, gates.forget, gates.output):
+                assert ((gate >= 0) & (gate <= 1)).all()
+            assert (gates.half_lives > 0).all()
+        assert seen.attribution is not None
+        assert np.isfinite(seen.attribution).all()
+        assert len(seen.attribution) == len(seen.steps)
 
     def test_every_lstm_reaches_cudnn(self, run: Run) -> None:
         diagnoses = diagnose_model(run.model)

@@ -169,6 +169,16 @@ class Input(Component, ABC):
         """The model's inputs from raw ones, inside the graph; the same values as `tensors`."""
         return dict(raw)
 
+    def step_names(self, units: Examples, prepared: Mapping[str, Any], steps: int) -> list[str]:
+        """What each step of the main sequence of one unit is called where it is shown.
+
+        Args:
+            units: one.
+            prepared: what `prepare` makes of it.
+            steps: how many there are.
+        """
+        return [str(number) for number in range(steps)]
+
     @abstractmethod
     def raw(self, examples: Examples, metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
         """Units as a client sends them.

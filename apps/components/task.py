@@ -19,7 +19,7 @@ from apps.errors import UserError
 from apps.following import Follower
 from apps.report.quantities import Metric
 from apps.report.sections import Section
-from apps.signatures import Signature
+from apps.signatures import STATE, Signature
 
 # Rows that a baseline answers at once.
 _ROWS = 4096
@@ -111,6 +111,14 @@ class Task(Component, ABC):
     def provisional(self, outputs: Outputs) -> Any:
         """The same after each epoch of training, when a slow search would cost too much."""
         return outputs
+
+    def explained(self, outputs: Any) -> tf.Tensor:
+        """The number whose origin an inspection shows: each step's largest output, summed."""
+        found = outputs
+        if isinstance(outputs, Mapping):
+            floats = [v for n, v in outputs.items() if v.dtype.is_floating and STATE not in n]
+            found = floats[0]
+        return tf.reduce_sum(tf.reduce_max(found, -1))
 
     def decoders(self) -> dict[str, Callable[[Outputs], Any]]:
         """Further ways to decode outputs, by name, which are measured beside the main one."""

@@ -147,6 +147,11 @@ class Recordings(Input):
             np.arange(len(examples))
         )
 
+    def step_names(self, units: Examples, prepared: Mapping[str, Any], steps: int) -> list[str]:
+        rate = self.metadata()["sample_rate"]
+        seconds = float(np.asarray(prepared["lengths"])[0]) / rate / max(steps, 1)
+        return [f"{step * seconds:.2f} s" for step in range(steps)]
+
     def edge_cases(self) -> dict[str, np.ndarray]:
         """No sample at all, one sample, a second of silence, a clipped square wave."""
         second = self.sample_rate

@@ -44,6 +44,12 @@ class Sentences(Texts):
         # Tokens that were given travel as the text that they make.
         return {self.column: np.array([str(text) for text in examples[self.column]], object)}
 
+    def step_names(self, units: Examples, prepared: Mapping[str, Any], steps: int) -> list[str]:
+        text = str(units[self.column][0])
+        bounds = (np.asarray(prepared[name])[0].tolist() for name in ("starts", "ends"))
+        found = [text[start:end] for start, end in zip(*bounds, strict=True)]
+        return found if len(found) == steps else super().step_names(units, prepared, steps)
+
     def edge_cases(self) -> dict[str, np.ndarray]:
         """Nothing, space only, one mark, scripts without spaces, combining marks and symbols."""
         texts = [

@@ -51,6 +51,10 @@ class TextPairs(Texts):
             "unknown": Sequences(*pieces.flat_unknown(texts)),
         }
 
+    def step_names(self, units: Examples, prepared: Mapping[str, Any], steps: int) -> list[str]:
+        texts = self.adapted["pieces"].texts
+        return [texts[one] or "end" for one in np.asarray(prepared["ids"])[0, :steps]]
+
     def edge_cases(self) -> dict[str, np.ndarray]:
         """Those of texts, and scripts from right to left, marks alone and a long word."""
         cases = super().edge_cases()[self.column].tolist()

@@ -53,6 +53,11 @@ class Texts(Input):
     def raw(self, examples: Examples, metadata: Mapping[str, Any]) -> dict[str, np.ndarray]:
         return {self.column: np.array(examples[self.column], object)}
 
+    def step_names(self, units: Examples, prepared: Mapping[str, Any], steps: int) -> list[str]:
+        layer = self.adapted[self.words]
+        found = layer.words_of(units[self.column][0]) if hasattr(layer, "words_of") else []
+        return found if len(found) == steps else super().step_names(units, prepared, steps)
+
     def edge_cases(self) -> dict[str, np.ndarray]:
         """An empty text, white space only, and scripts, marks and symbols of many kinds."""
         texts = ["", "  \n", "Ünïcödé – 日本語 🙂 <br/>'\u200b\ufeff"]

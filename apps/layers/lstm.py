@@ -4,6 +4,7 @@ import keras
 import tensorflow as tf
 
 from apps.layers.recurrence import Recurrence
+from apps.layers.watching import Call, watched
 
 TANH = (keras.activations.tanh, keras.ops.tanh, tf.tanh)
 SIGMOID = (keras.activations.sigmoid, keras.ops.sigmoid, tf.sigmoid)
@@ -103,6 +104,7 @@ class LSTM(keras.layers.LSTM):
             mask = mask[0]
         # Keras casts floats to the compute dtype before the call, and integers not at all.
         x = tf.cast(sequences, self.compute_dtype)
+        x = watched(Call(self, x, mask, tuple(map(tf.convert_to_tensor, initial_state))))
         if training and self.dropout:
             x = x * self.cell.get_dropout_mask(x[:, 0, :])[:, None, :]
         # `value` is in the layer's compute dtype.

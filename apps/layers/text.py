@@ -107,6 +107,14 @@ class WordIds(TokenLayer):
             [ids, tf.RaggedTensor.from_row_lengths(filler[: tf.reduce_sum(empty)], empty)], 1
         )
 
+    def words_of(self, text: str) -> list[str]:
+        """The words of a text that have an id each."""
+        words = [word.decode() for word in split_words(tf.constant([text]))[0].numpy()]
+        head, most = -(-self.max_tokens // 2), self.max_tokens
+        if len(words) > most:
+            words = [*words[:head], *words[len(words) - most // 2 :]]
+        return words or [""]
+
     def call(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         ids = self.ragged(texts)
         return {"ids": ids.to_tensor(PAD), "lengths": tf.cast(ids.row_lengths(), tf.int32)}

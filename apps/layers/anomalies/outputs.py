@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import Any
 
 import keras
 import tensorflow as tf
 
+from apps.layers.stack import LSTMStack
+
 # Of a Laplace distribution's scale: 90 % of it lie within so much on either side of the median.
 BAND = math.log(10.0)
+STATE = "state_"
 _SCORES = {
     "surprise": "float32",
     "known": "bool",
@@ -34,6 +38,19 @@ def output_specs(series: Any, distances: int) -> dict[str, Any]:
     kinds = {**_SCORES, "shift": "float64", "scale": "float64"}
     found = {name: keras.KerasTensor(said, dtype="float32") for name in ("middle", "spread")}
     return found | {n: keras.KerasTensor(series.shape, dtype=kind) for n, kind in kinds.items()}
+
+
+def stream_specs(shapes: Mapping[str, tuple[int, ...]], stack: LSTMStack) -> dict[str, Any]:
+    """Specs of a network's own states and of those of its LSTMs by name, `(batch, …)`.
+
+    Args:
+        shapes: of its own, float64, without the batch.
+        stack: the LSTMs.
+    """
+    found = {f"{STATE}{n}": tf.TensorSpec((None, *s), tf.float64) for n, s in shapes.items()}
+    for name, (shape, dtype) in stack.state_specs().items():
+        found[f"{STATE}{name}"] = tf.TensorSpec((None, *shape), dtype)
+    return found
 
 
 def state_outputs(states: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.layers.anomalies.outputs import BAND, output_specs, state_outputs, unscored
+from apps.layers.anomalies.outputs import BAND, output_specs, state_outputs, stream_specs, unscored
 from apps.layers.anomalies.running_scale import STATES, fixed_scale, running_scale
 from apps.layers.anomalies.surprise import LARGEST, surprise
 from apps.layers.recurrent_network import RecurrentNetwork
@@ -66,10 +66,7 @@ class SensorAutoencoder(RecurrentNetwork):
         c = self.channels
         shapes: dict[str, tuple[int, ...]] = {"past": (LAGS[-1], 2 * c)}
         shapes |= {"errors": (c,), "largest": (c, LARGEST), **dict.fromkeys(STATES, (c,))}
-        found = {f"state_{n}": tf.TensorSpec((None, *s), tf.float64) for n, s in shapes.items()}
-        for name, (shape, dtype) in self.stack.state_specs().items():
-            found[f"state_{name}"] = tf.TensorSpec((None, *shape), dtype)
-        return found
+        return stream_specs(shapes, self.stack)
 
     def call(
         self,

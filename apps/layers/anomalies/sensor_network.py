@@ -8,7 +8,7 @@ from typing import Any, ClassVar, NamedTuple
 import keras
 import tensorflow as tf
 
-from apps.layers.anomalies.outputs import BAND, output_specs, state_outputs, unscored
+from apps.layers.anomalies.outputs import BAND, output_specs, state_outputs, stream_specs, unscored
 from apps.layers.anomalies.recurrences import linear_recurrence, smoothed
 from apps.layers.anomalies.running_scale import STATES, Scaled, running_scale, squash
 from apps.layers.anomalies.surprise import LARGEST, surprise
@@ -87,10 +87,7 @@ class SensorNetwork(RecurrentNetwork):
         shapes |= {"expected": (3, c), "coming": (self.ahead, c), "rows": (1,)}
         shapes |= {"smoothed": (c,), "moves": (c,), "usual_moves": (c,)}
         shapes |= {"errors": (len(VIEWS) * c,), "largest": (len(VIEWS) * c, LARGEST)}
-        found = {f"state_{n}": tf.TensorSpec((None, *s), tf.float64) for n, s in shapes.items()}
-        for name, (shape, dtype) in self.stack.state_specs().items():
-            found[f"state_{name}"] = tf.TensorSpec((None, *shape), dtype)
-        return found
+        return stream_specs(shapes, self.stack)
 
     def call(
         self,

@@ -147,6 +147,10 @@ class AnomalyScores(Task):
         nats = tf.stop_gradient(error) / spread + tf.math.log(2.0 * spread)
         return tf.reduce_mean((error + nats) * tf.cast(known, tf.float32))
 
+    def explained(self, outputs: Mapping[str, tf.Tensor]) -> tf.Tensor:
+        """The score of the most surprising row."""
+        return tf.reduce_max(outputs["surprise"])
+
     def answers(self, outputs: Mapping[str, Any], inputs: Tensors) -> dict[str, Any]:
         given = {n: outputs[n] for n in ("surprise", "expected", "low", "high")}
         return self.answering(given, inputs["lengths"], inputs.get("time"))

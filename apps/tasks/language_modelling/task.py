@@ -67,6 +67,10 @@ class LanguageModelling(Task):
         real = tf.sequence_mask(batch["lengths"], tf.shape(log_probs)[1], log_probs.dtype)
         return -tf.reduce_mean(log_probs * real)
 
+    def explained(self, outputs: Mapping[str, Any]) -> tf.Tensor:
+        """The log probability of the text that was read."""
+        return tf.reduce_sum(outputs["log_probs"])
+
     def answers(self, outputs: Mapping[str, Any], inputs: Tensors) -> dict[str, Any]:
         ids = inputs["ids"]
         last = keras.ops.take_along_axis(ids, inputs["lengths"][:, None] - 1, 1)[:, 0]

@@ -141,6 +141,10 @@ class Quantiles(Task):
         losses = tf.reduce_mean(tf.maximum(levels * difference, (levels - 1) * difference), -1)
         return 2 * tf.reduce_mean(losses * known)
 
+    def explained(self, outputs: Any) -> tf.Tensor:
+        """The forecasts' medians, summed."""
+        return tf.reduce_sum(outputs[..., self._middle])
+
     def answers(self, outputs: Any, inputs: Tensors) -> dict[str, Any]:
         return self.adapted["answers"](outputs, inputs.get("time"))
 

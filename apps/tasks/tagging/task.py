@@ -155,6 +155,10 @@ class Tagging(Task):
         )
         return -tf.reduce_mean(log_likelihood(emissions, transitions, tags, batch["lengths"]))
 
+    def explained(self, outputs: Any) -> tf.Tensor:
+        """The largest emission of each token, summed."""
+        return super().explained(outputs["emissions"])
+
     def answers(self, outputs: Any, inputs: Tensors) -> dict[str, Any]:
         where = {name: inputs[name] for name in ("lengths", "starts", "ends")}
         return self.adapted["answers"]({**outputs, **where})

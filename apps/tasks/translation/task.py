@@ -102,6 +102,10 @@ class Translation(Task):
         real = tf.sequence_mask(batch["target_lengths"], tf.shape(losses)[1], losses.dtype)
         return tf.reduce_sum(losses * real) / tf.reduce_sum(real)
 
+    def explained(self, outputs: Any) -> tf.Tensor:
+        """The score of the best translation."""
+        return tf.reduce_sum(outputs["scores"][:, 0])
+
     def answers(self, outputs: Any, inputs: Tensors) -> dict[str, Any]:
         """Texts, the best first, and which piece of the source each of the best stands for."""
         found, pieces = self.adapted["copying"](outputs, inputs), self.pieces
