@@ -69,11 +69,11 @@ class Asked:
         None, "of sensors: windows of --data and --validation that are anomalies", "FILE"
     )
     test_labels: str | None = argument(None, "likewise of --test", "FILE")
-    folds: int = argument(
-        0,
+    folds: int | None = argument(
+        None,
         "of series: score on so many stretches, each by a training on what was before it",
         "N",
-        least=0,
+        least=2,
         type=int,
     )
     columns: Any = argument({}, "names of the columns in the source", "NAME=COLUMN,…")
@@ -164,8 +164,6 @@ class SearchArguments(Asked):
         return asked
 
     def _check_folds(self) -> None:
-        if self.folds == 1:
-            raise UserError("folds=1: give at least 2, or leave it out for one validation part")
         if self.validation is not None:
             raise UserError("--folds: walks through --data itself; leave --validation out")
         if self.algorithm == "hyperband":

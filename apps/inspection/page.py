@@ -30,6 +30,7 @@ def page_of(seen: Look, picture: bytes, run: str) -> str:
         picture=Markup(base64.b64encode(picture).decode()),
         answer={name: value for name, value in seen.answer.items() if _short(value)},
         missing=seen.missing,
+        idle=seen.attribution is not None and not np.any(seen.attribution),
         steps=_steps(seen),
         layers=[_layer(gates, seen) for gates in seen.gates],
     )

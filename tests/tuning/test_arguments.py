@@ -74,7 +74,7 @@ def test_the_options_that_are_written_ask_for_the_same() -> None:
         ({"workers": 0}, "give --listen"),
         ({"test_until": "2016"}, "name the source with --test"),
         ({"test_labels": "a.csv"}, "--test-labels: name the source with --test"),
-        ({"folds": 1, "algorithm": "random"}, "folds=1: give at least 2"),
+        ({"folds": 1, "algorithm": "random"}, "folds=1: give a whole number from 2"),
         ({"folds": 3}, "take --algorithm bayesian, random or grid"),
         ({"folds": 3, "algorithm": "grid", "validation": "a.csv"}, "leave --validation out"),
         ({"resume": True}, "name the folder of the search with --run"),

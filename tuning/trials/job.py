@@ -43,7 +43,8 @@ class Job(_Message):
         data, validation: sources.
         since, until: which rows of `data` count.
         labels: a file with the labels of `data` and `validation`, of sensors.
-        folds: stretches to score on, each by a training on what was before it; 0 for validation.
+        folds: stretches to score on, each by a training on what was before it; None for
+            validation.
         columns: the application's column names to the source's.
         settings: hyperparameters that are searched or given; what suits the rows is chosen for the
             others.
@@ -70,7 +71,7 @@ class Job(_Message):
     since: str | None = None
     until: str | None = None
     labels: str | None = None
-    folds: int = 0
+    folds: int | None = None
     columns: dict[str, str] = field(default_factory=dict)
     epochs: int | None = None
     budget: dict[str, float] = field(default_factory=dict)

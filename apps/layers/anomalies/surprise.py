@@ -11,6 +11,8 @@ LARGEST = 32
 _SHARE, _FEWEST = 0.005, 5
 # Errors are not judged before so many have been seen.
 _WARM = 50.0
+# An error that is one of the remembered ones itself is not beyond it, however sums are rounded.
+_ROUNDING = 1e-6
 _LEAST_TAIL, _LEAST_ERROR, _MOST = 0.1, 1e-12, 30.0
 
 
@@ -38,7 +40,7 @@ def rarity(errors: tf.Tensor, count: tf.Tensor, largest: tf.Tensor) -> tf.Tensor
     beyond = tf.math.log(tf.maximum(errors, _LEAST_ERROR)) - begin
     value = tf.math.log(tf.maximum(count, 1.0) / size) + beyond / tf.maximum(tail, _LEAST_TAIL)
     value = tf.clip_by_value(value / math.log(10.0), 0.0, _MOST)
-    return tf.where((beyond > 0) & (count >= _WARM), value, 0.0)
+    return tf.where((beyond > _ROUNDING) & (count >= _WARM), value, 0.0)
 
 
 def surprise(
