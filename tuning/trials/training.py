@@ -82,7 +82,7 @@ class Training:
         source = {name: value for name, value in job.source.items() if name != "validation"}
         self._fit_began = time.monotonic()
         found = backtest(
-            folds=job.folds,
+            folds=int(job.folds or 0),
             minutes=job.minutes if job.anneals else None,
             run=self.folder.run,
             resume=going_on,
@@ -102,7 +102,7 @@ class Training:
         if job.objective not in metrics:
             return self.failed(f"{job.objective} is undefined in every fold")
         return self._outcome(
-            COMPLETED, score=metrics[job.objective], metrics=metrics, epochs=job.folds
+            COMPLETED, score=metrics[job.objective], metrics=metrics, epochs=len(found["folds"])
         )
 
     def failed(self, reason: str) -> Outcome:
