@@ -26,10 +26,6 @@ from apps.signatures import Signature
 _MOST_HELD_OUT = 20_000
 
 
-# What a setting `scope` says: one model for all series.
-SHARED = "shared"
-
-
 class Input(Component, ABC):
     """What a user hands in.
 
@@ -38,12 +34,14 @@ class Input(Component, ABC):
         aligned: tensors, where there are such, with one entry for each step of the main sequence.
         entry: name of the entry point that takes all of its raw inputs.
         page_field: its field on the browser page; None for a box that takes text or JSON.
+        for_one: settings under which one series is trained where each gets a model of its own.
         stream_options: options of `stream` on how chunks are cut; its docstring is the help.
     """
 
     attributes: Mapping[str, Column] = {}
     aligned: tuple[str, ...] = ()
     entry: ClassVar[str] = "serving_default"
+    for_one: ClassVar[Mapping[str, Any]] = {}
     page_field: ClassVar[PageField | WholeField | None] = None
     stream_options: ClassVar[type[Options]] = Options
 

@@ -13,7 +13,6 @@ import keras
 import numpy as np
 
 from apps import environment
-from apps.components.input import SHARED
 from apps.configuration import changed, fixed
 from apps.data import Column, Examples
 from apps.data.kinds.panel import role
@@ -38,7 +37,7 @@ from apps.signatures import Signature
 
 # Rows without which scales are hardly known before the series ends.
 _FEWEST = 50
-EACH = "each"
+SHARED, EACH = "shared", "each"
 _KIND = {True: "dates", False: "numbers"}
 
 
@@ -70,6 +69,7 @@ class Sensors(SeriesTables):
 
     config: SensorsConfig
     passed_over = "in series of one row"
+    for_one: ClassVar[Mapping[str, Any]] = {"scope": SHARED}
     stream_options = SensorOptions
     page_field: ClassVar[WholeField] = SensorField("about_sensors")
     aligned = ("time",)

@@ -10,7 +10,6 @@ from typing import Any
 
 from apps import catalogue
 from apps.application import Application
-from apps.components.input import SHARED
 from apps.data import Examples, read
 from apps.data.fingerprint import fingerprint
 from apps.errors import UserError
@@ -74,7 +73,7 @@ class Plan:
 
     def for_one(self) -> dict[str, Any]:
         """The settings that were given, for the run of one series."""
-        return {**self._given, "scope": SHARED}
+        return {**self._given, **self.kind.input.for_one}
 
     def choosing(self, settings: Mapping[str, Any]) -> Plan:
         """This plan with settings that are chosen from the data, where the user has not given them.

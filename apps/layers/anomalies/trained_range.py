@@ -49,8 +49,8 @@ class TrainedRange(Untrained):
         training: whether nothing is scored.
 
     Returns:
-        `surprise`, the larger one of the other score and `used` times its own, which is 0 as long
-        as the layer is not used; `rarity`, its own; both `(batch, rows, channels)` float32; and the
+        `surprise`, the larger one of the other score and `factor` times its own, which is 0 as long
+        as the range is not used; `rarity`, its own; both `(batch, rows, channels)` float32; and the
         next state.
     """
 
@@ -67,7 +67,7 @@ class TrainedRange(Untrained):
                 shape=shape, initializer=start, trainable=False, dtype="float64", name=name
             )
 
-        self.used = constant("used", "zeros")
+        self.factor = constant("factor", "zeros")
         self.mean, self.deviation = constant("mean", "zeros", c), constant("deviation", "ones", c)
         self.precision = constant("precision", "zeros", c, c)
         self.tails.build()
@@ -86,7 +86,7 @@ class TrainedRange(Untrained):
         distances, there, smooth = self._distances(series, real, state)
         alone, others = tf.split(self.tails(distances, there), 2, -1)
         own = tf.maximum(alone, self._blamed(others, smooth))
-        return tf.maximum(surprise, tf.cast(self.used[...], tf.float32) * own), own, smooth[:, -1]
+        return tf.maximum(surprise, tf.cast(self.factor[...], tf.float32) * own), own, smooth[:, -1]
 
     def _distances(
         self, series: tf.Tensor, real: tf.Tensor, state: tf.Tensor

@@ -143,18 +143,12 @@ def held_out_scores(
     return of_pieces, None if rare is None else [row for one in rare for row in one]
 
 
-def weigh_range(layer: TrainedRange, weight: float) -> None:
-    """Multiply the scores by the range so that one threshold is right for both."""
-    layer.used.assign(weight)
-
-
 def _use_range(layer: TrainedRange, rarity: np.ndarray, config: AlarmsConfig) -> bool:
-    """Decide whether rows are judged by the range of the training rows too; note and say it."""
+    """Decide whether rows are judged by the range of the training rows too, and say it."""
     if config.reference == STREAM:
         return False
     holds = layer.tails.seen and layer.holds(rarity[np.isfinite(rarity)])
     used = holds or config.reference == RANGE
-    layer.used.assign(float(used))
     if not layer.tails.seen:
         told = "the sensors lie in ranges of their own: rows are judged by their stream alone"
     elif holds:

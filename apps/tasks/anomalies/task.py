@@ -35,7 +35,6 @@ from apps.tasks.anomalies.judging import (
     judging_layers,
     learnt_rows,
     training_scale,
-    weigh_range,
 )
 from apps.tasks.anomalies.measuring import METRICS, figures_of, nats_of
 from apps.tasks.anomalies.sections import anomaly_sections
@@ -200,7 +199,7 @@ class AnomalyScores(Task):
         threshold = self._chosen(own, 1.0 if rare is None else 0.5)
         if rare is not None:
             # Each raises half of the alarms, at a threshold of its own.
-            weigh_range(self.adapted["range"], threshold / self._chosen(rare, 0.5))
+            self.adapted["range"].factor.assign(threshold / self._chosen(rare, 0.5))
         self.answering.threshold.assign(threshold)
         seldom = f"about one in {round(1 / self.alarms)} normal rows raises one"
         environment.say(f"alarms from a score of {threshold:.2f} on, so that {seldom}")

@@ -30,7 +30,7 @@ def layer() -> TrainedRange:
     found = TrainedRange(CHANNELS, name="range")
     found.build()
     found.adapt([related(0), related(1)])
-    found.used.assign(1.0)
+    found.factor.assign(1.0)
     return found
 
 
@@ -100,9 +100,9 @@ def test_the_larger_score_counts_and_only_where_the_layer_is_used(layer: Trained
     found, own, _ = layer(other, *given)
     np.testing.assert_array_equal(found, np.maximum(own, 7.0))
     assert found.numpy().max() > 7
-    layer.used.assign(0.0)
+    layer.factor.assign(0.0)
     np.testing.assert_array_equal(layer(other, *given)[0], other)
-    layer.used.assign(1.0)
+    layer.factor.assign(1.0)
 
 
 def test_it_is_saved(layer: TrainedRange, tmp_path: Path) -> None:
