@@ -20,7 +20,7 @@ from apps.export.saved_model import export_version
 from apps.report.templates import render
 from apps.training.each import runs_in
 from apps.training.measuring import BLOCK, Statistics, intervals_of, metrics_of
-from apps.training.run import FinishedRun
+from apps.training.run import Chosen, FinishedRun
 from apps.training.run_folder import RunFolder
 
 
@@ -88,7 +88,7 @@ class EachRun:
         Figures are of the rows of all series together; `by_series` has those of each.
         """
         started = time.monotonic()
-        rows, checked = self.first.checked(data, **chosen)
+        rows, checked = self.first.checked(data, Chosen(**chosen))
         task, found, units = self.application.task, [], []
         for name, part in self.application.input.each(checked).items():
             run = self.run(name)
@@ -111,7 +111,7 @@ class EachRun:
 
     def predict(self, inputs: Any, **chosen: Any) -> list[dict[str, Any]]:
         """Answers of the model of each series, in the order of the inputs; see `Run.predict`."""
-        units = self.first.asked(inputs, **chosen)
+        units = self.first.asked(inputs, Chosen(**chosen))
         if units is None:
             return []
         names = self.application.input.names_of(units)

@@ -6,6 +6,7 @@ import os
 import time
 import zipfile
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from apps.errors import UserError, cause_of
 from apps.layers.kernels.dispatch import for_this_process
 from apps.training.finish import report_of
 from apps.training.measuring import (
+    Measured,
     Statistics,
     finite,
     intervals_of,
@@ -28,6 +30,22 @@ from apps.training.measuring import (
 )
 from apps.training.prediction import Predictor
 from apps.training.run_folder import RunFolder
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """Which rows of a source are meant, and what their columns are called.
+
+    Attributes:
+        columns: the application's column names to the source's; as in training where it is None.
+        since, until: of series, from one time to before another.
+        labels: of sensors, a file with the windows that are anomalies.
+    """
+
+    columns: Mapping[str, str] | None = None
+    since: str | None = None
+    until: str | None = None
+    labels: str | os.PathLike[str] | None = None
 
 
 class FinishedRun:
@@ -108,14 +126,11 @@ class FinishedRun:
         """
         started = time.monotonic()
         application, task = self.application, self.application.task
-        rows, checked = self.checked(data, columns=columns, since=since, until=until, labels=labels)
+        rows, checked = self.checked(data, Chosen(columns, since, until, labels))
         units = application.input.units(checked)
-        found = measured(application, self.predictor, application.view(units), task.truth(units))
+        found, others = self._measured(units)
         decoders = {name: metrics_of(task, one) for name, one in found.decoders.items()}
         by_class = {name: finite(one) for name, one in task.by_class(found.statistics).items()}
-        others = {
-            name: task.statistics_of(baseline, units) for name, baseline in self.baselines().items()
-        }
         tests = task.compared(found.statistics, others)
         return {
             **metrics_of(task, found.statistics),
@@ -147,45 +162,34 @@ class FinishedRun:
         Returns:
             One answer a row, of names and JSON values.
         """
-        units = self.asked(inputs, columns=columns, since=since, until=until)
+        units = self.asked(inputs, Chosen(columns, since, until))
         return [] if units is None else self.answers(units)
 
-    def checked(
-        self,
-        data: Any,
-        *,
-        columns: Mapping[str, str] | None = None,
-        since: str | None = None,
-        until: str | None = None,
-        labels: str | os.PathLike[str] | None = None,
-    ) -> tuple[Examples, Examples]:
-        """The rows of a source, and the usable ones of them; arguments are those of `evaluate`."""
+    def checked(self, data: Any, chosen: Chosen) -> tuple[Examples, Examples]:
+        """The rows of a source that are meant, and the usable ones of them."""
         application = self.application
-        rows = self._read(data, columns, application.columns())
-        rows = application.input.within(rows, since, until)
-        if labels is not None:
-            rows = application.input.labelled(rows, os.fspath(labels))
+        rows = self._read(data, chosen.columns, application.columns())
+        rows = application.input.within(rows, chosen.since, chosen.until)
+        if chosen.labels is not None:
+            rows = application.input.labelled(rows, os.fspath(chosen.labels))
         return rows, application.check(rows, learning=False)
 
     def statistics(self, units: Examples) -> dict[str, Statistics]:
         """Statistics of units: of the model under the name `""`, and of each baseline."""
+        found, others = self._measured(units)
+        return {"": found.statistics, **others}
+
+    def _measured(self, units: Examples) -> tuple[Measured, dict[str, Statistics]]:
         application, task = self.application, self.application.task
         view, truth = application.view(units), task.truth(units)
-        found = {"": measured(application, self.predictor, view, truth).statistics}
-        for name, baseline in self.baselines().items():
-            found[name] = task.statistics_of(baseline, units)
-        return found
+        found = measured(application, self.predictor, view, truth)
+        fitted = self.baselines()
+        return found, {name: task.statistics_of(one, units) for name, one in fitted.items()}
 
-    def asked(
-        self,
-        inputs: Any,
-        *,
-        columns: Mapping[str, str] | None = None,
-        since: str | None = None,
-        until: str | None = None,
-    ) -> Examples | None:
+    def asked(self, inputs: Any, chosen: Chosen | None = None) -> Examples | None:
         """The units that a source of raw inputs asks about; None for an empty list."""
-        application = self.application
+        application, chosen = self.application, chosen or Chosen()
+        columns = chosen.columns
         names = (*application.input.columns, *application.input.attributes)
         if isinstance(inputs, Sequence) and not isinstance(inputs, str):
             if not inputs:
@@ -194,7 +198,7 @@ class FinishedRun:
                 inputs = [{names[0]: value} for value in inputs]
                 columns = {}
         rows = self._read(inputs, columns, names, asking=True)
-        rows = application.input.within(rows, since, until)
+        rows = application.input.within(rows, chosen.since, chosen.until)
         return application.input.asked(rows, application.metadata())
 
     def answers(self, units: Examples) -> list[dict[str, Any]]:

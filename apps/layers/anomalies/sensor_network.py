@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar
 
 import keras
 import tensorflow as tf
 
-from apps.layers.anomalies.outputs import BAND, output_specs, state_outputs, stream_specs, unscored
 from apps.layers.anomalies.recurrences import linear_recurrence, smoothed
 from apps.layers.anomalies.running_scale import STATES, Scaled, running_scale, squash
+from apps.layers.anomalies.sensor_model import BAND, SensorModel
 from apps.layers.anomalies.surprise import LARGEST, surprise
-from apps.layers.recurrent_network import RecurrentNetwork
 
 # The expected value begins near the last one.
 _STAYS = 3.0
@@ -25,20 +24,8 @@ _COLD = 80
 VIEWS = ("next", "ahead", "smoothed", "still")
 
 
-class Forecast(NamedTuple):
-    """What is said of the rows that come, in the unit of `Scaled.squashed`.
-
-    Attributes:
-        middle, spread: `(batch, rows, distances, channels)` float32, median and scale of a Laplace
-            distribution of the value so many rows later.
-    """
-
-    middle: tf.Tensor
-    spread: tf.Tensor
-
-
 @keras.saving.register_keras_serializable("apps")
-class SensorNetwork(RecurrentNetwork):
+class SensorNetwork(SensorModel):
     """An LSTM over scaled rows, its forecasts of the next row and of one further ahead, and scores.
 
     Each row is scored by the row before and by what came before that, never by later ones, so that
@@ -53,101 +40,58 @@ class SensorNetwork(RecurrentNetwork):
         ahead: rows of the further forecast.
         **given: arguments of `RecurrentNetwork`.
 
-    Call arguments:
-        series: `(batch, rows, channels)` float64, NaN for holes.
-        lengths: `(batch,)` int32, rows of each.
-        states: as `state_specs` names them; zeros at the beginning.
-        training: whether dropout applies; scores are then left out.
-
-    Returns:
-        `middle` and `spread` of `Forecast`; `shift` and `scale` of `Scaled`; `surprise` `(batch,
-        rows, channels)` float32; `error`, that of the row before in the row's unit, and `known`,
-        whether there is one; `expected`, `low` and `high` `(batch, rows, channels)` float64, what
-        the row before says of each row, its band holding 90 %; and the states by name.
+    Call arguments and outputs are those of `SensorModel`; `error` is that of the row before.
     """
 
+    said: ClassVar[int] = 2
     arguments: ClassVar[tuple[str, ...]] = ("channels", "ahead")
 
     def __init__(self, channels: int, ahead: int, **given: Any) -> None:
-        super().__init__(autocast=False, **given)
-        self.channels, self.ahead = channels, ahead
-        self.stack = self._lstms(next(self._seeds) + 1000, return_state=True)
-        drop = self.output_dropout
-        self.drop = keras.layers.Dropout(drop, seed=next(self._seeds), name="drop")
-        self.forecasts = self._dense(3 * 2 * channels, "forecasts")
+        super().__init__(channels, **given)
+        self.ahead = ahead
+        self.forecasts = self._dense(3 * self.said * channels, "forecasts")
 
     def build(self, *shapes: Any) -> None:
         self.stack.build((None, None, 3 * self.channels))
         self.forecasts.build((None, None, self.stack.units[-1]))
 
-    def state_specs(self) -> dict[str, tf.TensorSpec]:
-        """The states of a stream by name, `(batch, …)`."""
+    def state_shapes(self) -> dict[str, tuple[int, ...]]:
         c = self.channels
         shapes: dict[str, tuple[int, ...]] = dict.fromkeys(STATES, (c,))
         shapes |= {"expected": (3, c), "coming": (self.ahead, c), "rows": (1,)}
         shapes |= {"smoothed": (c,), "moves": (c,), "usual_moves": (c,)}
-        shapes |= {"errors": (len(VIEWS) * c,), "largest": (len(VIEWS) * c, LARGEST)}
-        return stream_specs(shapes, self.stack)
+        return shapes | {"errors": (len(VIEWS) * c,), "largest": (len(VIEWS) * c, LARGEST)}
 
-    def call(
-        self,
-        series: tf.Tensor,
-        lengths: tf.Tensor,
-        states: Mapping[str, tf.Tensor],
-        training: bool = False,
-    ) -> dict[str, tf.Tensor]:
-        own = {name.removeprefix("state_"): value for name, value in states.items()}
-        rows = tf.shape(series)[1]
-        real = tf.sequence_mask(lengths, rows)
-        series = tf.where(real[..., None], series, tf.constant(float("nan"), tf.float64))
-        scaled = running_scale(series, own)
-        forecast, cells = self._forecast(scaled, own, real, training)
-        # What is padded changes nothing but the rows counted, which are taken from the lengths.
-        found = {
-            "middle": forecast.middle,
-            "spread": forecast.spread,
-            "shift": scaled.shift,
-            "scale": scaled.scale,
-        }
-        if training:
-            found |= unscored(scaled.values)
-            after = {**own, **scaled.states}
-        else:
-            scores, after = self._scored(scaled, forecast, own, lengths)
-            found |= scores
-        after |= cells
-        return {**found, **{name: after[name.removeprefix("state_")] for name in states}}
+    def scaled(self, series: tf.Tensor, own: Mapping[str, tf.Tensor]) -> Scaled:
+        return running_scale(series, own)
 
-    def _forecast(
-        self, scaled: Scaled, own: Mapping[str, tf.Tensor], real: tf.Tensor, training: bool
-    ) -> tuple[Forecast, dict[str, tf.Tensor]]:
-        values = scaled.squashed(scaled.values)
+    def read(self, scaled: Scaled) -> tf.Tensor:
         steps = squash(scaled.steps / scaled.scale)
-        read = tf.concat([values, steps, tf.cast(scaled.there, tf.float32)], -1)
-        names = list(self.stack.state_specs())
-        features, *after = self.stack(
-            read, [own[name] for name in names], mask=real, training=training
-        )
-        said = self.forecasts(self.drop(features, training=training))
-        shape = [tf.shape(said)[0], tf.shape(said)[1], 2, 3, self.channels]
-        moved, stays, spread = tf.unstack(tf.reshape(said, shape), axis=3)
-        middle = values[:, :, None] * tf.sigmoid(stays + _STAYS) + moved
-        spread = tf.nn.softplus(spread) + _LEAST_SPREAD
-        return Forecast(middle, spread), dict(zip(names, after, strict=True))
+        values = scaled.squashed(scaled.values)
+        return tf.concat([values, steps, tf.cast(scaled.there, tf.float32)], -1)
 
-    def _scored(
+    def say(self, features: tf.Tensor, scaled: Scaled) -> tuple[tf.Tensor, tf.Tensor]:
+        said = self.forecasts(features)
+        shape = [tf.shape(said)[0], tf.shape(said)[1], self.said, 3, self.channels]
+        moved, stays, spread = tf.unstack(tf.reshape(said, shape), axis=3)
+        values = scaled.squashed(scaled.values)
+        middle = values[:, :, None] * tf.sigmoid(stays + _STAYS) + moved
+        return middle, tf.nn.softplus(spread) + _LEAST_SPREAD
+
+    def score(
         self,
         scaled: Scaled,
-        forecast: Forecast,
+        middle: tf.Tensor,
+        spread: tf.Tensor,
         own: Mapping[str, tf.Tensor],
         lengths: tf.Tensor,
     ) -> tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]:
         rows = tf.shape(scaled.values)[1]
         real = tf.sequence_mask(lengths, rows)
-        next_row, spread = forecast.middle[:, :, 0], BAND * forecast.spread[:, :, 0]
-        said = tf.stack([scaled.restored(next_row + s * spread) for s in (0.0, -1.0, 1.0)], 2)
+        next_row, band = middle[:, :, 0], BAND * spread[:, :, 0]
+        said = tf.stack([scaled.restored(next_row + s * band) for s in (0.0, -1.0, 1.0)], 2)
         said = tf.concat([own["expected"][:, None], said], 1)
-        far = tf.concat([own["coming"], scaled.restored(forecast.middle[:, :, 1])], 1)
+        far = tf.concat([own["coming"], scaled.restored(middle[:, :, 1])], 1)
         number = own["rows"] + tf.cast(tf.range(rows), tf.float64)[None]
         began = scaled.count - tf.cast(scaled.there, tf.float64) > 0
         expected, low, high = tf.unstack(said[:, :-1], axis=2)
@@ -168,7 +112,6 @@ class SensorNetwork(RecurrentNetwork):
         scores = tf.maximum(near, ahead + lasting + quiet)
         ends = lengths[:, None]
         after = {
-            **scaled.states,
             "rows": own["rows"] + tf.cast(ends, tf.float64),
             "expected": tf.gather(said, lengths, batch_dims=1),
             "coming": tf.gather(far, ends + tf.range(self.ahead)[None], batch_dims=1),
@@ -178,15 +121,10 @@ class SensorNetwork(RecurrentNetwork):
             "errors": count,
             "largest": largest,
         }
-        band = {"expected": expected, "low": low, "high": high}
+        bounds = {"expected": expected, "low": low, "high": high}
         # Of the first row nothing is expected.
-        band = {n: tf.where(began & real[..., None], v, scaled.values) for n, v in band.items()}
+        bounds = {n: tf.where(began & real[..., None], v, scaled.values) for n, v in bounds.items()}
         error = near_error / scaled.scale
         known = scaled.there & (scaled.count > _COLD)
-        found = {"surprise": scores, "error": error, "known": known, **band}
+        found = {"surprise": scores, "error": error, "known": known, **bounds}
         return found, after
-
-    def compute_output_spec(
-        self, series: Any, lengths: Any, states: Mapping[str, Any], training: bool = False
-    ) -> dict[str, Any]:
-        return output_specs(series, 2) | state_outputs(states)
