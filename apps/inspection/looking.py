@@ -26,7 +26,7 @@ class Look:
     """What was seen.
 
     Attributes:
-        place: where the input comes from.
+        input: the input, or where it comes from.
         answer: of the run.
         steps: name of each step of the sequence that the first LSTM reads.
         gates: of each LSTM over that sequence, from the input up.
@@ -35,7 +35,7 @@ class Look:
         missing: how much of the answer the attributions leave unexplained, as a share of it.
     """
 
-    place: str
+    input: str
     answer: dict[str, Any]
     steps: Sequence[str]
     gates: Sequence[Gates]
@@ -88,7 +88,8 @@ def look(run: FinishedRun, inputs: Any, points: int = _POINTS) -> Look:
     attribution, missing = _attributed(application, tensors, first, main[0], points)
     names = application.input.step_names(units, prepared, steps)
     shown = None if attribution is None else attribution[:steps]
-    return Look(units.places[0], run.answers(units)[0], names[:steps], gates, shown, missing)
+    said = str(application.input.shown(units)[0].get("input") or units.places[0])
+    return Look(said, run.answers(units)[0], names[:steps], gates, shown, missing)
 
 
 def _attributed(

@@ -28,12 +28,18 @@ def page_of(seen: Look, picture: bytes, run: str) -> str:
         run=run,
         seen=seen,
         picture=Markup(base64.b64encode(picture).decode()),
-        answer={name: value for name, value in seen.answer.items() if _short(value)},
+        answer={name: _said(value) for name, value in seen.answer.items() if _short(value)},
         missing=seen.missing,
         idle=seen.attribution is not None and not np.any(seen.attribution),
         steps=_steps(seen),
         layers=[_layer(gates, seen) for gates in seen.gates],
     )
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{name} {_said(one)}" for name, one in value.items())
+    return f"{value:.4g}" if isinstance(value, float) else str(value)
 
 
 def _short(value: Any) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -44,6 +45,8 @@ def test_the_command_writes_a_picture_and_a_page(
     page = out.with_suffix(".html").read_text(encoding="utf-8")
     for word in TEXT.split():
         assert f"<bdi>{word}</bdi>" in page
+    assert f"What the gates did with <bdi>{TEXT}</bdi>" in page
+    assert re.search(r"<dd>negative 0\.\d+, positive 0\.\d+</dd>", page)
     assert "http" not in page.replace("http-equiv", "").replace("http://www.w3.org", "")
     before = out.read_bytes()
     assert main(["inspect", str(run_of_reviews), TEXT, "--out", str(out), "--json"]) == 0
