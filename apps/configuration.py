@@ -12,6 +12,8 @@ from typing import Any, Self
 from apps.errors import UserError, nearest
 
 _RANGE, _CHANGES = "range", "changes"
+# What a stack may be made of, as `apps.layers.alternatives` has it.
+STACKS = ("lstm", "gru", "rnn", "minlstm", "mlstm", "ssm", "transformer")
 
 
 @dataclass(frozen=True)
@@ -177,9 +179,11 @@ class StackConfig(ApplicationConfig):
     """Hyperparameters of every application whose model has a stack of LSTMs.
 
     `units` is the width of all layers, or one width for each. `layer_dropout` is applied between
-    layers, `weight_dropout` to the recurrent kernels, `output_dropout` before the last layer.
+    layers, `weight_dropout` to the LSTMs' recurrent kernels, `output_dropout` before the last
+    layer. `stack` names what stands in the LSTMs' place, to compare them with it.
     """
 
+    stack: str = fixed(STACKS[0], choices=STACKS)
     depth: int = searched(1, low=1, high=8, span=(1, 3))
     units: int | tuple[int, ...] = searched(
         128, low=1, high=4096, log=True, per="depth", span=(32, 256)

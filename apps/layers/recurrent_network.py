@@ -8,10 +8,11 @@ from typing import Any, ClassVar
 
 import keras
 
-from apps.layers.stack import LSTMStack
+from apps.layers.alternatives.stack import sequence_stack
+from apps.layers.sequence_stack import SequenceStack
 
 _ARGUMENTS = (
-    *("units", "depth", "seed"),
+    *("kind", "units", "depth", "seed"),
     *("input_dropout", "layer_dropout", "weight_dropout", "output_dropout"),
 )
 
@@ -20,6 +21,7 @@ class RecurrentNetwork(keras.layers.Layer):
     """A network around a stack of LSTMs.
 
     Args:
+        kind: what stands in the LSTMs' place, as `apps.layers.alternatives.stack` names it.
         units: width of every LSTM, or one width for each layer.
         depth: layers.
         input_dropout: share of what the first LSTM reads dropped.
@@ -45,15 +47,16 @@ class RecurrentNetwork(keras.layers.Layer):
         weight_dropout: float = 0.0,
         output_dropout: float = 0.0,
         seed: int = 0,
+        kind: str = "lstm",
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.units, self.depth = units, depth
+        self.kind, self.units, self.depth = kind, units, depth
         self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
         self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
         self.seed, self._seeds = seed, itertools.count(seed)
 
-    def _lstms(self, seed: int, **given: Any) -> LSTMStack:
+    def _lstms(self, seed: int, **given: Any) -> SequenceStack:
         """A stack of LSTMs with the network's sizes and dropout, unless others are given."""
         usual = {
             "input_dropout": self.input_dropout,
@@ -61,7 +64,7 @@ class RecurrentNetwork(keras.layers.Layer):
             "weight_dropout": self.weight_dropout,
             "name": "lstm",
         }
-        return LSTMStack(self.units, self.depth, seed=seed, **{**usual, **given})
+        return sequence_stack(self.kind, self.units, self.depth, seed=seed, **{**usual, **given})
 
     def _dense(self, width: int, name: str, activation: str | None = None, **given: Any) -> Any:
         start = keras.initializers.GlorotUniform(next(self._seeds))

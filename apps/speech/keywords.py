@@ -16,12 +16,12 @@ from apps.components import Adaptation, Baseline
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples
 from apps.inputs.recordings import Recordings
+from apps.layers.alternatives.stack import stack_of
 from apps.layers.attention import AttentionPooling
 from apps.layers.audio.level import LevelNormalization
 from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.spectrogram import LogMel
 from apps.layers.pooling import LengthMask
-from apps.layers.stack import lstm_stack
 from apps.report.sections import Section
 from apps.report.speech.players import attention_track
 from apps.report.speech.sections import keyword_sections
@@ -138,7 +138,7 @@ class Keywords(Application):
         front = Front(config, scaling, _KERNELS, _STRIDES, streams, self._tail(), seed)
         inputs = front.inputs()
         x, lengths = front(inputs)
-        stack = lstm_stack(config, seed, return_state=streams)
+        stack = stack_of(config, seed, return_state=streams)
         x = stack(x, mask=LengthMask(name="mask")(x, lengths))
         window = max(1, round(config.window / self.step_seconds)) if streams else None
         x = AttentionPooling(config.attention, window, seed=seed, name="attention")(

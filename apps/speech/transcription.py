@@ -16,12 +16,12 @@ from apps.components import Adaptation
 from apps.configuration import StackConfig, changed, fixed
 from apps.data import Examples, View
 from apps.inputs.recordings import Recordings
+from apps.layers.alternatives.stack import stack_of
 from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.spectrogram import LogMel
 from apps.layers.ctc.posteriors import Posteriors
 from apps.layers.look_ahead import LookAhead
 from apps.layers.pooling import LengthMask
-from apps.layers.stack import lstm_stack
 from apps.layers.stream_chain import prefixed, unprefixed
 from apps.report.speech.players import ctc_track
 from apps.speech.front import Front, FrontConfig, step_seconds, stream_chain
@@ -118,7 +118,7 @@ class Transcription(Application):
         x, lengths = front(inputs)
         x = self._dropout(config.input_dropout, "input_dropout")(x)
         mask = LengthMask(name="mask")(x, lengths)
-        x = lstm_stack(config, seed, input_dropout=0.0, return_state=streams)(x, mask=mask)
+        x = stack_of(config, seed, input_dropout=0.0, return_state=streams)(x, mask=mask)
         if streams:
             x, lengths = LookAhead(config.look_ahead, name="look_ahead")(x[0], lengths)
         x = self._dropout(config.output_dropout, "output_dropout")(x)

@@ -15,9 +15,9 @@ from apps.components import Baseline, Batches, Pace
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples
 from apps.inputs.sentences import Sentences
+from apps.layers.alternatives.stack import stack_of
 from apps.layers.mixture import Mixture
 from apps.layers.pooling import LengthMask
-from apps.layers.stack import lstm_stack
 from apps.layers.token_features import UNKNOWN, TokenFeatures
 from apps.layers.words import CharacterLSTM, ForgetRare, ListVectors
 from apps.tasks.tagging import Tagging, TaggingConfig
@@ -162,7 +162,7 @@ class Entities(Application):
         if tokens.lists:
             features.append(ListVectors(config.list_width, name="lists_read")(inputs["lists"]))
         x = keras.layers.Concatenate(name="features")(features)
-        x = lstm_stack(config, seed)(x, mask=mask)
+        x = stack_of(config, seed)(x, mask=mask)
         x = keras.layers.Dropout(config.output_dropout, seed=seed, name="output_dropout")(x)
         emissions = keras.layers.Dense(len(self.task.tag_set), name="emissions")(x)
         if config.linear:

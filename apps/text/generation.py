@@ -152,6 +152,7 @@ class Generation(Application):
             output_dropout=config.output_dropout,
             token_dropout=config.token_dropout,
             sampled=sampled,
+            kind=config.stack,
             seed=self.seed,
             name="network",
         )
@@ -161,9 +162,8 @@ class Generation(Application):
         given = {name: keras.Input((None,), dtype="int32", name=name) for name in ("ids", "target")}
         given["lengths"] = keras.Input((), dtype="int32", name="lengths")
         states = {
-            f"state_{kind}_{level}": keras.Input((units,), name=f"state_{kind}_{level}")
-            for level, units in enumerate(widths)
-            for kind in ("hidden", "cell")
+            f"state_{name}": keras.Input((width,), name=f"state_{name}")
+            for name, width in network.stack.state_widths().items()
         }
         log_probs, features, *after = network(**given, states=list(states.values()))
         outputs = {"states": keras.layers.Concatenate(name="states")(after)}

@@ -15,8 +15,9 @@ from apps.components import Pace
 from apps.composition import layers_of
 from apps.configuration import StackConfig
 from apps.errors import UserError, cause_of
+from apps.layers.alternatives.stack import stack_of
 from apps.layers.language.generation import SharedNetwork
-from apps.layers.stack import LSTMStack, lstm_stack
+from apps.layers.sequence_stack import SequenceStack
 from apps.layers.subwords import Subwords
 from apps.layers.text_tokens import CharacterTokens, WordTokens
 
@@ -93,12 +94,15 @@ def word_rows(language: Pretrained, run: str) -> dict[str, int]:
     return rows
 
 
-def taken_stack(language: Pretrained, config: StackConfig, seed: int, name: str) -> LSTMStack:
+def taken_stack(language: Pretrained, config: StackConfig, seed: int, name: str) -> SequenceStack:
     """The language model's LSTMs as a stack of a new model, with the dropout of its config."""
     network = language.network
-    stack = lstm_stack(
-        config, seed, units=network.units, depth=None, bidirectional=False, name=name
-    )
+    if config.stack != "lstm" or network.kind != "lstm":
+        raise UserError(
+            "pretrained: takes LSTMs over, and neither this model nor that run may have another "
+            "stack; leave stack out"
+        )
+    stack = stack_of(config, seed, units=network.units, depth=None, bidirectional=False, name=name)
     stack.build((None, None, network.embedding))
     stack.set_weights(network.stack.get_weights())
     return stack

@@ -15,10 +15,11 @@ from apps.components import Adaptation, Baseline, Batches, Pace
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples, Sequences
 from apps.inputs.texts import Texts
+from apps.layers.alternatives.stack import stack_of
 from apps.layers.bounded_tokens import BoundedTokens
 from apps.layers.mixture import Mixture
 from apps.layers.pooling import LengthMask, MaxMeanPooling
-from apps.layers.stack import LSTMStack, lstm_stack
+from apps.layers.sequence_stack import SequenceStack
 from apps.layers.text import WordIds
 from apps.tasks.classification import Classification
 from apps.text.bag_of_words import BagOfWords
@@ -145,10 +146,10 @@ class Sentiment(Application):
             logits = Mixture(len(parts), name="mixture")(parts)
         return keras.Model({"ids": ids, "lengths": lengths}, logits)
 
-    def _stack(self) -> LSTMStack:
+    def _stack(self) -> SequenceStack:
         """The stack of LSTMs: a fresh one, or that of the language model."""
         if not self.language:
-            return lstm_stack(self.config, self.seed)
+            return stack_of(self.config, self.seed)
         return taken_stack(self.language, self.config, self.seed, "lstm")
 
     def paces(self) -> Sequence[Pace]:

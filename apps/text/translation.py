@@ -17,10 +17,10 @@ from apps.components import Adaptation, Batches
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples
 from apps.inputs.text_pairs import TextPairs
+from apps.layers.alternatives.stack import stack_of
 from apps.layers.attention_decoder import AttentionDecoder
 from apps.layers.piece_vectors import PieceVectors
 from apps.layers.pooling import LengthMask
-from apps.layers.stack import lstm_stack
 from apps.layers.subwords import Subwords
 from apps.tasks.translation import Translation as TranslationTask
 from apps.tasks.translation import TranslationTaskConfig, scores
@@ -135,7 +135,7 @@ class Translation(Application):
         mask = LengthMask(name="mask")(ids, lengths)
         decoder, seed = self.adapted["decoder"], self.seed + 1000
         vectors, table = self.adapted["vectors"](ids)
-        memory = lstm_stack(config, seed, input_dropout=0.0, name="encoder")(vectors, mask=mask)
+        memory = stack_of(config, seed, input_dropout=0.0, name="encoder")(vectors, mask=mask)
         memory = keras.layers.Dropout(
             config.layer_dropout, noise_shape=(None, 1, None), seed=seed, name="memory_dropout"
         )(memory)

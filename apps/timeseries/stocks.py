@@ -101,6 +101,7 @@ class Stocks(Application):
         features = keras.Input(shape, name=FEATURES)
         layer = OutcomeForecaster(
             config.probabilities,
+            kind=config.stack,
             units=config.units,
             depth=config.depth,
             input_dropout=config.input_dropout,

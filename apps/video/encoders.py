@@ -13,7 +13,7 @@ from apps import environment
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.errors import UserError
 from apps.inputs.clips import ClipsConfig
-from apps.layers.stack import lstm_stack
+from apps.layers.alternatives.stack import stack_of
 from apps.layers.video.backbone import BACKBONES, FINE_TUNING, SMALLEST, FrameBackbone
 from apps.layers.video.convolutions import FrameConvolutions
 from apps.layers.video.motion import MOTIONS
@@ -108,7 +108,7 @@ def frame_encoder(config: EncoderConfig, seed: int) -> FrameConvolutions | Frame
 def recurrent(config: EncoderConfig, seed: int, x: Any) -> Any:
     """States of the recurrent layers, `(batch, time, units)`, from what the encoder gives."""
     if config.recurrence == LSTM:
-        return lstm_stack(config, seed)(x)
+        return stack_of(config, seed)(x)
     widths = config.units if isinstance(config.units, tuple) else (config.units,) * config.depth
     for level, units in enumerate(widths):
         # Shi et al. 2015, "Convolutional LSTM network: a machine learning approach for

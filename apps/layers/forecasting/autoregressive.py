@@ -145,7 +145,7 @@ class AutoregressiveForecaster(Forecaster):
                 beside_next = known[:, tf.minimum(step + 1, self.horizon - 1)]
                 parts.append(tf.repeat(beside_next, self.targets * self.paths, 0))
             after = self.stack.advance(tf.concat(parts, -1), states)
-            found = self._distribution(after[-2])
+            found = self._distribution(self.stack.output_of(after))
             found = tf.reshape(found, [batch, self.targets, self.paths, 3])
             return step + 1, found, said.write(step, self._quantiles(values)), *after
 

@@ -55,6 +55,8 @@ class SegmentForecaster(Forecaster):
         self.beside_seen = self._dense(width, "beside_seen", use_bias=False)
         self.beside_said = self._dense(width, "beside_said", use_bias=False)
         self.described = self._dense(width, "described", use_bias=False)
+        if self.kind != "lstm":
+            self.handed = self._dense(width, "handed", use_bias=False)
         drop = self.output_dropout
         self.drop = keras.layers.Dropout(drop, seed=next(self._seeds), name="drop")
         # The linear map alone is where training begins.
@@ -86,6 +88,8 @@ class SegmentForecaster(Forecaster):
         if "static" in shapes:
             self.described.build((None, shapes["static"][-1]))
         self.encoder.build((None, None, self.width))
+        if self.kind != "lstm":
+            self.handed.build((None, self.encoder.units[-1]))
         self.decoder.build((None, None, self.width))
         self.forecast.build((None, None, self.decoder.units[-1]))
 
@@ -104,7 +108,7 @@ class SegmentForecaster(Forecaster):
             parts += self.beside_seen(self._cut(others, self.read))[:, None]
         parts = tf.nn.relu(parts)
         rows = tf.reshape(parts, [batch * self.targets, self.read, self.width])
-        _, *states = self.encoder(rows, training=training)
+        read, *states = self.encoder(rows, training=training)
 
         asked = self.places[None, None] + self.names[None, :, None]
         known = beside(inputs, slice(self.context, None))
@@ -115,6 +119,9 @@ class SegmentForecaster(Forecaster):
             asked += self.described(inputs["static"])[:, None, None]
         asked = tf.broadcast_to(asked, [batch, self.targets, self.said, self.width])
         rows = tf.reshape(asked, [batch * self.targets, self.said, self.width])
+        if self.kind != "lstm":
+            # Their states hold less than their output: not what the last layer made of them.
+            rows += self.handed(read)[:, None]
         said = self.drop(self.decoder(rows, states, training=training), training=training)
         said = tf.reshape(self.forecast(said), [batch, self.targets, -1, len(self.levels)])
         said = tf.transpose(said[:, :, : self.horizon], [0, 2, 1, 3])

@@ -90,7 +90,7 @@ class Continuation(keras.layers.Layer):
         network: whose weights it uses; the one that was made last unless given.
 
     Call arguments:
-        states: `(batch, all units)` float32, the states of all LSTMs side by side.
+        states: `(batch, all units)` float32, the states of the stack side by side.
         last: `(batch,)` int32, the last token that was read.
         options: as `OPTIONS` lists them.
 
@@ -143,16 +143,16 @@ class Continuation(keras.layers.Layer):
         return {"text": end.text, "tokens": end.count, "cut": ~end.stopped}
 
     def parted(self, states: tf.Tensor) -> tuple[tf.Tensor, ...]:
-        """The states of all LSTMs side by side as a tuple, from the bottom up."""
-        units = self.network().units
-        return tuple(tf.split(states, [width for width in units for _ in range(2)], 1))
+        """The states of the stack, side by side, as a tuple, from the bottom up."""
+        widths = self.network().stack.state_widths()
+        return tuple(tf.split(states, list(widths.values()), 1))
 
     def token(
         self, states: Sequence[tf.Tensor], count: tf.Tensor, options: Mapping[str, tf.Tensor]
     ) -> tf.Tensor:
-        """The token that comes next, `(batch,)` int32; the states' last but one is what is seen."""
+        """The token that comes next, `(batch,)` int32."""
         network = self.network()
-        logits = network.logits(network.features(states[-2]))
+        logits = network.logits(network.features(network.stack.output_of(states)))
         never = tf.range(network.size) < self.first_id
         logits = tf.where(never, logits.dtype.min / 2, logits)
         drawn = uniform(options["seed"], count)

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.layers.stack import LSTMStack
+from apps.layers.alternatives.stack import sequence_stack
 from apps.layers.token_layer import BEGIN
 
 
@@ -34,13 +34,14 @@ class LanguageNetwork(keras.layers.Layer):
         output_dropout: share of the last states' features that is dropped.
         token_dropout: share of the tokens that are dropped wherever they occur in a batch.
         sampled: so many other tokens are compared with the right one in training; 0 for all.
+        kind: what stands in the LSTMs' place, as `apps.layers.alternatives.stack` names it.
         seed: of weights and dropout.
 
     Call arguments:
         ids: `(batch, time)` int32, the token before each one that is predicted.
         target: `(batch, time)` int32, the tokens that are predicted.
         lengths: `(batch,)` int32, how many of them are real.
-        states: hidden and cell state of each LSTM from the bottom up, `(batch, units)` each.
+        states: of the stack, from the bottom up, `(batch, width)` each.
 
     Returns:
         The natural logarithm of each target's probability, `(batch, time)` float32, an estimate
@@ -60,6 +61,7 @@ class LanguageNetwork(keras.layers.Layer):
         output_dropout: float = 0.0,
         token_dropout: float = 0.0,
         sampled: int = 0,
+        kind: str = "lstm",
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -68,7 +70,9 @@ class LanguageNetwork(keras.layers.Layer):
         self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
         self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
         self.token_dropout, self.sampled, self.seed = token_dropout, sampled, seed
-        self.stack = LSTMStack(
+        self.kind = kind
+        self.stack = sequence_stack(
+            kind,
             self.units,
             dropout=layer_dropout,
             input_dropout=input_dropout,
@@ -178,9 +182,8 @@ class LanguageNetwork(keras.layers.Layer):
         self, ids: Any, target: Any, lengths: Any, states: Any, training: bool = False
     ) -> tuple[keras.KerasTensor, ...]:
         states = [
-            keras.KerasTensor((ids.shape[0], units), dtype=self.compute_dtype)
-            for units in self.units
-            for _ in range(2)
+            keras.KerasTensor((ids.shape[0], width), dtype=self.compute_dtype)
+            for width in self.stack.state_widths().values()
         ]
         seen = keras.KerasTensor((*ids.shape, self.embedding), dtype=self.compute_dtype)
         return keras.KerasTensor(ids.shape, dtype="float32"), seen, *states
@@ -188,7 +191,7 @@ class LanguageNetwork(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = (
             *("size", "embedding", "input_dropout", "layer_dropout", "weight_dropout"),
-            *("output_dropout", "token_dropout", "sampled", "seed"),
+            *("output_dropout", "token_dropout", "sampled", "kind", "seed"),
         )
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own, "units": list(self.units)}

@@ -1,0 +1,1 @@
+"""What may stand in an LSTM's place: GRU, linear recurrences, attention."""
