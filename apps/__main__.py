@@ -7,7 +7,7 @@ import sys
 from collections.abc import Sequence
 
 import apps
-from apps.commands import deploying, inspecting, streaming, training
+from apps.commands import comparing, deploying, inspecting, streaming, training
 from apps.process import Parser, run_command
 
 
@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     deploying.add_to(commands)
     streaming.add_to(commands)
     inspecting.add_to(commands)
+    comparing.add_to(commands)
     return parser
 
 

@@ -26,7 +26,7 @@ FLOORS: tuple[tuple[str, ...], ...] = (
     ("apps.speech", "apps.video", "apps.text", "apps.timeseries"),
     ("apps.training",),
     ("apps.export",),
-    ("apps.streams", "apps.serving", "apps.inspection"),
+    ("apps.streams", "apps.serving", "apps.inspection", "apps.comparison"),
     ("apps.run", "apps.each_run"),
     ("apps",),
     ("apps.commands", "tuning"),

@@ -50,7 +50,7 @@ def add_to(commands: Any) -> None:
         metavar="STRATEGY",
         help="mirrored: all devices of this machine; multiworker: all processes of TF_CONFIG",
     )
-    _add_limits(train)
+    add_limits(train)
     train.add_argument("--labels", metavar="FILE", help=_LABELS)
     train.set_defaults(run_command=_train)
 
@@ -67,7 +67,7 @@ def add_to(commands: Any) -> None:
     walk.add_argument("--run", metavar="DIR", help="the folder of the runs")
     walk.add_argument("--resume", action="store_true", help="go on with the folder in --run")
     walk.add_argument("--json", action="store_true", help="print one JSON object")
-    _add_limits(walk)
+    add_limits(walk)
     walk.add_argument("--labels", metavar="FILE", help=_LABELS)
     walk.set_defaults(run_command=_backtest)
 
@@ -75,7 +75,7 @@ def add_to(commands: Any) -> None:
     evaluate.add_argument("run", metavar="RUN")
     evaluate.add_argument("--data", required=True, metavar="SRC")
     evaluate.add_argument("--columns", metavar="NAME=COLUMN,…")
-    _add_limits(evaluate)
+    add_limits(evaluate)
     evaluate.add_argument("--labels", metavar="FILE", help=_LABELS)
     evaluate.add_argument("--json", action="store_true", help="print one JSON object")
     evaluate.set_defaults(run_command=_evaluate)
@@ -85,7 +85,7 @@ def add_to(commands: Any) -> None:
     predict.add_argument("inputs", nargs="*", metavar="INPUT")
     predict.add_argument("--file", metavar="F", help="a file with inputs")
     predict.add_argument("--columns", metavar="NAME=COLUMN,…")
-    _add_limits(predict)
+    add_limits(predict)
     predict.set_defaults(run_command=_predict)
 
     report = commands.add_parser("report", help="write report.html again")
@@ -100,7 +100,8 @@ def add_to(commands: Any) -> None:
     doctor.set_defaults(run_command=_doctor)
 
 
-def _add_limits(command: argparse.ArgumentParser) -> None:
+def add_limits(command: argparse.ArgumentParser) -> None:
+    """Add the options that say which rows of series count."""
     command.add_argument(
         "--since", metavar="T", help="of series: the first time that counts, or #ROWS before it"
     )
@@ -129,7 +130,7 @@ def _list(options: argparse.Namespace) -> None:
 def _train(options: argparse.Namespace) -> None:
     from apps.training.run_folder import new_run_folder
 
-    settings = dict(_setting(text) for text in options.settings)
+    settings = dict(setting(text) for text in options.settings)
     if options.epochs is not None:
         settings["epochs"] = options.epochs
     kind = catalogue.load(options.application)
@@ -142,7 +143,7 @@ def _train(options: argparse.Namespace) -> None:
         options.application,
         options.data,
         validation=options.validation,
-        columns=_renamed(options, options.application),
+        columns=renamed(options, options.application),
         minutes=options.minutes,
         seed=options.seed,
         run=run,
@@ -160,7 +161,7 @@ def _evaluate(options: argparse.Namespace) -> None:
     run = apps.load(options.run)
     measured = run.evaluate(
         options.data,
-        columns=_renamed(options, run.application.name),
+        columns=renamed(options, run.application.name),
         since=options.since,
         until=options.until,
         labels=options.labels,
@@ -190,7 +191,7 @@ def _evaluate(options: argparse.Namespace) -> None:
 def _backtest(options: argparse.Namespace) -> None:
     from apps.training.backtest import backtest
 
-    settings: dict[str, Any] = dict(_setting(text) for text in options.settings)
+    settings: dict[str, Any] = dict(setting(text) for text in options.settings)
     found = backtest(
         options.application,
         options.data,
@@ -198,7 +199,7 @@ def _backtest(options: argparse.Namespace) -> None:
         since=options.since,
         until=options.until,
         labels=options.labels,
-        columns=_renamed(options, options.application),
+        columns=renamed(options, options.application),
         minutes=options.minutes,
         seed=options.seed,
         run=options.run,
@@ -236,7 +237,7 @@ def _predict(options: argparse.Namespace) -> None:
     limits = {"since": options.since, "until": options.until}
     answers = model.predict(options.inputs, **limits)
     if options.file:
-        answers += model.predict(options.file, columns=_renamed(options, name), **limits)
+        answers += model.predict(options.file, columns=renamed(options, name), **limits)
     for answer in answers:
         print(strict_json.dumps(answer))
 
@@ -266,7 +267,7 @@ def _doctor(options: argparse.Namespace) -> None:
         print(render(diagnoses))
 
 
-def _renamed(options: argparse.Namespace, application: str) -> dict[str, str] | None:
+def renamed(options: argparse.Namespace, application: str) -> dict[str, str] | None:
     """`--columns` by the application's names; None where it was not given."""
     if options.columns is None:
         return None
@@ -275,7 +276,8 @@ def _renamed(options: argparse.Namespace, application: str) -> dict[str, str] | 
     return parse_rename(options.columns, catalogue.load(application).columns())
 
 
-def _setting(text: str) -> tuple[str, str]:
+def setting(text: str) -> tuple[str, str]:
+    """A name and a value as `--set` takes them."""
     key, equals, value = text.partition("=")
     if not equals:
         raise UserError(f"--set {text}: write KEY=VALUE")

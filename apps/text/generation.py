@@ -215,11 +215,12 @@ class Generation(Application):
         return {"samples": dict(zip(_TEMPERATURES, said, strict=True))}
 
     def stream_states(self) -> dict[str, tf.TensorSpec]:
-        """Those of the LSTMs, the last token, and how many tokens have been chosen."""
+        """Those of the stack, the last token, and how many tokens have been chosen."""
+        stack = self.adapted["continuation"].network().stack
+        # A model's inputs are in the order of their names, those of the stack from the bottom up.
         states = {
-            tensor.name: tf.TensorSpec(tensor.shape, tensor.dtype)
-            for tensor in self.model.inputs
-            if tensor.name.startswith("state_") and tensor.name not in (_MEMORY, _FOLLOWED)
+            f"state_{name}": tf.TensorSpec((None, width), tf.float32)
+            for name, width in stack.state_widths().items()
         }
         whole = {name: tf.TensorSpec((None,), tf.int32) for name in ("state_last", "state_count")}
         return {**states, **whole}

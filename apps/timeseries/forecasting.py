@@ -32,7 +32,7 @@ _SEGMENTS = 15
 # Rows of a batch are series of one target each.
 _SERIES = 448
 _SHOWN_TARGETS = 4
-# How much of the median may be the LSTMs'; the first of equals wins.
+# How much of the median may be the network's; the first of equals wins.
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
 _SIZES = ("context", "horizon", "units", "depth", "scaling")
 _DROPOUT = ("input_dropout", "layer_dropout", "weight_dropout", "output_dropout")
@@ -184,7 +184,7 @@ class Forecasting(Application):
         moved = {s: s * found[1.0] + (1 - s) * found[0.0] for s in _SHARES}
         best = min(_SHARES, key=lambda s: self.task.loss_of(moved[s], target))
         share.assign(best)
-        environment.say(f"the median is {best:.0%} the LSTMs', the rest is the linear map's")
+        environment.say(f"the median is {best:.0%} the network's, the rest is the linear map's")
 
     def stream_states(self) -> dict[str, tf.TensorSpec]:
         if not self._draws or self.config.scaling != "raw":
