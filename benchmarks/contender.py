@@ -55,10 +55,12 @@ class Contender:
         self._process.wait()
 
 
-def take_turns(contenders: Sequence[Contender], rounds: int, **case: object) -> dict[str, float]:
-    """Median milliseconds per contender, over rounds in which they take turns."""
+def take_turns(
+    contenders: Sequence[Contender], rounds: int, task: str = "time", **case: object
+) -> dict[str, float]:
+    """Median milliseconds per contender of a task, over rounds in which they take turns."""
     times: dict[str, list[float]] = {contender.name: [] for contender in contenders}
     for turn in range(rounds):
         for contender in contenders if turn % 2 else reversed(contenders):
-            times[contender.name].append(contender.ask("time", **case))
+            times[contender.name].append(contender.ask(task, **case))
     return {name: statistics.median(values) for name, values in times.items()}
