@@ -180,10 +180,12 @@ class StackConfig(ApplicationConfig):
 
     `units` is the width of all layers, or one width for each. `layer_dropout` is applied between
     layers, `weight_dropout` to the LSTMs' recurrent kernels, `output_dropout` before the last
-    layer. `stack` names what stands in the LSTMs' place, to compare them with it.
+    layer. `chrono` is the longest range of dependencies in steps, for which the LSTMs' gates are
+    set at the beginning. `stack` names what stands in the LSTMs' place, to compare them with it.
     """
 
     stack: str = fixed(STACKS[0], choices=STACKS)
+    chrono: float | None = fixed(None, low=2.0, high=1e6)
     depth: int = searched(1, low=1, high=8, span=(1, 3))
     units: int | tuple[int, ...] = searched(
         128, low=1, high=4096, log=True, per="depth", span=(32, 256)
@@ -193,6 +195,11 @@ class StackConfig(ApplicationConfig):
     layer_dropout: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.6), when=("depth", 2))
     weight_dropout: float = searched(0.2, low=0.0, high=0.9, span=(0.0, 0.6))
     output_dropout: float = searched(0.4, low=0.0, high=0.9, span=(0.0, 0.7))
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.chrono and self.stack != "lstm":
+            raise UserError(f"chrono={self.chrono:g}: is for LSTMs, not for stack={self.stack}")
 
 
 def _range(kind: type[Options], name: str) -> Range:

@@ -12,7 +12,7 @@ from apps.layers.alternatives.stack import sequence_stack
 from apps.layers.sequence_stack import SequenceStack
 
 _ARGUMENTS = (
-    *("kind", "units", "depth", "seed"),
+    *("kind", "units", "depth", "chrono", "seed"),
     *("input_dropout", "layer_dropout", "weight_dropout", "output_dropout"),
 )
 
@@ -29,6 +29,7 @@ class RecurrentNetwork(keras.layers.Layer):
         weight_dropout: share of the recurrent kernels' entries dropped.
         output_dropout: share of the features dropped before what is said of them.
         seed: of weights and dropout.
+        chrono: longest range of dependencies in steps, for the gates' initial biases.
         **kwargs: arguments of `keras.layers.Layer`.
 
     Attributes:
@@ -48,10 +49,11 @@ class RecurrentNetwork(keras.layers.Layer):
         output_dropout: float = 0.0,
         seed: int = 0,
         kind: str = "lstm",
+        chrono: float | None = None,
         **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
-        self.kind, self.units, self.depth = kind, units, depth
+        self.kind, self.units, self.depth, self.chrono = kind, units, depth, chrono
         self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
         self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
         self.seed, self._seeds = seed, itertools.count(seed)
@@ -62,6 +64,7 @@ class RecurrentNetwork(keras.layers.Layer):
             "input_dropout": self.input_dropout,
             "dropout": self.layer_dropout,
             "weight_dropout": self.weight_dropout,
+            "chrono": self.chrono,
             "name": "lstm",
         }
         return sequence_stack(self.kind, self.units, self.depth, seed=seed, **{**usual, **given})

@@ -153,6 +153,7 @@ class Generation(Application):
             token_dropout=config.token_dropout,
             sampled=sampled,
             kind=config.stack,
+            chrono=config.chrono,
             seed=self.seed,
             name="network",
         )

@@ -98,7 +98,7 @@ class Anomalies(Application):
     def build(self) -> keras.Model:
         config, channels = self.config, len(self.input.channels.targets)
         sizes = {name: getattr(config, name) for name in ("units", "depth", *_DROPOUT)}
-        sizes["kind"] = config.stack
+        sizes |= {"kind": config.stack, "chrono": config.chrono}
         if config.model == AUTOENCODER:
             scale = self.task.training_scale
             network = SensorAutoencoder(channels, scale, seed=self.seed, name="network", **sizes)

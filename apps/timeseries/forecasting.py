@@ -132,8 +132,8 @@ class Forecasting(Application):
             if name != "time"
         }
         given: dict[str, Any] = {name: getattr(config, name) for name in (*_SIZES, *_DROPOUT)}
-        given |= {"kind": config.stack, "seed": self.seed, "name": "forecaster"}
-        given["targets"] = len(channels.targets)
+        given |= {"kind": config.stack, "chrono": config.chrono}
+        given |= {"seed": self.seed, "name": "forecaster", "targets": len(channels.targets)}
         levels, shift = config.probabilities, self.adapted["shift"]
         if self._draws:
             layer: Any = AutoregressiveForecaster(levels=levels, paths=config.paths, **given)

@@ -102,6 +102,7 @@ class Stocks(Application):
         layer = OutcomeForecaster(
             config.probabilities,
             kind=config.stack,
+            chrono=config.chrono,
             units=config.units,
             depth=config.depth,
             input_dropout=config.input_dropout,

@@ -158,11 +158,16 @@ def _turned(x: tf.Tensor, lengths: tf.Tensor | None) -> tf.Tensor:
 
 
 def sequence_stack(
-    kind: str, units: int | Sequence[int], depth: int | None = None, **given: Any
+    kind: str,
+    units: int | Sequence[int],
+    depth: int | None = None,
+    *,
+    chrono: float | None = None,
+    **given: Any,
 ) -> SequenceStack:
     """A stack of LSTMs or of others; arguments as `StackConfig` and `SequenceStack` have them."""
     if kind == "lstm":
-        return LSTMStack(units, depth, **given)
+        return LSTMStack(units, depth, chrono=chrono, **given)
     return AlternativeStack(units, depth, kind=kind, **given)
 
 
@@ -181,6 +186,7 @@ def stack_of(config: StackConfig, seed: int | None = None, **changes: Any) -> Se
         "input_dropout": config.input_dropout,
         "dropout": config.layer_dropout,
         "weight_dropout": config.weight_dropout,
+        "chrono": config.chrono,
         "seed": seed,
         # Streams find the stack under this name, whatever its layers are.
         "name": "lstm",

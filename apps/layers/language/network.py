@@ -35,6 +35,7 @@ class LanguageNetwork(keras.layers.Layer):
         token_dropout: share of the tokens that are dropped wherever they occur in a batch.
         sampled: so many other tokens are compared with the right one in training; 0 for all.
         kind: what stands in the LSTMs' place, as `apps.layers.alternatives.stack` names it.
+        chrono: longest range of dependencies in steps, for the gates' initial biases.
         seed: of weights and dropout.
 
     Call arguments:
@@ -62,6 +63,7 @@ class LanguageNetwork(keras.layers.Layer):
         token_dropout: float = 0.0,
         sampled: int = 0,
         kind: str = "lstm",
+        chrono: float | None = None,
         seed: int | None = None,
         **kwargs: Any,
     ) -> None:
@@ -70,13 +72,14 @@ class LanguageNetwork(keras.layers.Layer):
         self.input_dropout, self.layer_dropout = input_dropout, layer_dropout
         self.weight_dropout, self.output_dropout = weight_dropout, output_dropout
         self.token_dropout, self.sampled, self.seed = token_dropout, sampled, seed
-        self.kind = kind
+        self.kind, self.chrono = kind, chrono
         self.stack = sequence_stack(
             kind,
             self.units,
             dropout=layer_dropout,
             input_dropout=input_dropout,
             weight_dropout=weight_dropout,
+            chrono=chrono,
             return_state=True,
             seed=seed,
             dtype=self.dtype_policy,
@@ -191,7 +194,7 @@ class LanguageNetwork(keras.layers.Layer):
     def get_config(self) -> dict[str, Any]:
         names = (
             *("size", "embedding", "input_dropout", "layer_dropout", "weight_dropout"),
-            *("output_dropout", "token_dropout", "sampled", "kind", "seed"),
+            *("output_dropout", "token_dropout", "sampled", "kind", "chrono", "seed"),
         )
         own = {name: getattr(self, name) for name in names}
         return {**super().get_config(), **own, "units": list(self.units)}
