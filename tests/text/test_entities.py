@@ -139,6 +139,7 @@ def test_a_sentence_of_ten_thousand_words(run: Run) -> None:
     assert all(0 <= span["score"] <= 1 for span in spans)
 
 
+@pytest.mark.usefixtures("trusting")
 def test_answers_of_the_exported_version_have_offsets_in_the_text_that_was_sent(
     run: Run, tmp_path: Path
 ) -> None:
