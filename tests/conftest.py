@@ -24,11 +24,16 @@ _LONG = (
     "test_contract.py",
     "test_application_page.py",
     "tuning/test_search.py",
+    "text/test_entities.py",
+    "export/test_saved_model.py",
     "views/test_view_applications.py",
+    "timeseries/test_anomalies.py",
+    "training/test_each.py",
+    "layers/test_lstm.py",
+    "tuning/trials/test_trial_resume.py",
     "test_package.py",
     "training/test_distribution.py",
     "training/test_resume.py",
-    "export/test_saved_model.py",
 )
 
 
