@@ -12,6 +12,8 @@ import pytest
 
 import apps
 from apps.__main__ import main
+from apps.export import saved_model
+from apps.export.gate import Verdict
 from apps.text.sample_reviews import sample_reviews
 
 pytest.register_assert_rewrite("asked", "contract", "browser")
@@ -22,11 +24,16 @@ _LONG = (
     "test_contract.py",
     "test_application_page.py",
     "tuning/test_search.py",
+    "text/test_entities.py",
+    "export/test_saved_model.py",
     "views/test_view_applications.py",
+    "timeseries/test_anomalies.py",
+    "training/test_each.py",
+    "layers/test_lstm.py",
+    "tuning/trials/test_trial_resume.py",
     "test_package.py",
     "training/test_distribution.py",
     "training/test_resume.py",
-    "export/test_saved_model.py",
 )
 
 
@@ -87,6 +94,12 @@ def run_of_reviews(
     folder = tmp_path_factory.mktemp("runs") / "sentiment"
     apps.train("sentiment", reviews, run=folder, seed=5, log=lambda line: None, **small)
     return folder
+
+
+@pytest.fixture
+def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Exports go without the gate, which takes half a minute and has seen their like elsewhere."""
+    monkeypatch.setattr(saved_model, "verify", lambda folder, log: Verdict(folder, ()))
 
 
 @pytest.fixture

@@ -118,13 +118,26 @@ def _write_graph(run: FinishedRun, signatures: dict[str, Signature], folder: Pat
     for layer in layers_of(run.application.served).values():
         archive.track(layer)
     for name, signature in signatures.items():
-        archive.add_endpoint(name, signature.call, list(signature.inputs.values()))
+        archive.add_endpoint(name, _traced_once(signature))
     archive.write_out(os.fspath(folder), verbose=False)
     methods = tf.compat.v1.saved_model.signature_def_utils.MethodNameUpdater(os.fspath(folder))
     for name, signature in signatures.items():
         if signature.method != PREDICT:
             methods.replace_method_name(signature_key=name, method_name=signature.method)
     methods.save()
+
+
+def _traced_once(signature: Signature) -> Any:
+    """A signature as a function that is not traced again to be saved.
+
+    TensorFlow does that because variables can be saved so that functions name their devices, which
+    they never do here.
+    """
+    specs = list(signature.inputs.values())
+    function = tf.function(signature.call, input_signature=specs, autograph=False)
+    traced = function.get_concrete_function()
+    function._list_all_concrete_functions_for_serialization = lambda: [traced]
+    return function
 
 
 def _write_extras(

@@ -9,7 +9,8 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from apps.layers.beam_search import IMPOSSIBLE, BeamSearch
+from apps.layers.beam_search import IMPOSSIBLE, BeamSearch, Hypotheses
+from apps.layers.loops import method_as_graph
 from apps.layers.lstm import LSTM
 from apps.layers.piece_vectors import read
 from apps.layers.token_layer import BEGIN, END, PAD, UNKNOWN
@@ -223,26 +224,9 @@ class AttentionDecoder(keras.layers.Layer):
     ) -> dict[str, tf.Tensor]:
         states, keys, real = self._begun(lengths, memory)
         strange = real & (ids == UNKNOWN)
-        # What is unknown can be copied only.
-        never = tf.one_hot(PAD, self.size) + tf.one_hot(BEGIN, self.size)
-        copies = tf.cast(~tf.reduce_any(strange, 1), tf.float32)[:, None]
-        never = IMPOSSIBLE * (never + copies * tf.one_hot(UNKNOWN, self.size))[:, None]
-
-        def step(tokens: tf.Tensor, before: Sequence[tf.Tensor]) -> tuple[Any, Any, Any]:
-            hidden, cell, other_hidden, other_cell = before
-            hidden, cell = self.first.advance(read(table, tokens), hidden, cell)
-            x, context, attention = self._attend(hidden, keys, memory, real)
-            other_hidden, other_cell = self.second.advance(x, other_hidden, other_cell)
-            logits = self._logits(x + other_hidden, context, table) + never
-            after = [hidden, cell, other_hidden, other_cell]
-            return tf.nn.log_softmax(logits), after, attention
-
         # The end alone has nothing to be said of it.
         limits = tf.where(lengths > 1, tf.minimum(self.longest, 2 * lengths + 10), 0)
-        search = BeamSearch(
-            BEGIN, END, tf.convert_to_tensor(self.penalty), self.coverage_penalty, self.n_best
-        )
-        found = search(step, states, real, limits, tf.convert_to_tensor(self.width))
+        found = self._hypotheses(states, keys, memory, real, strange, limits, table)
         pieces = tf.pad(
             found.ids, [[0, 0], [0, 0], [0, tf.cast(tf.shape(found.ids)[2] < 1, tf.int32)]]
         )
@@ -261,6 +245,36 @@ class AttentionDecoder(keras.layers.Layer):
             "cut": tf.cast(found.cut & (limits > 0)[:, None], tf.int32),
             "memory": memory,
         }
+
+    @method_as_graph(1, 2, 2, 2, 2, 1, 0)
+    def _hypotheses(
+        self,
+        states: Sequence[tf.Tensor],
+        keys: tf.Tensor,
+        memory: tf.Tensor,
+        real: tf.Tensor,
+        strange: tf.Tensor,
+        limits: tf.Tensor,
+        table: tf.Tensor,
+    ) -> Hypotheses:
+        # What is unknown can be copied only.
+        never = tf.one_hot(PAD, self.size) + tf.one_hot(BEGIN, self.size)
+        copies = tf.cast(~tf.reduce_any(strange, 1), tf.float32)[:, None]
+        never = IMPOSSIBLE * (never + copies * tf.one_hot(UNKNOWN, self.size))[:, None]
+
+        def step(tokens: tf.Tensor, before: Sequence[tf.Tensor]) -> tuple[Any, Any, Any]:
+            hidden, cell, other_hidden, other_cell = before
+            hidden, cell = self.first.advance(read(table, tokens), hidden, cell)
+            x, context, attention = self._attend(hidden, keys, memory, real)
+            other_hidden, other_cell = self.second.advance(x, other_hidden, other_cell)
+            logits = self._logits(x + other_hidden, context, table) + never
+            after = [hidden, cell, other_hidden, other_cell]
+            return tf.nn.log_softmax(logits), after, attention
+
+        search = BeamSearch(
+            BEGIN, END, tf.convert_to_tensor(self.penalty), self.coverage_penalty, self.n_best
+        )
+        return search(step, states, real, limits, tf.convert_to_tensor(self.width))
 
     def attention(
         self, pieces: tf.Tensor, lengths: tf.Tensor, memory: tf.Tensor, table: tf.Tensor

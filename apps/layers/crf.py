@@ -16,6 +16,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from apps.layers.loops import as_graph
+
 # What a transition scores that never happens: lower than any sum of others, and still finite, so
 # that differences of such scores are numbers.
 ILLEGAL = -1e9
@@ -110,6 +112,7 @@ class Decoded(NamedTuple):
         return tf.minimum(reached - tf.gather(self.total, row), 0)
 
 
+@as_graph(2, 1, 2, 1)
 def log_likelihood(
     emissions: tf.Tensor, transitions: tf.Tensor, tags: tf.Tensor, lengths: tf.Tensor
 ) -> tf.Tensor:
@@ -138,6 +141,7 @@ def path_scores(
     return tf.reduce_sum(tf.where(real, gained, 0), 1) + out
 
 
+@as_graph(2, 1, 1)
 def viterbi(emissions: tf.Tensor, transitions: tf.Tensor, lengths: tf.Tensor) -> tf.Tensor:
     """The tags of the sequence that scores most, `(batch, time)` int32, 0 in padding.
 
@@ -160,6 +164,7 @@ def viterbi(emissions: tf.Tensor, transitions: tf.Tensor, lengths: tf.Tensor) ->
     return tf.transpose(tags) * tf.cast(tf.transpose(real), tf.int32)
 
 
+@as_graph(2, 1, 1)
 def decode(emissions: tf.Tensor, transitions: tf.Tensor, lengths: tf.Tensor) -> Decoded:
     """The best sequence of tags with the means to tell the probability of its parts.
 

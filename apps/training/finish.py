@@ -46,7 +46,7 @@ def write_finished_run(
         The report.
     """
     task, predictor, view = application.task, training.predictor, training.validation
-    calibrate(application, units)
+    calibrate(application, predictor, units)
     count = min(len(units), task.most_predictions)
     wanted = np.linspace(0, len(units) - 1, count).round().astype(np.int64)
     shown = units.select(wanted)

@@ -116,16 +116,25 @@ def measured(
     return Measured(found.in_order(), {name: one.in_order() for name, one in decoded.items()}, kept)
 
 
-def calibrate(application: Application, units: Examples) -> None:
-    """Let application and task choose what they choose by validation units, if anything."""
+def calibrate(application: Application, predictor: Predictor, units: Examples) -> None:
+    """Let application and task choose what they choose by validation units, if anything.
+
+    Args:
+        application: its model is trained.
+        predictor: of it.
+        units: the validation units.
+    """
     task = application.task
+    predictors = {id(application.inference()): predictor}
 
     def held_out(model: keras.Model, most: int) -> Batches:
         some = np.linspace(0, len(units) - 1, min(len(units), most)).round().astype(np.int64)
         chosen = units.select(some)
         truth, view = task.truth(chosen), application.view(chosen)
-        predicted = Predictor(application, model)(view)
-        return [(_with_truth(one, truth), one.outputs) for one in predicted]
+        # What is calibrated are variables, which a graph reads each time.
+        if id(model) not in predictors:
+            predictors[id(model)] = Predictor(application, model)
+        return [(_with_truth(one, truth), one.outputs) for one in predictors[id(model)](view)]
 
     application.calibrate(held_out)
     if type(task).calibrate is not Task.calibrate:

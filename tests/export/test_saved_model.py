@@ -18,8 +18,7 @@ from tensorflow.core.protobuf import saved_model_pb2
 
 import apps
 from apps.errors import UserError
-from apps.export import models_config, saved_model
-from apps.export.gate import Verdict
+from apps.export import models_config
 from apps.export.golden import WARM_UP, read_records
 from apps.layers.doctor import diagnose_file
 
@@ -55,12 +54,6 @@ def quiet(line: str) -> None:
 @pytest.fixture(scope="module")
 def version(run_of_reviews: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return apps.load(run_of_reviews).export(tmp_path_factory.mktemp("models"), log=quiet)
-
-
-@pytest.fixture
-def trusting(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Lets every export through: the gate has looked at `version`, which is the same."""
-    monkeypatch.setattr(saved_model, "verify", lambda folder, log: Verdict(folder, ()))
 
 
 def versions_in(models: Path) -> list[str]:

@@ -17,6 +17,8 @@ from apps.run import Run
 from apps.serving.local import LocalModel
 from apps.text.entities import Entities
 from apps.text.sample_news import sample_news
+from apps.training.plan import Plan
+from apps.training.session import Session
 
 SMALL = {
     "units": 8,
@@ -26,6 +28,7 @@ SMALL = {
     "epochs": 2,
     "batch_size": 16,
     "learning_rate": 0.01,
+    "lists": "none",
 }
 
 
@@ -139,6 +142,7 @@ def test_a_sentence_of_ten_thousand_words(run: Run) -> None:
     assert all(0 <= span["score"] <= 1 for span in spans)
 
 
+@pytest.mark.usefixtures("trusting")
 def test_answers_of_the_exported_version_have_offsets_in_the_text_that_was_sent(
     run: Run, tmp_path: Path
 ) -> None:
@@ -207,8 +211,8 @@ def test_bad_records_are_met_with_one_line(
     assert [word for word in ["bad.jsonl", *words] if word not in line] == [], line
 
 
-def test_rows_without_words_are_counted(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_rows_without_words_are_counted(tmp_path: Path) -> None:
     rows = [{"text": "Ann ran", "spans": [[0, 3, "per"]]}] * 20 + [{"text": " ", "spans": []}]
     lines: list[str] = []
-    apps.train("entities", rows, run=tmp_path / "run", log=lines.append, **{**SMALL, "epochs": 1})
+    Session(Plan("entities", rows, settings=SMALL), run=tmp_path / "run", log=lines.append)
     assert any("1 skipped (without a word)" in line for line in lines)

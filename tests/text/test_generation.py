@@ -113,7 +113,7 @@ def test_a_cache_is_weighed_on_validation_texts(tmp_path: Path) -> None:
         return application.task.measure(found.statistics)["nats_per_token"]
 
     before = nats()
-    calibrate(application, units)
+    calibrate(application, Predictor(application), units)
     # An untrained softmax knows nothing, and the text says the same again and again.
     assert float(application.model.get_layer("cache").share) > 0.1
     assert nats() < 0.8 * before

@@ -16,6 +16,7 @@ from apps.text.entities import Entities
 from apps.text.local_tagger import LocalAlone
 from apps.text.sample_news import sample_news
 from apps.training.measuring import calibrate
+from apps.training.prediction import Predictor
 
 
 @pytest.fixture(scope="module")
@@ -95,7 +96,7 @@ def test_the_mixture_is_chosen_by_likelihood(fitted: tuple[Entities, Examples]) 
     mixture = application.model.get_layer("mixture")
     mixture.shares.assign([1.0, 0.0])
     # The LSTM has learnt nothing.
-    calibrate(application, held_out)
+    calibrate(application, Predictor(application), held_out)
     lstm, linear = mixture.shares.numpy()
     assert linear > 0
     assert lstm in (0, 0.25, 0.5, 0.75, 1)

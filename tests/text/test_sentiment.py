@@ -10,6 +10,7 @@ from apps.data import Examples, Rows
 from apps.layers.text import WordIds
 from apps.text.sentiment import Sentiment
 from apps.training.measuring import calibrate
+from apps.training.prediction import Predictor
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +29,7 @@ def test_an_lstm_that_learnt_nothing_is_not_heard(reviews: Examples, ngrams: int
     held_out = reviews.select(range(300, 400))
     texts = tf.constant(held_out["text"])
     before = sentiment.served({"text": texts})["probabilities"].numpy()
-    calibrate(sentiment, held_out)
+    calibrate(sentiment, Predictor(sentiment), held_out)
     after = sentiment.served({"text": texts})["probabilities"].numpy()
     if not ngrams:
         np.testing.assert_array_equal(after, before)

@@ -95,6 +95,7 @@ def test_the_command_line_asks_them_together(
         assert (each.folder / child).is_file()
 
 
+@pytest.mark.usefixtures("trusting")
 def test_each_is_exported_under_a_name_of_its_own(
     each: EachRun, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -56,6 +56,7 @@ def test_source_and_target_of_their_own_lengths_and_an_answer_without_a_teacher(
     assert apps.load(run.folder).evaluate("sample")["accuracy"] > 0.9
 
 
+@pytest.mark.usefixtures("trusting")
 def test_outputs_that_are_several_named_tensors(tmp_path: Path) -> None:
     run = apps.train(
         "two_heads",

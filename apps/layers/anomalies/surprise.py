@@ -6,6 +6,8 @@ import math
 
 import tensorflow as tf
 
+from apps.layers.loops import as_graph
+
 # As many of the largest errors are remembered, and their tail begins at this share of all.
 LARGEST = 32
 _SHARE, _FEWEST = 0.005, 5
@@ -43,6 +45,7 @@ def rarity(errors: tf.Tensor, count: tf.Tensor, largest: tf.Tensor) -> tf.Tensor
     return tf.where((beyond > _ROUNDING) & (count >= _WARM), value, 0.0)
 
 
+@as_graph(2, 2, 1, 1)
 def surprise(
     errors: tf.Tensor, there: tf.Tensor, count: tf.Tensor, largest: tf.Tensor
 ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:

@@ -14,6 +14,7 @@ from apps.layers.ctc.history import NO_PARENT, NO_PREFIX, History, unpacked
 from apps.layers.ctc.language import NgramTables
 from apps.layers.ctc.scoring import POSSIBLE, WordScoring, log_add
 from apps.layers.ctc.tokens import BLANK, IMPOSSIBLE, SPACE
+from apps.layers.loops import method_as_graph
 
 # A prefix is identified by a polynomial hash of its tokens. The hash has 53 bits, so that JSON
 # numbers can carry the state of a stream.
@@ -119,6 +120,7 @@ class BeamDecoder(Decoder):
             "score": ((), "float32"),
         }
 
+    @method_as_graph(2, 1, 1)
     def step(
         self, log_probabilities: tf.Tensor, lengths: tf.Tensor, state: Mapping[str, tf.Tensor]
     ) -> tuple[Tensors, Tensors]:

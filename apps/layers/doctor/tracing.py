@@ -14,6 +14,7 @@ from tensorflow.core.framework import graph_pb2
 from apps.errors import cause_of
 from apps.layers.doctor.diagnosis import UNKNOWN
 from apps.layers.doctor.graph import LOOPS, Functions, Kernel
+from apps.layers.kernels.dispatch import forward_only
 
 Device = Literal["GPU", "CPU"]
 DEVICES: tuple[Device, Device] = ("GPU", "CPU")
@@ -103,18 +104,27 @@ def places(model: keras.layers.Layer) -> list[Place]:
 
 
 @contextlib.contextmanager
-def host_with(device: Device) -> Iterator[None]:
+def host_with(device: Device) -> Iterator[list[Device]]:
     """Make Keras trace as on a host with a GPU, or as on one without.
 
     Args:
         device: the best device of the host.
+
+    Yields:
+        A list that is empty until Keras asks for the device, on which the trace then hangs.
     """
     # The package also has a function of this name, which hides the module from `from … import`.
     recurrent: Any = importlib.import_module("keras.src.backend.tensorflow.rnn")
     actual = recurrent._is_gpu_available
-    recurrent._is_gpu_available = lambda: device == "GPU"
+    asked: list[Device] = []
+
+    def is_gpu_available() -> bool:
+        asked.append(device)
+        return device == "GPU"
+
+    recurrent._is_gpu_available = is_gpu_available
     try:
-        yield
+        yield asked
     finally:
         recurrent._is_gpu_available = actual
 
@@ -137,31 +147,39 @@ def trace(
     """
     watched = [place.layer for place in places(model)]
     supports_jit = [layer.supports_jit for layer in watched]
-    for device in DEVICES:
-        for training in (False, True):
-            observer = _Observer(device, training, seen)
+    for training in (False, True):
+        devices: tuple[Device, ...] = DEVICES
+        while devices:
+            observer = _Observer(devices, training, seen)
             traced = tf.function(
                 lambda *tensors, training=training: call(*tensors, training=training),
                 autograph=False,
             )
             try:
-                with host_with(device), observer.watch(watched):
+                with host_with(devices[0]) as asked, forward_only(), observer.watch(watched):
                     traced.get_concrete_function(*signature)
             finally:
                 # Keras marks layers for which it chose cuDNN; here the choice was only simulated.
                 for layer, supported in zip(watched, supports_jit, strict=True):
                     layer.supports_jit = supported
+            # A trace that no layer's choice hangs on is the same for all devices.
+            devices = devices[1:] if asked or observer.refused else ()
+            for sighting in seen.values():
+                for device in devices:
+                    sighting.kernels.pop((device, training), None)
 
 
 class _Observer:
     """Wraps the `call` of layers, and reads the operations that each call adds to the graph."""
 
-    def __init__(self, device: Device, training: bool, seen: dict[int, Sighting]):
-        self._device = device
+    def __init__(self, devices: tuple[Device, ...], training: bool, seen: dict[int, Sighting]):
+        # The first one is that of the host.
+        self._devices = devices
         self._training = training
         self._seen = seen
-        # For each call in progress, whether a layer inside it was recorded.
-        self._claimed: list[bool] = []
+        self.refused = False
+        # For each call in progress, the devices for which a layer inside it was recorded.
+        self._claimed: list[set[Device]] = []
 
     @contextlib.contextmanager
     def watch(self, layers: list[keras.layers.Layer]) -> Iterator[None]:
@@ -178,20 +196,22 @@ class _Observer:
         def observed(*args: Any, **kwargs: Any) -> Any:
             graph = tf.compat.v1.get_default_graph()
             before = len(graph.get_operations())
-            self._claimed.append(False)
+            self._claimed.append(set())
             try:
                 result = self._run(layer, call, args, kwargs)
             finally:
                 claimed = self._claimed.pop()
             added = _nodes_from(graph, before)
-            kernels = Functions(added.library).kernels(added.node, self._device)
+            functions = Functions(added.library)
             recurrent = isinstance(layer, keras.layers.RNN)
-            if recurrent and not kernels:
-                kernels = [Kernel(_manner(layer, added), "RNN", "")]
-            if recurrent or (kernels and not claimed):
-                mask = signature.bind(*args, **kwargs).arguments.get("mask")
-                self._record(layer, kernels, mask is not None)
-                claimed = True
+            for device in self._devices:
+                kernels = functions.kernels(added.node, device)
+                if recurrent and not kernels:
+                    kernels = [Kernel(_manner(layer, added), "RNN", "")]
+                if recurrent or (kernels and device not in claimed):
+                    mask = signature.bind(*args, **kwargs).arguments.get("mask")
+                    self._record(layer, device, kernels, mask is not None)
+                    claimed.add(device)
             if self._claimed:
                 self._claimed[-1] |= claimed
             return result
@@ -207,7 +227,8 @@ class _Observer:
             if getattr(layer, "use_cudnn", None) is not True:
                 raise
             # The refusal is the finding; with the loop, the rest of the model can be traced.
-            self._sighting(layer).refusal[self._device] = cause_of(error)
+            self._sighting(layer).refusal[self._devices[0]] = cause_of(error)
+            self.refused = True
             layer.use_cudnn = False
             try:
                 return call(*args, **kwargs)
@@ -217,10 +238,12 @@ class _Observer:
     def _sighting(self, layer: keras.layers.Layer) -> Sighting:
         return self._seen.setdefault(id(layer), Sighting())
 
-    def _record(self, layer: keras.layers.Layer, kernels: list[Kernel], masked: bool) -> None:
+    def _record(
+        self, layer: keras.layers.Layer, device: Device, kernels: list[Kernel], masked: bool
+    ) -> None:
         sighting = self._sighting(layer)
         sighting.masked |= masked
-        sighting.kernels.setdefault((self._device, self._training), []).extend(kernels)
+        sighting.kernels.setdefault((device, self._training), []).extend(kernels)
 
 
 @contextlib.contextmanager

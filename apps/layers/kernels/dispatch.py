@@ -14,6 +14,7 @@ Substitute = Callable[[Kernel, Sequence[tf.Tensor]], tuple[tf.Tensor, ...]]
 
 _substitute: ContextVar[Substitute | None] = ContextVar("substitute", default=None)
 _stays: ContextVar[bool] = ContextVar("stays", default=False)
+_forward_only: ContextVar[bool] = ContextVar("forward_only", default=False)
 
 
 @contextlib.contextmanager
@@ -41,6 +42,16 @@ def for_this_process() -> Iterator[None]:
         yield
     finally:
         _stays.reset(before)
+
+
+@contextlib.contextmanager
+def forward_only() -> Iterator[None]:
+    """Trace the kernels without their gradients, for graphs that will not be differentiated."""
+    before = _forward_only.set(True)
+    try:
+        yield
+    finally:
+        _forward_only.reset(before)
 
 
 def in_xla() -> bool:
@@ -81,7 +92,8 @@ def call_for_device(cpu: Kernel, gpu: Kernel, arguments: Sequence[tf.Tensor]) ->
     outputs = called(*arguments)
     alternative = other.get_concrete_function(*arguments)
     alternative.add_to_graph()
-    alternative.add_gradient_functions_to_graph()
+    if not _forward_only.get():
+        alternative.add_gradient_functions_to_graph()
     # TensorFlow Serving runs a SavedModel in a session, which specialises a function with an unread
     # output before the swap and then no longer swaps it. IdentityN reads every output.
     return tuple(tf.raw_ops.IdentityN(input=outputs))
