@@ -26,6 +26,7 @@ from apps.composition import beginning_states
 from apps.data import Examples
 from apps.export.onnx.conversion import outputs_by_name
 from apps.inspection.looking import look
+from apps.layers import LSTM
 from apps.layers.doctor import diagnose_file, diagnose_model
 from apps.run import Run
 from apps.serving.local import LocalModel
@@ -44,6 +45,7 @@ FILES = {
     "baselines",
     "predictions.jsonl",
 }
+_CHRONO = 50.0
 ANSWER_FROM_FILE = """
 import sys
 import keras
@@ -274,12 +276,15 @@ class ApplicationContract:
         searched = {name for name, extent in kind.Config.ranges().items() if extent.searched}
         tiny = {k: v for k, v in kind.tiny().settings.items() if k not in {*searched, both}}
         for point in (deepest, *other):
-            application = kind(kind.Config.from_values({**point, **tiny}))
+            application = kind(kind.Config.from_values({**point, **tiny, "chrono": _CHRONO}))
             checked = application.check(rows, learning=True)
             application.compose(application.input.units(checked))
             diagnoses = diagnose_model(application.model)
             assert len(diagnoses) >= point.get("depth", 1)
             assert [d.layer for d in diagnoses if not d.cudnn] == []
+            inside = application.model._flatten_layers()
+            lstms = [one for one in inside if isinstance(one, LSTM)]
+            assert _CHRONO in {lstm.chrono for lstm in lstms}
 
     def test_data_without_a_column_is_refused_before_anything_is_written(
         self, kind: type[Application], rows: Examples, tmp_path: Path
