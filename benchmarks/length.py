@@ -25,6 +25,7 @@ MODELS = ("lstm", "gru", "rnn", "minlstm", "mlstm", "ssm", "transformer", TORCH,
 _LONGEST_MS = 60_000.0
 _FIGURES = {
     "learn": "one training step on a batch of 4, ms",
+    "speed": "steps a second in training, all four rows",
     "memory": "memory that it takes, MiB",
     "step": "one step more behind such a history, ms",
     "state": "what is kept of the history, bytes",
@@ -85,6 +86,11 @@ def measured(
             one.close()
             if (found[one.name]["learn"][place] or 0.0) > _LONGEST_MS:
                 out.add(one.name)
+    for figures in found.values():
+        figures["speed"] = [
+            None if ms is None else BATCH * steps / ms * 1000
+            for ms, steps in zip(figures["learn"], lengths, strict=True)
+        ]
     return found
 
 
@@ -102,7 +108,8 @@ def table(
         if any(value is not None for value in values):
             cells = [_written(value) for value in values]
             slope = exponent(lengths, values)
-            rows.append(f"| {model} | {' | '.join(cells)} | {_written(slope)} |")
+            grown = "–" if slope is None else f"{slope + 0.0:.2f}".replace("-0.00", "0.00")
+            rows.append(f"| {model} | {' | '.join(cells)} | {grown} |")
     return "\n".join(rows)
 
 

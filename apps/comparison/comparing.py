@@ -13,7 +13,7 @@ import numpy as np
 from apps import environment, strict_json
 from apps.application import Application
 from apps.atomic import write_atomically
-from apps.comparison.contenders import Contender, contenders
+from apps.comparison.contenders import Contender, contenders, settings_for
 from apps.comparison.page import page_of
 from apps.comparison.recommendation import competitors, recommend
 from apps.comparison.training import Job, Split, trained
@@ -199,7 +199,7 @@ def _raced(
     say: Callable[[str], None],
 ) -> dict[str, Any]:
     """What a stack reaches: its learning rate, and what each seed has measured."""
-    own = {**settings, "stack": one.stack, "units": one.units}
+    own = {**settings, **settings_for(one.stack, one.units)}
     judge = plan.kind(plan.config, plan.seed).judge
     usual = plan.config.learning_rate
     rate, best = usual, None

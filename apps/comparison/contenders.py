@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import gc
-from collections.abc import Sequence
-from dataclasses import dataclass
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
 
 import keras
@@ -14,7 +14,8 @@ from apps.application import Application
 from apps.data import Examples
 from apps.training.plan import Plan
 
-_WIDEST = 16
+# Models that are built to find a width.
+_TRIES = 8
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,13 @@ def contenders(plan: Plan, learn: Examples, stacks: Sequence[str]) -> list[Conte
     return [_fitted(application, stack, wanted) for stack in stacks]
 
 
+def settings_for(stack: str, units: int | tuple[int, ...]) -> dict[str, Any]:
+    """The settings in which a stack differs from the LSTMs."""
+    own = {"stack": stack, "units": units}
+    # How the gates of LSTMs begin is nothing to others.
+    return own if stack == "lstm" else {**own, "chrono": None}
+
+
 def _fitted(application: Application, stack: str, wanted: int) -> Contender:
     config: Any = application.config
     # Widths of several layers keep their proportions.
@@ -60,8 +68,7 @@ def _fitted(application: Application, stack: str, wanted: int) -> Contender:
         widths: Any = units
         if isinstance(config.units, tuple):
             widths = tuple(max(1, round(width * units / first)) for width in config.units)
-        other = application.config.__class__(**{**_fields(config), "stack": stack, "units": widths})
-        application.configure(other)
+        application.configure(replace(config, **settings_for(stack, widths)))
         found = _parameters(application.build())
         gc.collect()
         return Contender(stack, widths, found)
@@ -69,24 +76,30 @@ def _fitted(application: Application, stack: str, wanted: int) -> Contender:
     try:
         if stack == config.stack:
             return Contender(stack, config.units, wanted)
-        # More units are more parameters: halve the range until two neighbours are left.
-        low, high = 1, _WIDEST * first
-        found: dict[int, Contender] = {}
-        while high - low > 1:
-            middle = (low + high) // 2
-            found[middle] = made(middle)
-            if found[middle].parameters <= wanted:
-                low = middle
-            else:
-                high = middle
-        nearest = [found[one] if one in found else made(one) for one in (low, high)]
-        return min(nearest, key=lambda one: abs(one.parameters - wanted))
+        tried: dict[int, int] = {}
+        units, found = first, []
+        while units not in tried and len(tried) < _TRIES:
+            found.append(made(units))
+            tried[units] = found[-1].parameters
+            units = _next(tried, wanted)
+        return min(found, key=lambda one: abs(one.parameters - wanted))
     finally:
         application.configure(config)
 
 
-def _fields(config: Any) -> dict[str, Any]:
-    return {field.name: getattr(config, field.name) for field in dataclasses.fields(config)}
+def _next(tried: Mapping[int, int], wanted: int) -> int:
+    """Units to try next, from the parameters of those that were tried; none new when it is over."""
+    few = max((units for units, count in tried.items() if count <= wanted), default=0)
+    many = min((units for units, count in tried.items() if count > wanted), default=0)
+    if not few or not many:
+        # Weights grow with the square of the units.
+        units = few or many
+        step = max(1, abs(round(units * (math.sqrt(wanted / tried[units]) - 1))))
+        return max(1, units + (step if few else -step))
+    if many - few == 1:
+        return few
+    share = (wanted - tried[few]) / (tried[many] - tried[few])
+    return min(max(few + round(share * (many - few)), few + 1), many - 1)
 
 
 def _parameters(model: keras.Model) -> int:
