@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from apps.report.bootstrap import interval_of
 from apps.report.quantities import Metric
 
 # One model answers faster than another if it takes less than this share of its time.
@@ -21,13 +22,14 @@ class Competitor:
     Attributes:
         name: its name.
         values: the metric, one value for each seed.
-        interval: 95 % bootstrap interval of the value of the middle seed; None where there is none.
+        draws: the metric on resampled test units with the middle seed, the same units for all;
+            None where it is not always defined.
         milliseconds: of one answer; None for a baseline.
     """
 
     name: str
     values: Sequence[float]
-    interval: tuple[float, float] | None = None
+    draws: Sequence[float] | None = None
     milliseconds: float | None = None
 
     @property
@@ -38,8 +40,10 @@ class Competitor:
     def reaches(self, other: Competitor) -> bool:
         """Whether it cannot be told from a better one, by the spread over seeds or over rows."""
         low, high = min(other.values), max(other.values)
-        if other.interval is not None and other.interval[0] <= self.mean <= other.interval[1]:
-            return True
+        if self.draws is not None and other.draws is not None:
+            span = interval_of(np.subtract(self.draws, other.draws).tolist())
+            if span is not None and span[0] <= 0.0 <= span[1]:
+                return True
         return min(self.values) <= high and max(self.values) >= low
 
 
@@ -75,7 +79,7 @@ def recommend(
     best = min(stacks, key=order)
     written = _written(metric, best)
     naive = min(baselines, key=order, default=None)
-    alike = naive is not None and (naive.reaches(best) or best.reaches(naive))
+    alike = naive is not None and naive.reaches(best)
     if naive is not None and (alike or order(naive) <= order(best)):
         return Recommendation(
             naive.name,
@@ -114,21 +118,22 @@ def competitors(
     """
     stacks: list[Competitor] = []
     naive: dict[str, list[float]] = {}
+    drawn: dict[str, Sequence[float] | None] = {}
     for name, runs in results.items():
         tests = [run["test"] for run in runs]
         values = [test[metric.name] for test in tests if test[metric.name] is not None]
         if len(values) < len(tests):
             continue
-        middle = tests[int(np.argsort(values)[len(values) // 2])]
-        span = middle["interval"].get(metric.name)
+        draws = runs[int(np.argsort(values)[len(values) // 2])]["draws"]
         speed = float(np.median([run["cost"]["ms_per_example"] for run in runs]))
-        stacks.append(Competitor(name, values, None if span is None else tuple(span), speed))
+        stacks.append(Competitor(name, values, draws[""].get(metric.name), speed))
         for other in tests[0]["baselines"]:
             figures = [test["baselines"][other].get(metric.name) for test in tests]
             known = [value for value in figures if value is not None]
             if len(known) == len(figures):
                 naive.setdefault(other, []).extend(known)
-    return stacks, [Competitor(name, values) for name, values in naive.items()]
+                drawn[other] = draws[other].get(metric.name)
+    return stacks, [Competitor(name, values, drawn[name]) for name, values in naive.items()]
 
 
 def _written(metric: Metric, one: Competitor) -> str:

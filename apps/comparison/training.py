@@ -13,12 +13,15 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from apps import environment, strict_json
 from apps.atomic import write_atomically
 from apps.errors import UserError
 from apps.process import INTERRUPTED
 
 _MEASURED = "compared.json"
+_BOOTSTRAP_SEED = 0
 
 
 @dataclass(frozen=True)
@@ -73,9 +76,9 @@ def trained(job: Job) -> dict[str, Any]:
     """Train and measure in a fresh process, or read what an earlier one has measured.
 
     Returns:
-        `validation`, metrics by which settings are chosen; `test`, what `evaluate` gives; `cost`,
-        what `metrics.json` says of it; `epochs`, `seconds` and `cpu_seconds`; `layers`, what the
-        doctor says; or `failed`, why the training has failed.
+        `validation`, metrics by which settings are chosen; `test`, what `evaluate` gives; `draws`,
+        metrics of resampled test units; `cost`, what `metrics.json` says of it; `epochs`, `seconds`
+        and `cpu_seconds`; `layers`, what the doctor says; or `failed`, why the training has failed.
 
     Raises:
         UserError: the process was killed.
@@ -155,6 +158,7 @@ def _measured(job: Job) -> dict[str, Any]:
         "layers": [one.to_dict() for one in diagnose_model(run.model)],
     }
     if job.measures:
+        found["draws"] = _draws(run, split)
         found["test"] = run.evaluate(
             split.test,
             columns=split.columns,
@@ -162,4 +166,21 @@ def _measured(job: Job) -> dict[str, Any]:
             until=split.test_until,
             labels=split.labels,
         )
+    return found
+
+
+def _draws(run: Any, split: Split) -> dict[str, dict[str, list[float]]]:
+    """Metrics of resampled test units, by model (`""`) and baseline; the same units in all runs."""
+    from apps.training.measuring import draws_of
+    from apps.training.run import Chosen
+
+    task = run.application.task
+    chosen = Chosen(split.columns, split.test_since, split.test_until, split.labels)
+    _, checked = run.checked(split.test, chosen)
+    units = run.application.input.units(checked)
+    directed = [metric.name for metric in task.metrics if metric.better != "neither"]
+    found = {}
+    for name, statistics in run.statistics(units).items():
+        draws = draws_of(task, statistics, units, _BOOTSTRAP_SEED)
+        found[name] = {key: draws[key] for key in directed if np.isfinite(draws[key]).all()}
     return found

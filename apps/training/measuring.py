@@ -15,7 +15,7 @@ from apps.answers import answers as as_python
 from apps.application import Application
 from apps.components import Baseline, Batches, Task
 from apps.data import Examples, View
-from apps.report.bootstrap import bootstrap_interval
+from apps.report.bootstrap import bootstrap_draws, bootstrap_interval
 from apps.training.choosing import Score, standard_error
 from apps.training.prediction import Predicted, Predictor
 
@@ -148,12 +148,26 @@ def metrics_of(task: Task, statistics: Statistics) -> Metrics:
 
 def intervals_of(task: Task, statistics: Statistics, units: Examples, seed: int) -> dict[str, Any]:
     """Bootstrap intervals of the metrics; units of one block are drawn together."""
-    blocks = None
-    if BLOCK in units:
-        blocks = np.unique(np.asarray(units[BLOCK]), return_inverse=True)[1].reshape(-1)
+    blocks = _blocks(units)
     return bootstrap_interval(
         task.measure, statistics, seed=seed, blocks=blocks, resamples=task.resamples
     )
+
+
+def draws_of(
+    task: Task, statistics: Statistics, units: Examples, seed: int
+) -> dict[str, list[float]]:
+    """The metrics of resampled units, the same units for all that is measured with one seed."""
+    blocks = _blocks(units)
+    return bootstrap_draws(
+        task.measure, statistics, seed=seed, blocks=blocks, resamples=task.resamples
+    )
+
+
+def _blocks(units: Examples) -> np.ndarray | None:
+    if BLOCK not in units:
+        return None
+    return np.unique(np.asarray(units[BLOCK]), return_inverse=True)[1].reshape(-1)
 
 
 def baseline_metrics(task: Task, baseline: Baseline, units: Examples) -> Metrics:
