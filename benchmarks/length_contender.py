@@ -19,10 +19,10 @@ from typing import Any
 import numpy as np
 
 from benchmarks.engine_contender import peak, seconds
+from benchmarks.equal_weights import DEPTH, widest
 
 BATCH, FEATURES, UNITS, STEPS_IN_A_ROW = 4, 64, 128, 20
 TORCH, ONNX = "torch LSTM", "onnxruntime LSTM"
-_DEPTH = {"minlstm": 2, "mlstm": 2, "ssm": 2, "transformer": 2}
 # So that what asks for more fails by itself, and takes nothing else with it.
 _MOST_MEMORY = 20 * 2**30
 
@@ -32,19 +32,13 @@ Run = Callable[[], object]
 def units_of(kind: str) -> int:
     """The width at which a stack has as many weights as one LSTM of 128 units."""
     wanted = 4 * UNITS * (FEATURES + UNITS + 1)
-    low, high = 8, 4 * UNITS
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (
-            (middle, high) if _stack(kind, middle, 16).count_params() <= wanted else (low, middle)
-        )
-    return low
+    return widest(lambda units: _stack(kind, units, 16).count_params(), wanted, 8, 4 * UNITS)
 
 
 def _stack(kind: str, units: int, window: int) -> Any:
     from apps.layers.alternatives.stack import sequence_stack
 
-    stack = sequence_stack(kind, units, _DEPTH.get(kind, 1), return_state=True, seed=0)
+    stack = sequence_stack(kind, units, DEPTH.get(kind, 1), return_state=True, seed=0)
     if kind == "transformer":
         # It sees everything: its cache is as long as the history.
         for (layer,) in stack.layers:

@@ -21,12 +21,11 @@ from typing import Any
 import numpy as np
 
 from apps import environment
+from benchmarks.equal_weights import DEPTH, widest
 from benchmarks.machine import about_machine
 from benchmarks.memory_tasks import Batch, Problem, problems
 
 MODELS = ("lstm", "lstm, chrono", "gru", "rnn", "minlstm", "mlstm", "ssm", "transformer")
-# Layers of each: as published, those whose gates do not look at the state are stacked.
-_DEPTH = {"minlstm": 2, "mlstm": 2, "ssm": 2, "transformer": 2}
 _UNITS, _BATCH, _LARGEST_NORM = 64, 32, 1.0
 _RATES = (1e-2, 3e-3, 1e-3)
 _SHARE, _TRIAL_SEED, _WARMING, _MEASURED_EVERY = 4, 1000, 50, 100
@@ -104,7 +103,7 @@ def built(model: str, features: int, classes: int, steps: int, seed: int) -> Any
         given: dict[str, Any] = {"seed": seed, "name": "stack"}
         if model == "lstm, chrono":
             given["chrono"] = float(steps)
-        stack = sequence_stack(kind, units, _DEPTH.get(kind, 1), **given)
+        stack = sequence_stack(kind, units, DEPTH.get(kind, 1), **given)
         x = keras.Input((None, features))
         dense = keras.layers.Dense(
             classes or 1, kernel_initializer=keras.initializers.GlorotUniform(seed), name="said"
@@ -114,11 +113,7 @@ def built(model: str, features: int, classes: int, steps: int, seed: int) -> Any
     if kind == "lstm":
         return made(_UNITS)
     wanted = 4 * _UNITS * (features + _UNITS + 1) + (_UNITS + 1) * (classes or 1)
-    low, high = 8, 160
-    while high - low > 1:
-        middle = (low + high) // 2
-        low, high = (middle, high) if made(middle).count_params() <= wanted else (low, middle)
-    return made(low)
+    return made(widest(lambda units: made(units).count_params(), wanted, 8, 160))
 
 
 def trained(

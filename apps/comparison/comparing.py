@@ -17,6 +17,7 @@ from apps.comparison.contenders import Contender, contenders, settings_for
 from apps.comparison.page import page_of
 from apps.comparison.recommendation import competitors, recommend
 from apps.comparison.training import Job, Split, trained
+from apps.components import Task
 from apps.configuration import STACKS, StackConfig
 from apps.data import Examples
 from apps.data.sources import SAMPLE
@@ -104,14 +105,18 @@ def compare(
     _open(folder, asked, resume)
     learn, split = _split(plan, data, test, (since, until), columns, labels)
     say(f"measured on {split.said}")
+    units = plan.kind(plan.config, plan.seed).input.units(learn)
+    plan = plan.choosing(plan.kind.settings_for(units))
     found = contenders(plan, learn, names)
     for one in found:
         say(f"{one.stack}: units={one.units}, {one.parameters:,} parameters")
     each = _MINUTES if minutes is None else minutes / (len(names) * (seeds + 1))
     results: dict[str, dict[str, Any]] = {}
     for one in found:
-        results[one.stack] = _raced(one, plan, settings, split, folder, each, seeds, say)
-    concluded = _concluded(plan.kind, found, results)
+        results[one.stack] = _raced(
+            one, plan, {**settings, **plan.chosen}, split, folder, each, seeds, say
+        )
+    concluded = _concluded(plan.kind(plan.config, plan.seed), found, results)
     result = {
         "application": application,
         "test": split.said,
@@ -122,7 +127,7 @@ def compare(
     }
     content = strict_json.dumps(result).encode()
     write_atomically(folder / RESULT, lambda stream: stream.write(content))
-    page = page_of(result, _metric(plan.kind, concluded["metric"])).encode()
+    page = page_of(result, plan.kind.task.metric(concluded["metric"])).encode()
     write_atomically(folder / PAGE, lambda stream: stream.write(page))
     say(f"page: {folder / PAGE}")
     return result
@@ -237,7 +242,7 @@ def _raced(
 
 
 def _concluded(
-    kind: type[Application],
+    application: Application,
     found: Sequence[Contender],
     results: Mapping[str, Mapping[str, Any]],
 ) -> dict[str, Any]:
@@ -250,7 +255,7 @@ def _concluded(
     raced = {name: one["runs"] for name, one in results.items() if name not in failed}
     if not raced:
         raise UserError(f"no training has come to its end: {next(iter(failed.values()))}")
-    metric = _deciding(kind, next(iter(raced.values())))
+    metric = _deciding(application.judge, application.task, next(iter(raced.values())))
     stacks, naive = competitors(metric, raced)
     chosen = recommend(metric, stacks, naive)
     values = {one.name: list(one.values) for one in stacks}
@@ -296,21 +301,15 @@ def _concluded(
     }
 
 
-def _deciding(kind: type[Application], runs: Sequence[Mapping[str, Any]]) -> Metric:
+def _deciding(judge: Metric, task: Task, runs: Sequence[Mapping[str, Any]]) -> Metric:
     """The objective, or the first metric with a direction that a baseline has too."""
     test = runs[0]["test"]
-    names = [kind.objective or kind.task.objective, *(one.name for one in kind.task.metrics)]
-    directed = [name for name in names if _metric(kind, name).better != "neither"]
-    for name in directed:
-        if test.get(name) is None:
+    for metric in (judge, *task.metrics):
+        if metric.better == "neither" or test.get(metric.name) is None:
             continue
-        if any(one.get(name) is not None for one in test["baselines"].values()):
-            return _metric(kind, name)
-    return _metric(kind, directed[0])
-
-
-def _metric(kind: type[Application], name: str) -> Metric:
-    return next(one for one in kind.task.metrics if one.name == name)
+        if any(one.get(metric.name) is not None for one in test["baselines"].values()):
+            return metric
+    return judge
 
 
 def _figures(test: Mapping[str, Any]) -> dict[str, Any]:

@@ -36,6 +36,8 @@ class Contender:
 def contenders(plan: Plan, learn: Examples, stacks: Sequence[str]) -> list[Contender]:
     """Stacks with which the model has as many parameters as with the LSTMs, as nearly as it goes.
 
+    Settings that suit the rows are those of `plan`, so that no stack gets others.
+
     Args:
         plan: the application with the user's settings.
         learn: rows to learn from, checked.
@@ -45,7 +47,6 @@ def contenders(plan: Plan, learn: Examples, stacks: Sequence[str]) -> list[Conte
         UserError: the rows cannot be used.
     """
     units = plan.kind(plan.config, plan.seed).input.units(learn)
-    plan = plan.choosing(plan.kind.settings_for(units))
     application = plan.kind(plan.config, plan.seed)
     application.compose(units)
     wanted = _parameters(application.model)

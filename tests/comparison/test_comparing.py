@@ -156,3 +156,34 @@ def test_what_cannot_be_compared_is_refused(
     line = refused("compare", "sentiment", "--run", folder, "--resume", "--seeds", 2)
     assert "was started with other settings" in line
     assert not (tmp_path / "a").exists()
+
+
+def test_what_suits_the_rows_is_the_same_for_all(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Units that are given do not leave the depth that was chosen with them to chance."""
+    kind = catalogue.load("sentiment")
+    chosen = {"depth": 2, "units": 6, "averaging": 0.9}
+    monkeypatch.setattr(kind, "settings_for", classmethod(lambda cls, units: chosen))
+    monkeypatch.setattr(comparing, "_RATES", (1.0,))
+    jobs: list[training.Job] = []
+
+    def note(job: training.Job) -> dict[str, Any]:
+        jobs.append(job)
+        metrics = {"accuracy": 0.5, "f1": 0.25}
+        test = {**metrics, "interval": metrics, "baselines": {"majority": metrics}}
+        cost = {"ms_per_example": 1.0, "peak_memory_mb": 1.0, "size_mb": 1.0}
+        done = {"cost": cost, "cpu_seconds": 1.0, "epochs": 1, "layers": []}
+        draws = {name: {"f1": [0.25] * 9} for name in ("", "majority")}
+        return {"validation": metrics, "test": test, "draws": draws, **done}
+
+    monkeypatch.setattr(comparing, "trained", note)
+    settings = {"objective": "f1", "embedding": 8, "vocabulary": 200}
+    found = comparing.compare(
+        "sentiment", run=tmp_path / "run", stacks=["gru"], seeds=1, log=print, **settings
+    )
+    assert found["metric"] == "f1"
+    assert {job.settings["stack"] for job in jobs} == {"lstm", "gru"}
+    for job in jobs:
+        assert (job.settings["depth"], job.settings["averaging"]) == (2, 0.9)
+        assert job.settings["units"] == (6 if job.settings["stack"] == "lstm" else 7)

@@ -55,6 +55,8 @@ class SegmentForecaster(Forecaster):
         self.beside_seen = self._dense(width, "beside_seen", use_bias=False)
         self.beside_said = self._dense(width, "beside_said", use_bias=False)
         self.described = self._dense(width, "described", use_bias=False)
+        # The states of LSTMs hold their output; those of others not what the last layer made of it.
+        self.handed = None
         if self.kind != "lstm":
             self.handed = self._dense(width, "handed", use_bias=False)
         drop = self.output_dropout
@@ -88,7 +90,7 @@ class SegmentForecaster(Forecaster):
         if "static" in shapes:
             self.described.build((None, shapes["static"][-1]))
         self.encoder.build((None, None, self.width))
-        if self.kind != "lstm":
+        if self.handed is not None:
             self.handed.build((None, self.encoder.units[-1]))
         self.decoder.build((None, None, self.width))
         self.forecast.build((None, None, self.decoder.units[-1]))
@@ -119,8 +121,7 @@ class SegmentForecaster(Forecaster):
             asked += self.described(inputs["static"])[:, None, None]
         asked = tf.broadcast_to(asked, [batch, self.targets, self.said, self.width])
         rows = tf.reshape(asked, [batch * self.targets, self.said, self.width])
-        if self.kind != "lstm":
-            # Their states hold less than their output: not what the last layer made of them.
+        if self.handed is not None:
             rows += self.handed(read)[:, None]
         said = self.drop(self.decoder(rows, states, training=training), training=training)
         said = tf.reshape(self.forecast(said), [batch, self.targets, -1, len(self.levels)])
