@@ -178,7 +178,7 @@ def test_what_suits_the_rows_is_the_same_for_all(
         return {"validation": metrics, "test": test, "draws": draws, **done}
 
     monkeypatch.setattr(comparing, "trained", note)
-    settings = {"objective": "f1", "embedding": 8, "vocabulary": 200}
+    settings: dict[str, Any] = {"objective": "f1", "embedding": 8, "vocabulary": 200}
     found = comparing.compare(
         "sentiment", run=tmp_path / "run", stacks=["gru"], seeds=1, log=print, **settings
     )
