@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,6 +12,8 @@ import tensorflow as tf
 
 from apps.application import Application
 from apps.data import Examples
+from apps.streams.model import StreamModel
+from apps.streams.stream import Stream
 
 
 def records(examples: Examples) -> list[dict[str, Any]]:
@@ -40,25 +42,54 @@ def answered(application: Application, raw: Mapping[str, np.ndarray]) -> dict[st
     return {name: value.numpy() for name, value in application.served(given).items()}
 
 
-def streamed(application: Application, raw: Mapping[str, np.ndarray], cuts: list[int]) -> Any:
-    """What `step` says of one raw input that is cut into chunks: lists joined, counts added."""
+def stepped(application: Application) -> Callable[..., dict[str, np.ndarray]]:
+    """One stream through `step`, whose states are handed on from chunk to chunk."""
     states = {
         name: tf.zeros([1, *spec.shape[1:]], spec.dtype)
         for name, spec in application.stream_states().items()
     }
+
+    def send(chunk: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
+        given = {name: tf.constant(value) for name, value in chunk.items()}
+        out = dict(application.step(**given, **states))
+        states.update({name: out.pop(name) for name in states})
+        return {name: value.numpy()[0] for name, value in out.items()}
+
+    return send
+
+
+def followed(application: Application) -> Callable[..., dict[str, np.ndarray]]:
+    """One stream as the command follows it, compiled where it can be."""
+    return Stream(
+        StreamModel(
+            application.name,
+            application.input,
+            application.task,
+            application.metadata(),
+            application.labels,
+            application.step,
+            application.stream_states(),
+        )
+    ).send
+
+
+def streamed(
+    send: Callable[..., Mapping[str, np.ndarray]], raw: Mapping[str, np.ndarray], cuts: list[int]
+) -> Any:
+    """What a stream says of one raw input that is cut into chunks: lists joined, counts added."""
     found: dict[str, Any] = {}
     for start, stop in itertools.pairwise(cuts):
-        chunk = {
-            name: tf.constant(v[:, start:stop]) if v.ndim > 1 else tf.constant([stop - start])
-            for name, v in raw.items()
-        }
-        out = {k: v.numpy() for k, v in application.step(**chunk, **states).items()}
-        states = {name: tf.constant(out.pop(name)) for name in states}
-        real = next((int(out[name][0]) for name in ("steps", "counts") if name in out), None)
+        out = send(
+            {
+                name: v[:, start:stop] if v.ndim > 1 else np.array([stop - start], v.dtype)
+                for name, v in raw.items()
+            }
+        )
+        real = next((int(out[name]) for name in ("steps", "counts") if name in out), None)
         for name, value in out.items():
             if name.startswith("partial"):
                 continue
-            part = value[0, :real].tolist() if value.ndim > 1 else value[0]
+            part = value[:real].tolist() if np.ndim(value) else value
             found[name] = found[name] + part if name in found else part
     return found
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -59,10 +60,8 @@ class Stream:
 
     def _first(self, chunk: Answers, shapes: tuple[object, ...]) -> Answers:
         """The answers to the first chunk of its shape, whose graph is kept, compiled if it can."""
-        graph = tf.function(self._answer, autograph=False).get_concrete_function(chunk)
-        self._traced[shapes] = graph
-        if all(answer.dtype != tf.string for answer in graph.structured_outputs.values()):
-            compiled = tf.function(lambda chunk: graph(chunk), autograph=False, jit_compile=True)
+        compiled = self._graph(chunk, jit_compile=True)
+        if all(answer.dtype != tf.string for answer in compiled.structured_outputs.values()):
             try:
                 answers = compiled(chunk)
                 self._traced[shapes] = compiled
@@ -70,7 +69,13 @@ class Stream:
             except (tf.errors.InvalidArgumentError, tf.errors.UnimplementedError):
                 # XLA has no such operation; nothing has run.
                 pass
-        return graph(chunk)
+        self._traced[shapes] = self._graph(chunk, jit_compile=False)
+        return self._traced[shapes](chunk)
+
+    def _graph(self, chunk: Answers, *, jit_compile: bool) -> Any:
+        """A graph for chunks of this shape; where XLA will compile it, of what XLA has."""
+        function = tf.function(self._answer, autograph=False, jit_compile=jit_compile)
+        return function.get_concrete_function(chunk)
 
     def _answer(self, chunk: Answers) -> Answers:
         states: Answers = {}

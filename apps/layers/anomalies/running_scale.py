@@ -7,7 +7,12 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
-from apps.layers.anomalies.recurrences import carried_on, linear_recurrence
+from apps.layers.anomalies.recurrences import (
+    carried_on,
+    linear_recurrence,
+    linear_recurrences,
+    rows_before,
+)
 
 # Means go over all rows at first, then fade over so many.
 _FADING = 1000.0
@@ -80,22 +85,18 @@ def running_scale(series: tf.Tensor, states: Mapping[str, tf.Tensor]) -> Scaled:
     weight = tf.maximum(1.0 / tf.maximum(count, 2.0), 1.0 / _FADING)
     weight = tf.where(there & began, weight, 0.0)
     means = linear_recurrence(1.0 - weight, weight * apart, states["mean"])
-    before = tf.concat([states["mean"][:, None], means[:, :-1]], 1)
+    before = rows_before(means, states["mean"])
     squares = tf.where(there, tf.square(apart - before), 0.0)
-    variances = linear_recurrence(
-        1.0 - weight, (1.0 - weight) * weight * squares, states["variance"]
-    )
     even = tf.where(there & began, 1.0 / tf.maximum(count, 2.0), 0.0)
-    wholes = linear_recurrence(1.0 - even, (1.0 - even) * even * squares, states["whole"])
-    past = [
-        tf.concat([states[name][:, None], found[:, :-1]], 1)
-        for name, found in (("variance", variances), ("whole", wholes))
-    ]
-    scale = tf.maximum(tf.sqrt(past[0]), _QUIET * tf.sqrt(past[1]))
+    variances, wholes = linear_recurrences(
+        (1.0 - weight, (1.0 - weight) * weight * squares, states["variance"]),
+        (1.0 - even, (1.0 - even) * even * squares, states["whole"]),
+    )
+    recent = tf.sqrt(rows_before(variances, states["variance"]))
+    scale = tf.maximum(recent, _QUIET * tf.sqrt(rows_before(wholes, states["whole"])))
     shift = tf.where(count > 0, origin[:, None] + before, 0.0)
     scale = tf.maximum(scale, _ROUNDING * tf.maximum(tf.abs(shift), _LEAST))
-    lag = tf.concat([states["last"][:, None], values[:, :-1]], 1)
-    steps = tf.where(there & began, values - lag, 0.0)
+    steps = tf.where(there & began, values - rows_before(values, states["last"]), 0.0)
     ends = (count, means, variances, wholes, values)
     names = (name for name in STATES if name != "origin")
     after = {name: array[:, -1] for name, array in zip(names, ends, strict=True)}
@@ -123,8 +124,7 @@ def fixed_scale(
     before = tf.where(states["count"] > 0, states["last"], shift[:, 0])
     series = tf.clip_by_value(series, -_LARGEST, _LARGEST)
     values = carried_on(series, there, before)
-    lag = tf.concat([before[:, None], values[:, :-1]], 1)
-    steps = tf.where(there, values - lag, zeros)
+    steps = tf.where(there, values - rows_before(values, before), zeros)
     ends = {"count": count[:, -1], "last": values[:, -1]}
     kept = {name: states[name] for name in STATES}
     return Scaled(values, there, count, shift, scale, steps, {**kept, **ends})

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 import keras
 import tensorflow as tf
 
-from apps.layers.anomalies.recurrences import linear_recurrence, smoothed
+from apps.layers.anomalies.recurrences import linear_recurrences, smoothing
 from apps.layers.anomalies.running_scale import STATES, Scaled, running_scale, squash
 from apps.layers.anomalies.sensor_model import BAND, SensorModel
 from apps.layers.anomalies.surprise import LARGEST, surprise
@@ -98,12 +98,14 @@ class SensorNetwork(SensorModel):
         near_error = tf.where(scaled.there & began, tf.abs(scaled.values - expected), 0.0)
         known = scaled.there & (number >= self.ahead)[..., None]
         error = tf.where(known, scaled.values - far[:, :rows], 0.0)
-        smooth = smoothed(error, known, _SMOOTHED, own["smoothed"])
         moved = tf.abs(scaled.steps)
-        moves = smoothed(moved, scaled.there, _MOVING, own["moves"])
         weight = tf.where(scaled.there, 1.0 / tf.maximum(scaled.count, 1.0), 0.0)
         weight = tf.minimum(weight, 0.5)
-        usual = linear_recurrence(1.0 - weight, weight * moved, own["usual_moves"])
+        smooth, moves, usual = linear_recurrences(
+            (*smoothing(error, known, _SMOOTHED), own["smoothed"]),
+            (*smoothing(moved, scaled.there, _MOVING), own["moves"]),
+            (1.0 - weight, weight * moved, own["usual_moves"]),
+        )
         still = tf.where(usual > 0, usual / (moves + _STILL * usual), 0.0)
         errors = tf.concat([near_error, tf.abs(error), tf.abs(smooth), still], -1)
         there = tf.concat([scaled.there & began, known, known, scaled.there & (usual > 0)], -1)

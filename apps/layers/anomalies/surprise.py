@@ -74,6 +74,9 @@ def surprise(
 
     count = tf.ensure_shape(count, [None, channels])
     largest = tf.ensure_shape(largest, [None, channels, LARGEST])
+    if errors.shape[1] == 1:
+        _, count, largest, found = go_on(0, count, largest, found)
+        return tf.transpose(found.stack(), [1, 0, 2]), count, largest
     begun = (tf.constant(0), count, largest, found)
     _, count, largest, found = tf.while_loop(lambda row, *_: row < rows, go_on, begun)
     return tf.transpose(found.stack(), [1, 0, 2]), count, largest
