@@ -1,4 +1,5 @@
 # make quickstart   trains, measures and asks a sentiment model on the built-in sample
+# make tour         ten minutes from texts, recordings and a series to served models, on one page (docs/tour.md)
 # make test         lint, format, types, tests
 # Both make their environment in .venv first; nothing else is needed than Python 3.11.
 
@@ -6,7 +7,7 @@ PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: quickstart test clean
+.PHONY: quickstart tour test clean
 
 $(INSTALLED): requirements.txt tests/requirements.txt
 	$(PYTHON) -m venv .venv
@@ -25,6 +26,11 @@ quickstart: $(INSTALLED)
 		"Although the pacing is slow, I would not say that the story was bland."; \
 	echo; echo "The report: open $$run/report.html in a browser."; \
 	echo "To serve it: $(BIN)/python -m apps export $$run && $(BIN)/python -m apps serve"
+
+tour: $(INSTALLED)
+	$(BIN)/python docs/tour.py $(if $(CSV),--texts "$(CSV)") $(if $(COLUMNS_CSV),--texts-columns "$(COLUMNS_CSV)") \
+		$(if $(RECORDINGS),--recordings "$(RECORDINGS)") $(if $(COLUMNS_RECORDINGS),--recordings-columns "$(COLUMNS_RECORDINGS)") \
+		$(if $(SERIES),--series "$(SERIES)") $(if $(COLUMNS_SERIES),--series-columns "$(COLUMNS_SERIES)") $(TOUR)
 
 test: $(INSTALLED)
 	$(BIN)/ruff check .
