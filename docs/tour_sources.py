@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Any
 
 from apps import catalogue
-from apps.application import Application
 from apps.data import Clip, Examples, parse_rename, read
 from apps.data.panels.windows import SERIES
 from apps.data.sources import SAMPLE
@@ -34,7 +33,6 @@ class _Read:
 
     given: str
     columns: str
-    kind: type[Application]
     learnt: Examples
     held: Examples
     until: str
@@ -50,9 +48,11 @@ def prepare(wanted: dict[str, tuple[str, str]], folder: Path) -> list[Source]:
     Raises:
         UserError: a source cannot be read, or no model can be trained on it.
     """
-    every = {name: _read(name, *given) for name, given in wanted.items()}
+    # The user's own first: a bad one is refused before a sample is made.
+    order = sorted(wanted, key=lambda name: wanted[name][0] == SAMPLE)
+    every = {name: _read(name, *wanted[name]) for name in order}
     folder.mkdir(parents=True, exist_ok=True)
-    return [_written(name, one, folder / name) for name, one in every.items()]
+    return [_written(name, every[name], folder / name) for name in wanted]
 
 
 def _read(application: str, given: str, columns: str) -> _Read:
@@ -60,18 +60,19 @@ def _read(application: str, given: str, columns: str) -> _Read:
     rename = parse_rename(columns, kind.columns()) if columns else {}
     if given == SAMPLE:
         # Another seed makes other rows, which `evaluate --data sample` measures on too.
-        return _Read(given, columns, kind, kind.sample(0), kind.sample(1), "")
+        made = kind.sample(1)
+        return _Read(given, columns, made, made, "")
     rows = read(given, kind.columns(), rename=rename)
     probe = kind(kind.Config())
     checked = probe.check(rows, learning=True)
     if SERIES in rows:
         # The moments part the second half of the rows into fifths.
         until = probe.input.origins(rows, _FIFTHS, given=False)[-3]
-        return _Read(given, columns, kind, rows, rows, until)
+        return _Read(given, columns, rows, rows, until)
     probe.task.adapt(checked)
     learnt, held = probe.input.split(checked, _HELD, probe.task.stratify)
     probe.input.split(learnt, probe.config.validation_fraction, probe.task.stratify)
-    return _Read(given, columns, kind, learnt, held, "")
+    return _Read(given, columns, learnt, held, "")
 
 
 def _written(application: str, one: _Read, folder: Path) -> Source:
