@@ -1,13 +1,15 @@
 # make quickstart   trains, measures and asks a sentiment model on the built-in sample
 # make tour         ten minutes from texts, recordings and a series to served models, on one page (docs/tour.md)
+# make docs         pictures of reports, and the site of these documents in build/site
 # make test         lint, format, types, tests
+# make results      every application's figures once more: a night on 2 cores; goes on where it stopped
 # Both make their environment in .venv first; nothing else is needed than Python 3.11.
 
 PYTHON ?= python3.11
 BIN := .venv/bin
 INSTALLED := .venv/.installed
 
-.PHONY: quickstart tour test clean
+.PHONY: quickstart tour docs test clean
 
 $(INSTALLED): requirements.txt tests/requirements.txt
 	$(PYTHON) -m venv .venv
@@ -37,6 +39,14 @@ test: $(INSTALLED)
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/python -m pytest -n 2 --dist loadscope --no-loadscope-reorder
+
+.PHONY: results
+results: $(INSTALLED)
+	$(BIN)/python -m benchmarks.results
+
+docs: $(INSTALLED)
+	PYTHONPATH=. $(BIN)/python docs/screenshots.py
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict -f docs/mkdocs.yml
 
 clean:
 	rm -rf .venv .pytest_cache .mypy_cache .ruff_cache build dist *.egg-info
