@@ -93,7 +93,7 @@ def walk(tour: Tour) -> None:
         name = f"{application} {step}".strip()
         if name in done:
             continue
-        left = sum(tour.seconds(one) for _, one in steps[number - 1 :]) / 60
+        left = sum(tour.seconds(*one) for one in steps[number - 1 :]) / 60
         gone = sum(one["seconds"] for one in done.values()) / 60
         title = f"{application}: {STEPS[step][0]}" if application else "serve all and ask each"
         say(f"\n[{number} of {len(steps)}; {gone:.1f} min gone, about {left:.1f} left] {title}")
