@@ -201,6 +201,11 @@ class Application(ABC):
         """The tensors of a chunk of a stream, by name: raw input unless overridden."""
         return named_specs(self.input.raw_inputs().values())
 
+    def small_chunk(self) -> dict[str, tf.TensorSpec]:
+        """The tensors of a chunk by name on a device that takes chunks of one size: of one step."""
+        specs = self.stream_inputs().items()
+        return {n: tf.TensorSpec([axis or 1 for axis in s.shape], s.dtype, n) for n, s in specs}
+
     def step(self, **chunk_and_states: Any) -> dict[str, Any]:
         """Answers for a chunk, and the states for the next one under their names."""
         raise NotImplementedError(f"{self.name} does not read streams")

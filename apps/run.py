@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from apps import environment
 from apps.export.saved_model import export_version
@@ -26,6 +27,8 @@ class Run(FinishedRun):
         base: str | os.PathLike[str] = "saved_models",
         *,
         onnx: bool = False,
+        tflite: str | None = None,
+        measure: Any = None,
         log: Callable[[str], None] | None = None,
     ) -> Path:
         """Write the next version of the SavedModel; it appears once it has passed the gate.
@@ -33,6 +36,9 @@ class Run(FinishedRun):
         Args:
             base: the folder of all models.
             onnx: also write `assets.extra/model.onnx` and the files that it needs.
+            tflite: also write `assets.extra/model.tflite`: `float32`, `float16` or `int8`.
+            measure: a source of rows that were not learnt from; the model card then says how often
+                each kind of TFLite file is right.
             log: takes progress lines; standard error unless given.
 
         Returns:
@@ -41,4 +47,5 @@ class Run(FinishedRun):
         Raises:
             UserError: the gate refuses the version, or it cannot be written.
         """
-        return export_version(self, base, onnx=onnx, log=log or environment.say)
+        given = {"onnx": onnx, "tflite": tflite, "measure": measure}
+        return export_version(self, base, log=log or environment.say, **given)

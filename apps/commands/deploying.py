@@ -17,6 +17,16 @@ def add_to(commands: Any) -> None:
         "--to", default="saved_models", metavar="DIR", help="saved_models by default"
     )
     export.add_argument("--onnx", action="store_true", help="also write assets.extra/model.onnx")
+    export.add_argument(
+        "--tflite",
+        nargs="?",
+        const="float32",
+        metavar="KIND",
+        help="also write assets.extra/model.tflite: float32, float16 or int8",
+    )
+    export.add_argument(
+        "--measure", metavar="SRC", help="rows on which the kinds of TFLite file are measured"
+    )
     export.set_defaults(run_command=_export)
 
     verify = commands.add_parser("verify", help="check that TensorFlow Serving can load a version")
@@ -53,7 +63,8 @@ def add_to(commands: Any) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    print(apps.load(options.run).export(options.to, onnx=options.onnx))
+    given = {"onnx": options.onnx, "tflite": options.tflite, "measure": options.measure}
+    print(apps.load(options.run).export(options.to, **given))
 
 
 def _verify(options: argparse.Namespace) -> None:

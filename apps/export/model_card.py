@@ -5,6 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import jinja2
 import numpy as np
@@ -15,18 +16,27 @@ from apps.signatures import PREDICT, Signature
 from apps.training.golden import Golden
 from apps.training.run import FinishedRun
 
+if TYPE_CHECKING:
+    from apps.export.tflite import TfliteExport
+
 _DEFAULT = "serving_default"
 _TEMPLATE = Path(__file__).with_name("model_card.md.j2")
 _EXAMPLE_CHARACTERS = 80
 
 
-def render(run: FinishedRun, signatures: Mapping[str, Signature], goldens: Sequence[Golden]) -> str:
+def render(
+    run: FinishedRun,
+    signatures: Mapping[str, Signature],
+    goldens: Sequence[Golden],
+    small: TfliteExport | None = None,
+) -> str:
     """Write a run's model card.
 
     Args:
         run: a finished run.
         signatures: the entry points of its SavedModel.
         goldens: the answers recorded when training ended.
+        small: the file for small devices, if there is one.
 
     Returns:
         Markdown.
@@ -52,6 +62,7 @@ def render(run: FinishedRun, signatures: Mapping[str, Signature], goldens: Seque
         data=about["data"]["train"],
         seed=about["seed"],
         golden=len(goldens),
+        small=small,
         parameters=application.inference().count_params(),
         environment=run.files.read_json(run.files.environment),
         config=strict_json.dumps(about["config"], indent=2),

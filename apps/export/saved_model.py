@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import keras
 import tensorflow as tf
@@ -23,7 +23,10 @@ from apps.export.gate import verify
 from apps.export.versions import ABOUT
 from apps.signatures import PREDICT, Signature
 from apps.training.golden import Golden, from_arrays, further_requests
-from apps.training.run import FinishedRun
+from apps.training.run import Chosen, FinishedRun
+
+if TYPE_CHECKING:
+    from apps.export.tflite import TfliteExport
 
 BATCHING = "batching_params.pbtxt"
 _BESIDE = ".writing-"
@@ -35,6 +38,8 @@ def export_version(
     *,
     model: str | None = None,
     onnx: bool = False,
+    tflite: str | None = None,
+    measure: Any = None,
     log: Callable[[str], None] = lambda line: None,
 ) -> Path:
     """Write the next version of a run's SavedModel, verify it with the gate, and publish it.
@@ -47,15 +52,26 @@ def export_version(
         base: the folder of all models; the version becomes `base/MODEL/N`.
         model: its name there; that of the application unless given.
         onnx: also write `assets.extra/model.onnx`.
+        tflite: also write `assets.extra/model.tflite`, of this kind of numbers.
+        measure: a source of rows that were not learnt from, on which its kinds are measured.
         log: takes progress lines.
 
     Returns:
         The folder of the version; N is one more than the largest integer there.
 
     Raises:
-        UserError: the gate refuses the version, or `base` is a file.
+        UserError: the gate refuses the version, `base` is a file, or rows cannot be read.
     """
     application = run.application
+    if tflite is not None:
+        from apps.export.tflite import check_kind, export_tflite
+
+        check_kind(tflite)
+    units = None
+    if measure is not None:
+        if tflite is None:
+            raise UserError("--measure: it is for the kinds of TFLite file; add --tflite")
+        units = application.input.units(run.checked(measure, Chosen())[1])
     name = model or application.name
     models = Path(base) / name
     try:
@@ -74,7 +90,12 @@ def export_version(
             signatures = application.signatures()
             _write_graph(run, signatures, written)
             log(f"wrote version {number}: {', '.join(signatures)}")
-            _write_extras(run, signatures, answers, written)
+            small = None
+            if tflite is not None:
+                (written / ABOUT.parent).mkdir()
+                small = export_tflite(application, written / ABOUT.parent, answers, tflite, units)
+                log(f"wrote TFLite: {small.told()}")
+            _write_extras(run, signatures, answers, written, small)
             if onnx:
                 from apps.export.onnx import export_onnx
 
@@ -141,7 +162,11 @@ def _traced_once(signature: Signature) -> Any:
 
 
 def _write_extras(
-    run: FinishedRun, signatures: dict[str, Signature], answers: list[Golden], folder: Path
+    run: FinishedRun,
+    signatures: dict[str, Signature],
+    answers: list[Golden],
+    folder: Path,
+    small: TfliteExport | None,
 ) -> None:
     application, name = run.application, run.application.name
     answers = [*answers, *further_requests(signatures, answers)]
@@ -170,7 +195,7 @@ def _write_extras(
     if application.labels:
         lines = "".join(f"{label}\n" for label in application.labels)
         (extra / "labels.txt").write_text(lines, encoding="utf-8")
-    card = model_card.render(run, signatures, answers)
+    card = model_card.render(run, signatures, answers, small)
     (extra / "model_card.md").write_text(card, encoding="utf-8")
     shutil.copyfile(Path(__file__).with_name(BATCHING), folder / BATCHING)
 

@@ -168,6 +168,10 @@ class Keywords(Application):
         steps = {"step_seconds": self.step_seconds, "trailing_silence": self._tail()}
         return {**super().metadata(), **steps}
 
+    def small_chunk(self) -> dict[str, tf.TensorSpec]:
+        samples = round(self.step_seconds * self.input.sample_rate)
+        return {"audio": tf.TensorSpec((1, samples), tf.float32, "audio")}
+
     def stream_states(self) -> dict[str, tf.TensorSpec]:
         return {} if self.config.bidirectional else stream_chain(self.model, _STREAMED).specs()
 

@@ -22,6 +22,7 @@ from apps.layers.audio.spectrogram import LogMel
 from apps.layers.ctc.posteriors import Posteriors
 from apps.layers.look_ahead import LookAhead
 from apps.layers.pooling import LengthMask
+from apps.layers.small_devices import on_small_devices
 from apps.layers.stream_chain import prefixed, unprefixed
 from apps.report.speech.players import ctc_track
 from apps.speech.front import Front, FrontConfig, step_seconds, stream_chain
@@ -150,11 +151,17 @@ class Transcription(Application):
         steps = {"step_seconds": self.step_seconds, "trailing_silence": self._ahead()}
         return {**super().metadata(), **steps}
 
+    def small_chunk(self) -> dict[str, tf.TensorSpec]:
+        samples = round(self.step_seconds * self.input.sample_rate)
+        return {"audio": tf.TensorSpec((1, samples), tf.float32, "audio")}
+
     def stream_states(self) -> dict[str, tf.TensorSpec]:
         if self.config.bidirectional:
             return {}
-        states = self.adapted["decoder"].state_specs()
         own = stream_chain(self.model, _STREAMED).specs()
+        if on_small_devices():
+            return own
+        states = self.adapted["decoder"].state_specs()
         return {**own, **prefixed("decoder", states, as_spec=True)}
 
     def step(self, *, audio: Any, lengths: Any, **states: Any) -> dict[str, Any]:
@@ -170,10 +177,13 @@ class Transcription(Application):
             would follow if the stream ended now; of each settled token, `(batch, tokens)`, padded
             behind `counts`: `tokens` string, `times` in seconds from the beginning of the stream
             and `confidences`; the same of the tokens of `partial` with `partial_` in front; and
-            the states for the next chunk.
+            the states for the next chunk. On a small device, which decodes by itself, `posteriors`
+            `(batch, steps, tokens)`, logarithms, and `steps` in place of all texts.
         """
         x, steps, after = stream_chain(self.model, _STREAMED)(audio, lengths, states)
         posteriors = self.model.get_layer("posteriors")(self.model.get_layer("logits")(x), steps)
+        if on_small_devices():
+            return {"posteriors": posteriors, "steps": steps, **after}
         decoder, transcripts = self.adapted["decoder"], self.adapted["transcripts"]
         own = unprefixed("decoder", decoder.state_specs(), states)
         settled, own = decoder.step(posteriors, steps, own)

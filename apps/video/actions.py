@@ -174,6 +174,10 @@ class Actions(Application):
             **prefixed("window", window, as_spec=True),
         }
 
+    def small_chunk(self) -> dict[str, tf.TensorSpec]:
+        side = self.config.size
+        return {"frames": tf.TensorSpec((1, 1, side, side, 3), tf.uint8, "frames")}
+
     def step(self, *, frames: Any, lengths: Any, **states: Any) -> dict[str, Any]:
         """Answers for every frame of a chunk that has a whole clip of frames behind it.
 

@@ -44,6 +44,8 @@ class FrameSampler(keras.layers.Layer):
         Each pixel is the mean of those that it covers; what has the size already stays as it is.
         """
         shape, side = tf.shape(frames), self.size
+        if tuple(frames.shape[2:4]) == (side, side):
+            return frames
 
         def resized() -> tf.Tensor:
             flat = tf.reshape(frames, [-1, shape[2], shape[3], 3])

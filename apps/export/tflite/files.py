@@ -1,0 +1,125 @@
+"""An application as a TFLite file, kept only once the interpreter gives the model's answers."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import tensorflow as tf
+
+from apps.application import Application
+from apps.data import Examples
+from apps.errors import UserError, nearest
+from apps.export.tflite.comparison import Agreement, answers, compare
+from apps.export.tflite.conversion import FLOAT32, KINDS, convert
+from apps.export.tflite.small_model import requests, small_model
+from apps.layers.kernels.dispatch import for_this_process
+from apps.training.golden import Golden
+
+MODEL = "model.tflite"
+_CLOSE = 1e-3
+_MOST_ROWS = 500
+
+
+@dataclass(frozen=True)
+class TfliteExport:
+    """The result of an export to TFLite.
+
+    Attributes:
+        file: the file.
+        kind: one of `KINDS`.
+        entry: `step`, or `tensors`.
+        size: steps of a chunk, or of the whole.
+        kinds: how each kind compares, by name.
+        measured: whether on rows that were not learnt from.
+    """
+
+    file: Path
+    kind: str
+    entry: str
+    size: int
+    kinds: Mapping[str, Agreement]
+    measured: bool
+
+    def told(self) -> str:
+        """What was written, in one line."""
+        own, exact = self.kinds[self.kind], self.kinds[FLOAT32]
+        told = (
+            f"{self.kind}, {own.bytes:,} bytes, {own.milliseconds:.2f} ms a call of {self.size} "
+            f"steps, differs by {own.difference:.0e}"
+        )
+        if own.correct is None or exact.correct is None:
+            return told
+        return f"{told}, {own.correct:.3f} correct ({exact.correct:.3f} in float32)"
+
+
+def export_tflite(
+    application: Application,
+    folder: str | os.PathLike[str],
+    goldens: Sequence[Golden],
+    kind: str = FLOAT32,
+    units: Examples | None = None,
+) -> TfliteExport:
+    """Write an application as `model.tflite`.
+
+    Every kind is made and compared, so that one can be chosen; the one asked for is kept.
+
+    Args:
+        application: with its trained model.
+        folder: an existing folder.
+        goldens: recorded requests, which it is compared on unless there are rows.
+        kind: `float32`, `float16` or `int8`.
+        units: rows with targets that were not learnt from.
+
+    Raises:
+        UserError: the model cannot be converted, or the interpreter's answers in float32 differ.
+    """
+    check_kind(kind)
+    name = application.name
+    small = small_model(application, goldens)
+    made = convert(small, name)
+    if units is not None and len(units) > _MOST_ROWS:
+        places = np.linspace(0, len(units) - 1, _MOST_ROWS).astype(int)
+        units = units.select(places)
+    rows = list(requests(application, small, units, goldens))
+    with for_this_process():
+        own = tf.function(small.model, autograph=False).get_concrete_function(**small.inputs)
+    wanted = answers(own, small, [_tensors(row) for row in rows])
+    truth = None if units is None else _classes(application, units)
+    classes = bool(application.labels)
+    kinds = {one: compare(made[one], small, rows, wanted, truth, classes) for one in KINDS}
+    if not kinds[FLOAT32].difference <= _CLOSE:
+        raise UserError(
+            f"{name}: the interpreter's answers in float32 differ by "
+            f"{kinds[FLOAT32].difference:.1e}; export without --tflite"
+        )
+    place = Path(folder) / MODEL
+    with tempfile.TemporaryDirectory(dir=folder, prefix=".tflite-") as beside:
+        written = Path(beside) / MODEL
+        written.write_bytes(made[kind])
+        os.replace(written, place)
+    return TfliteExport(place, kind, small.entry, small.size, kinds, units is not None)
+
+
+def check_kind(kind: str) -> None:
+    """Raise a UserError for a kind of numbers that there is not."""
+    if kind not in KINDS:
+        raise UserError(f"--tflite={kind}: choose one of {', '.join(KINDS)}{nearest(kind, KINDS)}")
+
+
+def _tensors(row: list) -> list:
+    return [{name: tf.constant(value) for name, value in chunk.items()} for chunk in row]
+
+
+def _classes(application: Application, units: Examples) -> np.ndarray | None:
+    """The number of each row's true class, where an answer is one class."""
+    targets = application.task.targets(units)
+    one = next(iter(targets.values())) if len(targets) == 1 else None
+    if one is None or not application.labels:
+        return None
+    truth = np.asarray(one)
+    return truth if truth.ndim == 1 and truth.dtype.kind in "iu" else None
