@@ -35,4 +35,5 @@ def _in_site(link: re.Match[str]) -> str:
     words, target = link.groups()
     if (CHECKOUT / target).is_dir():
         return words
-    return f"[{words}]({target.removeprefix('docs/').replace('README.md', 'index.md')})"
+    place = target.removeprefix("docs/").replace("README.md", "index.md")
+    return f"[{words.removeprefix('docs/')}]({place})"
