@@ -101,7 +101,7 @@ def walk(tour: Tour) -> None:
         command = shlex.join([_python(), *words])
         say(f"$ {command}")
         if step == SERVE:
-            with served(words, tour.folder / "serve.log", environment()):
+            with served(words, tour.folder / "serve.log", environment(), say):
                 for one, source in tour.sources.items():
                     ask(source, tour.version(one), tuple(tour.state["ports"]), say)
         else:
@@ -122,6 +122,8 @@ def _python() -> str:
 
 def begin(options: argparse.Namespace) -> Tour:
     """The tour of a command line, its sources read; or one that was begun before."""
+    from docs.tour_serving import free_ports
+
     folder = Path(options.folder or f"runs/tour-{datetime.now():%Y%m%d-%H%M%S}")
     if options.resume:
         if not options.folder:
@@ -131,9 +133,12 @@ def begin(options: argparse.Namespace) -> Tour:
                 told = option.replace("_", "-")
                 raise UserError(f"--{told}: a tour goes on with the sources it began with")
         try:
-            return Tour(folder, json.loads((folder / STATE).read_text(encoding="utf-8")))
+            state = json.loads((folder / STATE).read_text(encoding="utf-8"))
         except (OSError, ValueError):
             raise UserError(f"{folder}: holds no tour to go on with; leave --resume out") from None
+        if SERVE not in state["done"]:
+            state["ports"] = free_ports()
+        return Tour(folder, state)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UserError(f"{folder}: is not empty; go on with it by --resume, or name another")
     if not 0 < options.minutes < 1e6:
@@ -143,7 +148,6 @@ def begin(options: argparse.Namespace) -> Tour:
         raise UserError(f"--only {unknown[0]}: not on the tour; known: {', '.join(SOURCES)}")
     wanted = {name: (vars(options)[SOURCES[name]] or "sample") for name in names}
     columns = {name: vars(options)[f"{SOURCES[name]}_columns"] or "" for name in names}
-    from docs.tour_serving import free_ports
     from docs.tour_sources import prepare
 
     sources = prepare({name: (wanted[name], columns[name]) for name in names}, folder)

@@ -62,8 +62,19 @@ def free_ports() -> tuple[int, int]:
 
 
 @contextmanager
-def served(words: Sequence[str], log: Path, environment: Mapping[str, str]) -> Iterator[None]:
+def served(
+    words: Sequence[str],
+    log: Path,
+    environment: Mapping[str, str],
+    say: Callable[[str], object],
+) -> Iterator[None]:
     """The server of a command line, while the block lasts; SIGTERM ends it.
+
+    Args:
+        words: after the name of Python.
+        log: gets its errors.
+        environment: of the process.
+        say: is told what it says until it serves.
 
     Raises:
         UserError: it did not begin, or did not end cleanly.
@@ -79,7 +90,11 @@ def served(words: Sequence[str], log: Path, environment: Mapping[str, str]) -> I
         )
         assert process.stdout is not None
         try:
-            if not any(line.startswith("serving ") for line in process.stdout):
+            for line in process.stdout:
+                say(f"    {line.rstrip()}")
+                if line.startswith("serving "):
+                    break
+            else:
                 said = log.read_text(encoding="utf-8").strip().splitlines()
                 raise UserError((said or ["it ended"])[-1].removeprefix("error: "))
             yield
