@@ -26,7 +26,7 @@ class Run(FinishedRun):
         self,
         base: str | os.PathLike[str] = "saved_models",
         *,
-        onnx: bool = False,
+        onnx: bool | str = False,
         tflite: str | None = None,
         measure: Any = None,
         log: Callable[[str], None] | None = None,
@@ -35,10 +35,11 @@ class Run(FinishedRun):
 
         Args:
             base: the folder of all models.
-            onnx: also write `assets.extra/model.onnx` and the files that it needs.
+            onnx: also write `assets.extra/model.onnx` and the files that it needs: True or
+                `float32`, or `int8`.
             tflite: also write `assets.extra/model.tflite`: `float32`, `float16` or `int8`.
             measure: a source of rows that were not learnt from; the model card then says how often
-                each kind of TFLite file is right.
+                each kind of such a file is right.
             log: takes progress lines; standard error unless given.
 
         Returns:

@@ -3,29 +3,39 @@
 from __future__ import annotations
 
 import argparse
+import os
 from typing import Any
 
 import apps
 from apps import environment
+from apps.errors import UserError
+
+_EXACT = "float32"
 
 
 def add_to(commands: Any) -> None:
     """Add the commands to the parser's subparsers."""
     export = commands.add_parser("export", help="write a SavedModel version, verified")
-    export.add_argument("run", metavar="RUN")
+    export.add_argument("run", nargs="?", metavar="RUN")
     export.add_argument(
         "--to", default="saved_models", metavar="DIR", help="saved_models by default"
     )
-    export.add_argument("--onnx", action="store_true", help="also write assets.extra/model.onnx")
+    export.add_argument(
+        "--onnx",
+        nargs="?",
+        const=_EXACT,
+        metavar="KIND",
+        help="also write assets.extra/model.onnx: float32 or int8",
+    )
     export.add_argument(
         "--tflite",
         nargs="?",
-        const="float32",
+        const=_EXACT,
         metavar="KIND",
         help="also write assets.extra/model.tflite: float32, float16 or int8",
     )
     export.add_argument(
-        "--measure", metavar="SRC", help="rows on which the kinds of TFLite file are measured"
+        "--measure", metavar="SRC", help="rows on which the kinds of these files are measured"
     )
     export.set_defaults(run_command=_export)
 
@@ -63,7 +73,14 @@ def add_to(commands: Any) -> None:
 
 
 def _export(options: argparse.Namespace) -> None:
-    given = {"onnx": options.onnx, "tflite": options.tflite, "measure": options.measure}
+    for name in ("onnx", "tflite"):
+        # A run behind the option is no kind of numbers.
+        if options.run is None and os.path.isdir(getattr(options, name) or ""):
+            options.run = getattr(options, name)
+            setattr(options, name, _EXACT)
+    if options.run is None:
+        raise UserError("export: name a run")
+    given = {"onnx": options.onnx or False, "tflite": options.tflite, "measure": options.measure}
     print(apps.load(options.run).export(options.to, **given))
 
 

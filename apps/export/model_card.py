@@ -5,7 +5,8 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import MappingProxyType
+from typing import Any
 
 import jinja2
 import numpy as np
@@ -16,9 +17,6 @@ from apps.signatures import PREDICT, Signature
 from apps.training.golden import Golden
 from apps.training.run import FinishedRun
 
-if TYPE_CHECKING:
-    from apps.export.tflite import TfliteExport
-
 _DEFAULT = "serving_default"
 _TEMPLATE = Path(__file__).with_name("model_card.md.j2")
 _EXAMPLE_CHARACTERS = 80
@@ -28,7 +26,7 @@ def render(
     run: FinishedRun,
     signatures: Mapping[str, Signature],
     goldens: Sequence[Golden],
-    small: TfliteExport | None = None,
+    files: Mapping[str, Any] = MappingProxyType({}),
 ) -> str:
     """Write a run's model card.
 
@@ -36,7 +34,7 @@ def render(
         run: a finished run.
         signatures: the entry points of its SavedModel.
         goldens: the answers recorded when training ended.
-        small: the file for small devices, if there is one.
+        files: exports for other runtimes: `small` to TFLite, `onnx`.
 
     Returns:
         Markdown.
@@ -62,7 +60,8 @@ def render(
         data=about["data"]["train"],
         seed=about["seed"],
         golden=len(goldens),
-        small=small,
+        small=files.get("small"),
+        onnx=files.get("onnx"),
         parameters=application.inference().count_params(),
         environment=run.files.read_json(run.files.environment),
         config=strict_json.dumps(about["config"], indent=2),

@@ -10,7 +10,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import keras
 import tensorflow as tf
@@ -25,9 +25,6 @@ from apps.signatures import PREDICT, Signature
 from apps.training.golden import Golden, from_arrays, further_requests
 from apps.training.run import Chosen, FinishedRun
 
-if TYPE_CHECKING:
-    from apps.export.tflite import TfliteExport
-
 BATCHING = "batching_params.pbtxt"
 _BESIDE = ".writing-"
 
@@ -37,7 +34,7 @@ def export_version(
     base: str | os.PathLike[str],
     *,
     model: str | None = None,
-    onnx: bool = False,
+    onnx: bool | str = False,
     tflite: str | None = None,
     measure: Any = None,
     log: Callable[[str], None] = lambda line: None,
@@ -51,7 +48,7 @@ def export_version(
         run: a finished run.
         base: the folder of all models; the version becomes `base/MODEL/N`.
         model: its name there; that of the application unless given.
-        onnx: also write `assets.extra/model.onnx`.
+        onnx: also write `assets.extra/model.onnx`, of this kind of numbers; True is `float32`.
         tflite: also write `assets.extra/model.tflite`, of this kind of numbers.
         measure: a source of rows that were not learnt from, on which its kinds are measured.
         log: takes progress lines.
@@ -63,14 +60,19 @@ def export_version(
         UserError: the gate refuses the version, `base` is a file, or rows cannot be read.
     """
     application = run.application
+    onnx = "float32" if onnx is True else onnx
+    if onnx:
+        from apps.export import onnx as to_onnx
+
+        to_onnx.check_kind(onnx)
     if tflite is not None:
         from apps.export.tflite import check_kind, export_tflite
 
         check_kind(tflite)
     units = None
     if measure is not None:
-        if tflite is None:
-            raise UserError("--measure: it is for the kinds of TFLite file; add --tflite")
+        if tflite is None and not onnx:
+            raise UserError("--measure: it is for the files of --tflite and --onnx; add one")
         units = application.input.units(run.checked(measure, Chosen())[1])
     name = model or application.name
     models = Path(base) / name
@@ -90,19 +92,21 @@ def export_version(
             signatures = application.signatures()
             _write_graph(run, signatures, written)
             log(f"wrote version {number}: {', '.join(signatures)}")
-            small = None
+            (written / ABOUT.parent).mkdir()
+            files: dict[str, Any] = {}
             if tflite is not None:
-                (written / ABOUT.parent).mkdir()
                 small = export_tflite(application, written / ABOUT.parent, answers, tflite, units)
                 log(f"wrote TFLite: {small.told()}")
-            _write_extras(run, signatures, answers, written, small)
+                files["small"] = small
             if onnx:
-                from apps.export.onnx import export_onnx
-
-                exported = export_onnx(application, written / "assets.extra", answers)
+                exported = to_onnx.export_onnx(
+                    application, written / ABOUT.parent, answers, onnx, units
+                )
+                files["onnx"] = exported
                 log(f"wrote ONNX: onnxruntime agrees within {exported.difference:.0e}")
                 for words in exported.outside:
                     log(f"outside the ONNX file: {words}")
+            _write_extras(run, signatures, answers, written, files)
             verify(written, log=log).require()
             _flush(written)
             os.rename(written, models / number)
@@ -166,7 +170,7 @@ def _write_extras(
     signatures: dict[str, Signature],
     answers: list[Golden],
     folder: Path,
-    small: TfliteExport | None,
+    files: dict[str, Any],
 ) -> None:
     application, name = run.application, run.application.name
     answers = [*answers, *further_requests(signatures, answers)]
@@ -195,7 +199,7 @@ def _write_extras(
     if application.labels:
         lines = "".join(f"{label}\n" for label in application.labels)
         (extra / "labels.txt").write_text(lines, encoding="utf-8")
-    card = model_card.render(run, signatures, answers, small)
+    card = model_card.render(run, signatures, answers, files)
     (extra / "model_card.md").write_text(card, encoding="utf-8")
     shutil.copyfile(Path(__file__).with_name(BATCHING), folder / BATCHING)
 

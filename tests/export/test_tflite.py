@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import keras
 import numpy as np
+import onnx
 import pytest
+import soundfile
 import tensorflow as tf
 
 import apps
@@ -20,6 +24,7 @@ from apps.layers import LSTM
 from apps.layers.kernels.dispatch import kernels_as
 from apps.run import Run
 from apps.training.golden import from_arrays
+from apps.training.run import Chosen
 
 RATE = 8000
 HERTZ = {"low": 400, "high": 1700}
@@ -70,7 +75,7 @@ def tone(label: str, draw: np.random.Generator) -> np.ndarray:
     return (sound + draw.normal(0, 1e-3, len(sound))).astype(np.float32)
 
 
-def tones(count: int, seed: int) -> list[dict[str, object]]:
+def tones(count: int, seed: int) -> list[dict[str, Any]]:
     draw = np.random.default_rng(seed)
     labels = [list(HERTZ)[number % 2] for number in range(count)]
     return [{"audio": (tone(label, draw), RATE), "label": label} for label in labels]
@@ -82,9 +87,9 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Run:
     return apps.train("keywords", tones(60, 0), run=folder, log=lambda line: None, **SETTINGS)
 
 
-def exported(run: Run, folder: Path, kind: str, rows: list[dict[str, object]]) -> TfliteExport:
+def exported(run: Run, folder: Path, kind: str, rows: list[dict[str, Any]]) -> TfliteExport:
     answers = from_arrays(run.files.read_arrays(run.files.golden))
-    units = run.application.input.units(run.checked(rows, apps.training.run.Chosen())[1])
+    units = run.application.input.units(run.checked(rows, Chosen())[1])
     return export_tflite(run.application, folder, answers, kind, units)
 
 
@@ -106,8 +111,8 @@ def test_a_program_without_this_package_hears_what_predict_hears(
     length = RATE - (RATE + behind) % files[kind].size
     sounds = [np.resize(tone(label, draw), length) for label in ("low", "high", "high")]
     np.save(tmp_path / "rows.npy", [np.pad(sound, (0, behind)) for sound in sounds])
-    command = [sys.executable, "-c", CLIENT, files[kind].file, tmp_path / "rows.npy"]
-    subprocess.run([*command, tmp_path / "said.npy"], check=True, timeout=120, cwd=tmp_path)
+    command = [sys.executable, "-c", CLIENT, str(files[kind].file), "rows.npy", "said.npy"]
+    subprocess.run(command, check=True, timeout=120, cwd=tmp_path)
     said = np.load(tmp_path / "said.npy")
     wanted = [one["probabilities"] for one in run.predict([(sound, RATE) for sound in sounds])]
     labels = run.application.labels
@@ -166,12 +171,39 @@ def test_an_export_writes_it_beside_the_model_and_says_so_on_its_card(
     assert "Recorded requests" in card
 
 
+def test_onnx_of_8_bit_weights_is_measured_beside_the_exact_one(
+    run: Run, tmp_path: Path, answered: Callable[..., str], trusting: None
+) -> None:
+    rows = tmp_path / "rows.jsonl"
+    sounds = tmp_path / "sounds"
+    sounds.mkdir()
+    with rows.open("w") as lines:
+        for number, row in enumerate(tones(10, 4)):
+            soundfile.write(sounds / f"{number}.wav", *row["audio"])
+            line = {"audio": f"sounds/{number}.wav", "label": row["label"]}
+            lines.write(json.dumps(line) + "\n")
+    # A run may stand behind the option, which takes a kind of numbers.
+    exact = Path(answered("export", "--to", tmp_path / "models", "--onnx", run.folder).strip())
+    options = ("--to", tmp_path / "models", "--onnx=int8", "--measure", rows)
+    version = Path(answered("export", run.folder, *options).strip())
+    files = [folder / "assets.extra" / "model.onnx" for folder in (exact, version)]
+    assert files[1].stat().st_size < files[0].stat().st_size - 30_000
+    kinds = {node.op_type for node in onnx.load(files[1]).graph.node}
+    assert "DynamicQuantizeLSTM" in kinds
+    card = (version / "assets.extra" / "model_card.md").read_text()
+    (told,) = [line for line in card.splitlines() if line.startswith("| **int8** | ")]
+    assert told.endswith("| 1.0000 | 1.0000 |")
+    assert "Rows that were not learnt from: 10." in card
+
+
 def test_what_cannot_be_exported_is_refused_and_leaves_nothing(
     run: Run, run_of_reviews: Path, tmp_path: Path, refused: Callable[..., str]
 ) -> None:
     base = ("export", run.folder, "--to", tmp_path / "models")
     assert "did you mean 'int8'?" in refused(*base, "--tflite=int9")
-    assert "add --tflite" in refused(*base, "--measure", "rows.csv")
+    assert "choose one of float32, int8" in refused(*base, "--onnx=float16")
+    assert "name a run" in refused("export", "--onnx")
+    assert "--tflite and --onnx; add one" in refused(*base, "--measure", "rows.csv")
     with pytest.raises(UserError, match=r"TFLite has no .*; export without --tflite"):
         apps.load(run_of_reviews).export(tmp_path / "models", tflite="float32")
     assert not list((tmp_path / "models").glob("*/*"))

@@ -15,10 +15,13 @@ from onnx import helper
 
 from apps.application import Application
 from apps.composition import beginning_states, served_tensors
-from apps.errors import UserError
+from apps.data import Examples
+from apps.errors import UserError, nearest
+from apps.export.agreement import Agreement, Arrays, some_of, true_classes
 from apps.export.onnx.comparison import compare
 from apps.export.onnx.conversion import convert
 from apps.export.onnx.outside import around
+from apps.export.onnx.quantization import FLOAT32, INT8, KINDS, compared, quantize
 from apps.training.golden import Golden
 
 MODEL = "model.onnx"
@@ -33,15 +36,25 @@ class OnnxExport:
         difference: largest difference of onnxruntime's outputs from TensorFlow's, divided by the
             largest output of the batch where that is more than 1.
         outside: what a client must do itself, in words.
+        kind: of numbers in the weights, one of `KINDS`.
+        kinds: how each kind compares on single rows, by name.
+        measured: whether those are rows that were not learnt from.
     """
 
     files: tuple[Path, ...]
     difference: float
     outside: tuple[str, ...]
+    kind: str
+    kinds: Mapping[str, Agreement]
+    measured: bool
 
 
 def export_onnx(
-    application: Application, folder: str | os.PathLike[str], goldens: Sequence[Golden]
+    application: Application,
+    folder: str | os.PathLike[str],
+    goldens: Sequence[Golden],
+    kind: str = FLOAT32,
+    units: Examples | None = None,
 ) -> OnnxExport:
     """Write an application's model on prepared tensors as ONNX.
 
@@ -52,11 +65,14 @@ def export_onnx(
         application: with its trained model.
         folder: an existing folder, for `model.onnx` and the files that its clients need.
         goldens: recorded requests, whose raw inputs are prepared and compared on.
+        kind: of numbers in the weights, `float32` or `int8`.
+        units: rows with targets that were not learnt from, on which both kinds are measured.
 
     Raises:
         UserError: the model cannot be converted, or onnxruntime's answers differ; nothing is left.
     """
-    place = Path(folder)
+    check_kind(kind)
+    place, units = Path(folder), None if units is None else some_of(units)
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; make it, or name another one")
     tensors = served_tensors(application.served)
@@ -78,6 +94,18 @@ def export_onnx(
         written = Path(beside) / MODEL
         written.write_bytes(model.SerializeToString(deterministic=True))
         difference = compare(written, tensors, application.name, prepared)
+        made = {FLOAT32: written}
+        if kind == INT8:
+            made[INT8] = Path(beside) / f"{INT8}.onnx"
+            quantize(written, made[INT8], application.name)
+        kinds = compared(
+            made,
+            tensors,
+            _single(application, prepared, units),
+            bool(application.labels),
+            true_classes(application, units),
+        )
+        os.replace(made[kind], written)
         for name, text in files.items():
             (Path(beside) / name).write_text(text, encoding="utf-8", newline="\n")
         # The model comes last: whoever sees it finds the files that it needs.
@@ -88,7 +116,25 @@ def export_onnx(
         files=tuple(place / name for name in reversed(names)),
         difference=difference,
         outside=tuple(part.words for part in outside),
+        kind=kind,
+        kinds=kinds,
+        measured=units is not None,
     )
+
+
+def check_kind(kind: str) -> None:
+    """Raise a UserError for a kind of numbers that there is not."""
+    if kind not in KINDS:
+        raise UserError(f"--onnx={kind}: choose one of {', '.join(KINDS)}{nearest(kind, KINDS)}")
+
+
+def _single(
+    application: Application, prepared: list[dict[str, np.ndarray]], units: Examples | None
+) -> list[Arrays]:
+    """Prepared inputs of one row each."""
+    if units is None:
+        return [one for one in prepared if len(next(iter(one.values()))) == 1]
+    return [_prepared(application, application.raw(units.select([n]))) for n in range(len(units))]
 
 
 def _prepared(application: Application, raw: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

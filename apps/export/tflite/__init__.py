@@ -7,7 +7,7 @@ What becomes a file is `step`, with its states as inputs and outputs, where the 
 streams, and the model on prepared tensors elsewhere: one row, a fixed number of steps
 (`small_model`). LSTMs become plain products (`recurrence`); no operation is left that needs
 TensorFlow (`conversion`). The file is opened in TensorFlow's interpreter and compared
-(`comparison`).
+(`interpreter`).
 """
 
 from apps.export.tflite.files import KINDS, TfliteExport, check_kind, export_tflite

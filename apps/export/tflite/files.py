@@ -8,21 +8,20 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import tensorflow as tf
 
 from apps.application import Application
 from apps.data import Examples
 from apps.errors import UserError, nearest
-from apps.export.tflite.comparison import Agreement, answers, compare
+from apps.export.agreement import Agreement, agreement, answers, some_of, true_classes
 from apps.export.tflite.conversion import FLOAT32, KINDS, convert
+from apps.export.tflite.interpreter import opened
 from apps.export.tflite.small_model import requests, small_model
 from apps.layers.kernels.dispatch import for_this_process
 from apps.training.golden import Golden
 
 MODEL = "model.tflite"
 _CLOSE = 1e-3
-_MOST_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -82,16 +81,26 @@ def export_tflite(
     name = application.name
     small = small_model(application, goldens)
     made = convert(small, name)
-    if units is not None and len(units) > _MOST_ROWS:
-        places = np.linspace(0, len(units) - 1, _MOST_ROWS).astype(int)
-        units = units.select(places)
+    units = None if units is None else some_of(units)
     rows = list(requests(application, small, units, goldens))
     with for_this_process():
         own = tf.function(small.model, autograph=False).get_concrete_function(**small.inputs)
-    wanted = answers(own, small, [_tensors(row) for row in rows])
-    truth = None if units is None else _classes(application, units)
-    classes = bool(application.labels)
-    kinds = {one: compare(made[one], small, rows, wanted, truth, classes) for one in KINDS}
+    tensors = [[{n: tf.constant(v) for n, v in one.items()} for one in row] for row in rows]
+    states = {name: small.inputs[name] for name in small.states}
+    wanted = answers(own, tensors, states)
+    classes, truth = bool(application.labels), true_classes(application, units)
+    kinds = {
+        one: agreement(
+            opened(file, small.entry),
+            len(file),
+            rows,
+            wanted,
+            states=states,
+            classes=classes,
+            truth=truth,
+        )
+        for one, file in made.items()
+    }
     if not kinds[FLOAT32].difference <= _CLOSE:
         raise UserError(
             f"{name}: the interpreter's answers in float32 differ by "
@@ -109,17 +118,3 @@ def check_kind(kind: str) -> None:
     """Raise a UserError for a kind of numbers that there is not."""
     if kind not in KINDS:
         raise UserError(f"--tflite={kind}: choose one of {', '.join(KINDS)}{nearest(kind, KINDS)}")
-
-
-def _tensors(row: list) -> list:
-    return [{name: tf.constant(value) for name, value in chunk.items()} for chunk in row]
-
-
-def _classes(application: Application, units: Examples) -> np.ndarray | None:
-    """The number of each row's true class, where an answer is one class."""
-    targets = application.task.targets(units)
-    one = next(iter(targets.values())) if len(targets) == 1 else None
-    if one is None or not application.labels:
-        return None
-    truth = np.asarray(one)
-    return truth if truth.ndim == 1 and truth.dtype.kind in "iu" else None

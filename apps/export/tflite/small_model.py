@@ -13,13 +13,13 @@ from apps.application import Application
 from apps.composition import beginning_states, served_tensors
 from apps.data import Examples
 from apps.errors import UserError
+from apps.export.agreement import Arrays
 from apps.export.onnx.conversion import in_float32, outputs_by_name
 from apps.export.tflite.recurrence import NoFixedSizeError, plain_lstm
 from apps.layers.kernels.dispatch import kernels_as
 from apps.layers.small_devices import for_small_devices
 from apps.training.golden import Golden
 
-Arrays = Mapping[str, np.ndarray]
 _LENGTHS = "lengths"
 _NOISE_CHUNKS = 20
 

@@ -1,19 +1,22 @@
-"""TFLite files opened in TensorFlow's interpreter and held against their model."""
+"""How a file made for another runtime answers, held against the model that it was made from."""
 
 from __future__ import annotations
 
 import statistics
 import time
-import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import tensorflow as tf
 
-from apps.export.tflite.small_model import Arrays, SmallModel
+from apps.application import Application
+from apps.data import Examples
 
+Arrays = Mapping[str, np.ndarray]
 Call = Callable[..., Mapping[str, np.ndarray]]
+States = Mapping[str, tf.TensorSpec]
+_MOST_ROWS = 500
 
 
 @dataclass(frozen=True)
@@ -39,26 +42,29 @@ class Agreement:
     calls: int
 
 
-def compare(
-    content: bytes,
-    small: SmallModel,
-    rows: Sequence[list[Arrays]],
-    wanted: Sequence[list[Arrays]],
-    truth: np.ndarray | None,
-    classes: bool,
+def agreement(
+    call: Call,
+    size: int,
+    rows: Sequence[Sequence[Arrays]],
+    wanted: Sequence[Sequence[Arrays]],
+    *,
+    states: States | None = None,
+    classes: bool = False,
+    truth: np.ndarray | None = None,
 ) -> Agreement:
     """Ask a file what the model was asked.
 
     Args:
-        content: the file.
-        small: what it was made from.
+        call: asks the file: tensors by name, answers by name.
+        size: bytes of the file.
         rows: of each row its calls, without states.
         wanted: the model's outputs, as `answers` gives them.
-        truth: `(rows,)`, number of the true class of each.
+        states: those that a call hands on to the next.
         classes: whether outputs are scores of classes.
+        truth: `(rows,)`, number of the true class of each.
     """
     seconds: list[float] = []
-    found = answers(_opened(content, small), small, rows, seconds)
+    found = answers(call, rows, states or {}, seconds)
     difference, same, correct = 0.0, [], []
     scores = _scores(wanted[0][0]) if classes else None
     for row, (calls, targets) in enumerate(zip(found, wanted, strict=True)):
@@ -79,7 +85,7 @@ def compare(
         if truth is not None and last is not None:
             correct.append(int(last.argmax()) == int(truth[row]))
     return Agreement(
-        bytes=len(content),
+        bytes=size,
         milliseconds=1e3 * statistics.median(seconds),
         difference=difference,
         same=float(np.concatenate(same).mean()) if same else None,
@@ -90,30 +96,40 @@ def compare(
 
 
 def answers(
-    call: Call, small: SmallModel, rows: Sequence[list[Arrays]], seconds: list[float] | None = None
+    call: Call,
+    rows: Sequence[Sequence[Arrays]],
+    states: States,
+    seconds: list[float] | None = None,
 ) -> list[list[Arrays]]:
     """The outputs of each call, states handed on within a row and taken out."""
     found: list[list[Arrays]] = []
     for chunks in rows:
-        states = {n: _zeros(small.inputs[n]) for n in small.states}
+        before = {n: np.zeros(s.shape, s.dtype.as_numpy_dtype) for n, s in states.items()}
         said: list[Arrays] = []
         for chunk in chunks:
             began = time.perf_counter()
-            out = dict(call(**chunk, **states))
+            out = dict(call(**chunk, **before))
             if seconds is not None:
                 seconds.append(time.perf_counter() - began)
-            states = {name: np.asarray(out.pop(name)) for name in states}
+            before = {name: np.asarray(out.pop(name)) for name in before}
             said.append({name: np.asarray(value) for name, value in out.items()})
         found.append(said)
     return found
 
 
-def _opened(content: bytes, small: SmallModel) -> Call:
-    with warnings.catch_warnings():
-        # TensorFlow says that its interpreter moves to a package of its own.
-        warnings.simplefilter("ignore")
-        interpreter = tf.lite.Interpreter(model_content=content, num_threads=1)
-        return interpreter.get_signature_runner(small.entry)
+def some_of(units: Examples) -> Examples:
+    """As many rows as are enough, evenly spread."""
+    places = np.linspace(0, len(units) - 1, min(len(units), _MOST_ROWS)).astype(int)
+    return units.select(places)
+
+
+def true_classes(application: Application, units: Examples | None) -> np.ndarray | None:
+    """The number of each row's true class, where an answer is one class."""
+    targets = {} if units is None else application.task.targets(units)
+    if len(targets) != 1 or not application.labels:
+        return None
+    truth = np.asarray(next(iter(targets.values())))
+    return truth if truth.ndim == 1 and truth.dtype.kind in "iu" else None
 
 
 def _scores(outputs: Arrays) -> str | None:
@@ -132,7 +148,3 @@ def _rows(value: np.ndarray, steps: int | None) -> np.ndarray:
     """`(steps, classes)` of one row."""
     flat = value.reshape(-1, value.shape[-1])
     return flat if steps is None else flat[:steps]
-
-
-def _zeros(spec: tf.TensorSpec) -> np.ndarray:
-    return np.zeros(spec.shape, spec.dtype.as_numpy_dtype)
