@@ -27,6 +27,8 @@ SHAPES = [
     (30, 7, 64, 65),
     (9, 130, 3, 128),
     (12, 5, 20, 400),
+    (300, 1, 8, 200),  # threads share every step of few rows with many weights
+    (40, 2, 8, 200),
 ]
 
 
@@ -135,6 +137,21 @@ def test_same_inputs_same_bits() -> None:
     first, second = (outputs_and_gradients(block_lstm, arguments) for _ in range(2))
     for one, other in zip(first, second, strict=True):
         np.testing.assert_array_equal(one, other)
+
+
+def test_same_bits_while_other_programs_keep_threads_from_one_another() -> None:
+    arguments = draw(300, 1, 8, 200)
+    run = tf.function(block_lstm, autograph=False)
+    first = run(*arguments)[0].numpy()
+    burn = [sys.executable, "-c", "while True: pass"]
+    others = [subprocess.Popen(burn) for _ in range(2 * (os.cpu_count() or 1))]
+    try:
+        for _ in range(60):
+            np.testing.assert_array_equal(run(*arguments)[0].numpy(), first)
+    finally:
+        for one in others:
+            one.kill()
+            one.wait()
 
 
 @needs_compiler

@@ -115,11 +115,15 @@ inline void Forward(Call call, float cell_clip) {
   PackGates(call, columns, 0, call.features, input_weights);
   PackGates(call, columns, call.features, call.features + call.units, recurrent_weights);
   // With fewer groups of rows than threads, threads share the inputs' product by steps. They also
-  // share recurrent weights that overflow a core's cache, since a few rows are too little work for
-  // reading all of them; they then synchronise at every step.
-  constexpr int64_t kCache = 2 << 20;
-  const bool wide = call.units * width * 4 > kCache && batch <= 4 * kRows;
-  const bool few = wide || call.parts() < workers.threads();
+  // share recurrent weights that overflow a core's first cache, or its second where there are more
+  // rows, since a few rows are too little work for reading all of them; they then synchronise at
+  // every step.
+  constexpr int64_t kFirstCache = 512 << 10, kSecondCache = 2 << 20, kFew = 2;
+  const int64_t size = call.units * width * 4;
+  const bool wide = size > kSecondCache && batch <= 4 * kRows;
+  const bool heavy = wide || (size > kFirstCache && batch <= kFew);
+  const bool together = heavy && workers.threads() > 1 && !workers.Crowded();
+  const bool few = wide || together || call.parts() < workers.threads();
   const int64_t part_rows = (batch + call.parts() - 1) / call.parts();
   const int64_t chunk = std::max<int64_t>(1, few ? 256 / batch : kBlock / part_rows);
 
@@ -149,13 +153,17 @@ inline void Forward(Call call, float cell_clip) {
         Project(call, columns, input_weights, t, t + 1, block * kBlock,
                 std::min((block + 1) * kBlock, rows));
       });
-      if (wide) {
+      const auto share_step = [&](int64_t s, int64_t share) {
+        Step(call, recurrent_weights, cell_clip, s, 0, batch,
+             call.panels() * share / workers.threads(),
+             call.panels() * (share + 1) / workers.threads());
+      };
+      if (together) {
+        workers.RunSteps(chunk_end(t) - t,
+                         [&](int64_t step, int64_t share) { share_step(t + step, share); });
+      } else if (wide) {
         for (int64_t s = t; s < chunk_end(t); ++s)
-          workers.Run(workers.threads(), [&](int64_t share) {
-            Step(call, recurrent_weights, cell_clip, s, 0, batch,
-                 call.panels() * share / workers.threads(),
-                 call.panels() * (share + 1) / workers.threads());
-          });
+          workers.Run(workers.threads(), [&](int64_t share) { share_step(s, share); });
       } else {
         workers.Run(call.parts(), [&](int64_t part) { run_part(part, t, chunk_end(t)); });
       }

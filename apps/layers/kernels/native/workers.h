@@ -5,6 +5,7 @@
 #include <condition_variable>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <mutex>
 #include <thread>
 
@@ -19,6 +20,37 @@ class Workers {
   }
 
   int threads() const { return threads_; }
+
+  // Calls body(step, share) for a share of each thread in every step; each step waits for the one
+  // before. A thread keeps its share, so that what belongs to it stays in its cache, and takes
+  // another's only where that thread does not come. One caller at a time.
+  void RunSteps(int64_t steps, const std::function<void(int64_t, int64_t)>& body) {
+    const int64_t shares = threads_;
+    const std::unique_ptr<Counter[]> claimed(new Counter[shares]);
+    Counter done, late;
+    Run(shares, [&](int64_t me) {
+      for (int64_t step = Load(done) / shares; step < steps; ++step) {
+        const int64_t end = (step + 1) * shares;
+        for (int64_t k = 0; k < shares && Load(done) < end; ++k) {
+          Counter& share = claimed[(me + k) % shares];
+          for (int spins = 0; k && spins < kPatience && Load(done) < end; ++spins) Pause();
+          int64_t expected = step;
+          if (share.value.compare_exchange_strong(expected, step + 1)) {
+            body(step, (me + k) % shares);
+            done.value.fetch_add(1, std::memory_order_release);
+          }
+        }
+        int spins = 0;
+        for (; Load(done) < end; ++spins) spins < kSpins ? Pause() : std::this_thread::yield();
+        if (spins > kSpins) late.value.fetch_add(1, std::memory_order_relaxed);
+      }
+    });
+    if (Load(late) * kSeldom > steps) crowded_ = kCalls;
+  }
+
+  // Whether waiting for one another at every step would not pay at present: other programs use the
+  // processor, and a thread that is put aside in the middle of a step holds up the others.
+  bool Crowded() { return crowded_ > 0 && crowded_-- > 0; }
 
   // Calls body(item) for every item in [0, items), in any order, and returns when all are done.
   // One caller at a time. A worker that wakes late is not waited for: it finds the loop closed.
@@ -47,6 +79,19 @@ class Workers {
  private:
   // Loops follow one another within microseconds; waking a thread that sleeps takes tens.
   static constexpr int kSpins = 4000;
+  // A share of a step takes microseconds.
+  static constexpr int kPatience = 500;
+  // One late step in so many is too many, and for so many calls it is not tried again.
+  static constexpr int kSeldom = 20, kCalls = 50;
+
+  // Alone on its line of the cache.
+  struct alignas(64) Counter {
+    std::atomic<int64_t> value{0};
+  };
+
+  static int64_t Load(const Counter& counter) {
+    return counter.value.load(std::memory_order_acquire);
+  }
 
   void Take(const std::function<void(int64_t)>& body, int64_t items) {
     for (int64_t item; (item = next_.fetch_add(1)) < items;) body(item);
@@ -79,6 +124,7 @@ class Workers {
   }
 
   const int threads_;
+  int crowded_ = 0;
   std::mutex mutex_;
   std::condition_variable wake_;
   const std::function<void(int64_t)>* body_ = nullptr;
