@@ -8,13 +8,21 @@ from typing import Any, ClassVar
 
 import keras
 
+from apps.configuration import StackConfig
 from apps.layers.alternatives.stack import sequence_stack
 from apps.layers.sequence_stack import SequenceStack
 
+_DROPOUT = ("input_dropout", "layer_dropout", "weight_dropout", "output_dropout")
 _ARGUMENTS = (
     *("kind", "units", "depth", "chrono", "seed"),
-    *("input_dropout", "layer_dropout", "weight_dropout", "output_dropout"),
+    *_DROPOUT,
 )
+
+
+def network_of(config: StackConfig) -> dict[str, Any]:
+    """What a config says of the stack inside a `RecurrentNetwork`, as its arguments."""
+    given = {name: getattr(config, name) for name in ("units", "depth", "chrono", *_DROPOUT)}
+    return {**given, "kind": config.stack}
 
 
 class RecurrentNetwork(keras.layers.Layer):

@@ -20,6 +20,7 @@ from apps.inputs.decoding import Decoding, defaults_of, options_of
 from apps.inputs.documents import Documents
 from apps.layers.language.cache import Candidates, ContinuousCache
 from apps.layers.language.generation import Continuation, SharedNetwork
+from apps.layers.recurrent_network import network_of
 from apps.layers.subwords import Subwords
 from apps.layers.text_tokens import CharacterTokens, WordTokens
 from apps.layers.token_layer import BEGIN
@@ -138,22 +139,19 @@ class Generation(Application):
 
     def build(self) -> keras.Model:
         config, tokens = self.config, self.adapted["tokens"]
-        widths = config.units if isinstance(config.units, tuple) else (config.units,) * config.depth
+        stack = network_of(config)
+        depth = stack.pop("depth")
+        if not isinstance(config.units, tuple):
+            stack["units"] = (config.units,) * depth
         sampled = config.sampled
         if sampled < 0:
             sampled = _COMPARED if tokens.size > _MANY_TOKENS else 0
         network = SharedNetwork(
             tokens.size,
             config.embedding,
-            widths,
-            input_dropout=config.input_dropout,
-            layer_dropout=config.layer_dropout,
-            weight_dropout=config.weight_dropout,
-            output_dropout=config.output_dropout,
+            **stack,
             token_dropout=config.token_dropout,
             sampled=sampled,
-            kind=config.stack,
-            chrono=config.chrono,
             seed=self.seed,
             name="network",
         )

@@ -19,6 +19,7 @@ from apps.data.panels.windows import SERIES, START
 from apps.inputs.sensors import Sensors, SensorsConfig
 from apps.layers.anomalies.sensor_autoencoder import SensorAutoencoder
 from apps.layers.anomalies.sensor_network import SensorNetwork
+from apps.layers.recurrent_network import network_of
 from apps.tasks.anomalies import AlarmsConfig, AnomalyScores
 from apps.tasks.anomalies.config import AUTOENCODER
 from apps.tasks.anomalies.judging import judged, judging_states
@@ -27,7 +28,6 @@ from apps.timeseries.sample_machine import sample_machine
 # Rows of the further forecast, unless the user says it or series are short.
 _AHEAD, _SHARE = 144, 8
 _STEPS, _UPDATES = 6, 800
-_DROPOUT = ("input_dropout", "layer_dropout", "weight_dropout", "output_dropout")
 
 
 @dataclass(frozen=True)
@@ -97,14 +97,13 @@ class Anomalies(Application):
 
     def build(self) -> keras.Model:
         config, channels = self.config, len(self.input.channels.targets)
-        sizes = {name: getattr(config, name) for name in ("units", "depth", *_DROPOUT)}
-        sizes |= {"kind": config.stack, "chrono": config.chrono}
+        sizes = {**network_of(config), "seed": self.seed, "name": "network"}
         if config.model == AUTOENCODER:
             scale = self.task.training_scale
-            network = SensorAutoencoder(channels, scale, seed=self.seed, name="network", **sizes)
+            network = SensorAutoencoder(channels, scale, **sizes)
         else:
             ahead = max(config.ahead, 1)
-            network = SensorNetwork(channels, ahead, seed=self.seed, name="network", **sizes)
+            network = SensorNetwork(channels, ahead, **sizes)
         series = keras.Input((None, channels), dtype="float64", name="series")
         lengths = keras.Input((), dtype="int32", name="lengths")
         own, more = network.state_specs(), judging_states(self.adapted, channels)

@@ -23,6 +23,7 @@ from apps.layers.forecasting.autoregressive import AutoregressiveForecaster
 from apps.layers.forecasting.direct import DirectForecaster
 from apps.layers.forecasting.segments import SegmentForecaster
 from apps.layers.forecasting.window_scaling import SCALINGS
+from apps.layers.recurrent_network import network_of
 from apps.tasks.quantiles import Quantiles, QuantilesConfig
 from apps.tasks.quantiles.baselines import linear_map, linear_rows
 from apps.timeseries.sample_sales import sample_sales
@@ -34,8 +35,6 @@ _SERIES = 448
 _SHOWN_TARGETS = 4
 # How much of the median may be the network's; the first of equals wins.
 _SHARES = (1.0, 0.75, 0.5, 0.25, 0.0)
-_SIZES = ("context", "horizon", "units", "depth", "scaling")
-_DROPOUT = ("input_dropout", "layer_dropout", "weight_dropout", "output_dropout")
 
 
 @dataclass(frozen=True)
@@ -131,8 +130,8 @@ class Forecasting(Application):
             for name, tensor in self.input.prepare(self.input.raw_inputs()).items()
             if name != "time"
         }
-        given: dict[str, Any] = {name: getattr(config, name) for name in (*_SIZES, *_DROPOUT)}
-        given |= {"kind": config.stack, "chrono": config.chrono}
+        given = network_of(config)
+        given |= {name: getattr(config, name) for name in ("context", "horizon", "scaling")}
         given |= {"seed": self.seed, "name": "forecaster", "targets": len(channels.targets)}
         levels, shift = config.probabilities, self.adapted["shift"]
         if self._draws:

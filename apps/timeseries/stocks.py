@@ -15,6 +15,7 @@ from apps.data import Examples
 from apps.inputs.prices import FEATURES, Prices, PricesConfig
 from apps.layers.forecasting.outcome import LinearStart, OutcomeForecaster
 from apps.layers.price_features import MONTH
+from apps.layers.recurrent_network import network_of
 from apps.tasks.quantiles import QuantilesConfig
 from apps.tasks.quantiles.baselines import spread
 from apps.tasks.quantiles.outcome import Outcome
@@ -99,19 +100,8 @@ class Stocks(Application):
         config = self.config
         shape = (self.input.window[0] - MONTH, len(self.input.features.names))
         features = keras.Input(shape, name=FEATURES)
-        layer = OutcomeForecaster(
-            config.probabilities,
-            kind=config.stack,
-            chrono=config.chrono,
-            units=config.units,
-            depth=config.depth,
-            input_dropout=config.input_dropout,
-            layer_dropout=config.layer_dropout,
-            weight_dropout=config.weight_dropout,
-            output_dropout=config.output_dropout,
-            seed=self.seed,
-            name="forecaster",
-        )
+        stack = network_of(config)
+        layer = OutcomeForecaster(config.probabilities, **stack, seed=self.seed, name="forecaster")
         quantiles = layer(features)
         layer.begin(self._start)
         return keras.Model({FEATURES: features}, self.adapted["shift"](quantiles))

@@ -110,7 +110,10 @@ def _summary(
 
 
 def _difference(what: str, got: np.ndarray, golden: np.ndarray) -> float:
-    """The largest difference of two arrays; zero for texts and integers, which must be equal."""
+    """The largest difference of two arrays, as a share of the largest number if that is above 1.
+
+    It is zero for texts and integers, which must be equal.
+    """
     if got.shape != golden.shape:
         raise RefusedError(
             f"{what} has shape {got.shape}, the golden one {golden.shape}", TRAINED_AGAIN
@@ -133,7 +136,8 @@ def _difference(what: str, got: np.ndarray, golden: np.ndarray) -> float:
     if exact:
         return 0.0
     finite = np.isfinite(golden)
-    return float(np.abs(got[finite] - golden[finite]).max(initial=0.0))
+    largest = np.abs(golden[finite]).max(initial=1.0)
+    return float(np.abs(got[finite] - golden[finite]).max(initial=0.0) / largest)
 
 
 def _wide(array: np.ndarray) -> type:
