@@ -1,4 +1,4 @@
-"""What the tests on a GPU share: memory left to other processes, exact products, a CPU elsewhere."""
+"""What the tests on a GPU share: memory left to others, exact products, a CPU elsewhere."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import tensorflow as tf
 
 # Other processes of these tests open the same card.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-pytest.register_assert_rewrite("gpu_contract", "under_test")
+pytest.register_assert_rewrite("gpu_contract", "gpu_learning", "under_test")
 
 from without_gpu import WithoutGpu  # noqa: E402
 
