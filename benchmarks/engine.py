@@ -22,7 +22,8 @@ from benchmarks.machine import about_machine, installed, sentence
 
 STOCK, COMPILED, TORCH, OURS = "keras", "keras XLA", "torch", "ours"
 CONTENDERS = (STOCK, COMPILED, TORCH, OURS)
-WORKER = "benchmarks.engine_contender"
+FLOORS = ("arithmetic", "memory")
+WORKER, FLOOR = "benchmarks.engine_contender", "benchmarks.engine_floor"
 
 
 @dataclass(frozen=True)
@@ -71,7 +72,7 @@ MEMORY = [Case(8, 2000, 128, 128, False), Case(8, 2000, 128, 128, True)]
 
 
 def start(name: str) -> Contender:
-    return Contender(name, WORKER, name)
+    return Contender(name, FLOOR if name in FLOORS else WORKER, name)
 
 
 def measure(case: Case, contenders: Sequence[Contender], rounds: int) -> dict[str, float]:
@@ -99,17 +100,22 @@ def table(results: dict) -> str:
         "rounds, one process for each contender.",
         "",
         "| batch × steps, features → units | "
-        + " | ".join(f"{n}, ms" for n in CONTENDERS)
-        + " | ours / keras | ours / torch | target |",
-        "|---|" + "---|" * (len(CONTENDERS) + 3),
+        + " | ".join(f"{n}, ms" for n in (*CONTENDERS, *FLOORS))
+        + " | ours / keras | ours / torch | ours / floor | target |",
+        "|---|" + "---|" * (len(CONTENDERS) + len(FLOORS) + 4),
     ]
     for row in results["times"]:
         times = row["ms"]
-        cells = [f"{times[n]:.1f}" if n in times else "–" for n in CONTENDERS]
+        cells = [f"{times[n]:.1f}" if n in times else "–" for n in (*CONTENDERS, *FLOORS)]
         ratios = [f"{times[OURS] / times[n]:.2f}" if n in times else "–" for n in (STOCK, TORCH)]
+        ratios.append(f"{times[OURS] / max(times[n] for n in FLOORS):.1f}")
         goal = ", ".join(f"≤ {limit} of {name}" for name, limit in row["targets"].items())
         lines.append("| " + " | ".join([row["case"], *cells, *ratios, goal]) + " |")
     lines += [
+        "",
+        "Arithmetic and memory are what the machine allows (`benchmarks/engine_floor.py`): the products "
+        "alone, register-blocked, on all cores; reading the recurrent weights at each step. The floor "
+        "is the larger one.",
         "",
         "| peak memory | keras, MiB | ours, MiB | ratio |",
         "|---|---|---|---|",
@@ -130,6 +136,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
     about = about_machine("tensorflow", "keras", "torch")
     names = [name for name in CONTENDERS if name != TORCH or installed("torch")]
+    names += FLOORS
     contenders = [start(name) for name in names]
     times = []
     for case, targets in TARGETS.items():
@@ -137,7 +144,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
         times.append({"case": str(case), "ms": medians, "targets": targets})
         print(case, {name: round(value, 1) for name, value in medians.items()}, flush=True)
     if not options.quick:
-        pair = [contender for contender in contenders if contender.name in (STOCK, OURS)]
+        pair = [
+            contender for contender in contenders if contender.name in (STOCK, TORCH, OURS, *FLOORS)
+        ]
         for case in SWEEP:
             medians = measure(case, pair, rounds)
             times.append({"case": str(case), "ms": medians, "targets": {STOCK: 1.0}})
