@@ -18,6 +18,7 @@ from tuning.record import record_of
 from tuning.report import write_page
 from tuning.scheduler import LocalScheduler
 from tuning.settings import SearchSettings
+from tuning.trials.folder import KEPT
 
 Log = Callable[[str], None]
 
@@ -52,6 +53,7 @@ def conclude(folder: SearchFolder, scheduler: LocalScheduler, elapsed: float, lo
         "elapsed": round(elapsed, 2),
     }
     folder.write_json(folder.result, result)
+    shutil.rmtree(folder.path / KEPT, ignore_errors=True)
 
 
 def measure_and_export(

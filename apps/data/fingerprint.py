@@ -28,7 +28,7 @@ def fingerprint(*parts: Examples, columns: Mapping[str, Column]) -> str:
         each part ends.
     """
     digest = hashlib.sha256()
-    update = _framed(digest)
+    update = framed(digest)
     for part in parts:
         update(f"{len(part)} rows, {len(part.columns)} columns".encode())
         for name in sorted(part.columns):
@@ -46,13 +46,13 @@ def row_digests(rows: Examples, columns: Mapping[str, Column]) -> list[bytes]:
     for row in range(len(rows)):
         digest = hashlib.sha256()
         for name, column in columns.items():
-            column.kind.digest(rows[name][row], _framed(digest))
+            column.kind.digest(rows[name][row], framed(digest))
             digest.update(_END)
         found.append(digest.digest())
     return found
 
 
-def _framed(digest: Any) -> Update:
+def framed(digest: Any) -> Update:
     """Feeds bytes into a digest such that no two sequences of values give the same bytes.
 
     Each length stands before its bytes; the caller puts an end mark after each value.

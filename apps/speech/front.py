@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,11 +10,14 @@ import keras
 import numpy as np
 
 from apps.configuration import fixed, searched
+from apps.data.kept import kept
+from apps.data.recordings.clip import Clip
 from apps.inputs.recordings import RecordingsConfig
 from apps.layers.audio.augmentation import Gain, NoiseMixing, SpeedChange
 from apps.layers.audio.context import PrecedingContext
 from apps.layers.audio.convolution import ConvolutionSubsampling
 from apps.layers.audio.equalization import RandomEqualization
+from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.silence import TrailingSilence
 from apps.layers.audio.spec_augment import SpecAugment
 from apps.layers.audio.spectrogram import LogMel
@@ -116,6 +119,35 @@ class Front:
             seed=seed,
             name="convolutions",
         )(x, lengths)
+
+
+def learnt_normalization(
+    kind: str,
+    frames: Iterable[tuple[Any, Any]],
+    clips: Sequence[Clip],
+    seed: int,
+    layers: Sequence[keras.layers.Layer],
+) -> FeatureNormalization:
+    """The layer that normalises frames by the mean and the scale of training recordings.
+
+    Args:
+        kind: of normalisation.
+        frames: of some recordings, with their lengths; only looked at if no other training has.
+        clips: all training recordings.
+        seed: by which some of them were drawn.
+        layers: what makes the frames.
+    """
+
+    def learn() -> dict[str, np.ndarray]:
+        learnt = FeatureNormalization(kind, name="normalization")
+        learnt.adapt(frames)
+        return {"mean": learnt.mean.numpy(), "scale": learnt.scale.numpy()}
+
+    about = [layer.get_config() for layer in layers]
+    found = kept(learn, "normalization", kind, [clip.digest for clip in clips], seed, about)
+    normalization = FeatureNormalization(kind, name="normalization")
+    normalization.assign(found["mean"], found["scale"])
+    return normalization
 
 
 def step_seconds(log_mel: LogMel, strides: Sequence[tuple[int, int]]) -> float:

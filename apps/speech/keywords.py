@@ -19,13 +19,12 @@ from apps.inputs.recordings import Recordings
 from apps.layers.alternatives.stack import stack_of
 from apps.layers.attention import AttentionPooling
 from apps.layers.audio.level import LevelNormalization
-from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.spectrogram import LogMel
 from apps.layers.pooling import LengthMask
 from apps.report.sections import Section
 from apps.report.speech.players import attention_track
 from apps.report.speech.sections import keyword_sections
-from apps.speech.front import Front, FrontConfig, step_seconds, stream_chain
+from apps.speech.front import Front, FrontConfig, learnt_normalization, step_seconds, stream_chain
 from apps.speech.sample_words import sample_words
 from apps.speech.template_baseline import SpectrumBaseline, TemplateBaseline
 from apps.speech.word_classes import WordClasses, with_generated_silence
@@ -123,9 +122,11 @@ class Keywords(Application):
         log_mel = LogMel(self.input.sample_rate, bands=self.config.bands, name="log_mel")
         frames = round(_LEVEL_SECONDS * self.input.sample_rate / log_mel.hop)
         level = LevelNormalization(frames, floor=log_mel.floor, name="level")
-        normalization = FeatureNormalization("global", name="normalization")
         spectrograms = (log_mel(*batch) for batch in self.input.some(examples))
-        normalization.adapt((level(x, lengths), lengths) for x, lengths in spectrograms)
+        frames_of_some = ((level(x, lengths), lengths) for x, lengths in spectrograms)
+        normalization = learnt_normalization(
+            "global", frames_of_some, examples["audio"], self.seed, (log_mel, level)
+        )
         layers = {"log_mel": log_mel, "level": level, "normalization": normalization}
         if not self.task.generates_silence(examples):
             return Adaptation(layers)

@@ -17,7 +17,6 @@ from apps.configuration import StackConfig, changed, fixed
 from apps.data import Examples, View
 from apps.inputs.recordings import Recordings
 from apps.layers.alternatives.stack import stack_of
-from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.spectrogram import LogMel
 from apps.layers.ctc.posteriors import Posteriors
 from apps.layers.look_ahead import LookAhead
@@ -25,7 +24,7 @@ from apps.layers.pooling import LengthMask
 from apps.layers.small_devices import on_small_devices
 from apps.layers.stream_chain import prefixed, unprefixed
 from apps.report.speech.players import ctc_track
-from apps.speech.front import Front, FrontConfig, step_seconds, stream_chain
+from apps.speech.front import Front, FrontConfig, learnt_normalization, step_seconds, stream_chain
 from apps.speech.sample_words import sample_sentences
 from apps.tasks.transcription import CtcConfig, CtcTranscription
 
@@ -99,8 +98,10 @@ class Transcription(Application):
         log_mel = LogMel(self.input.sample_rate, bands=self.config.bands, name="log_mel")
         decoding = self.task.decoding(examples, step_seconds(log_mel, _STRIDES))
         kind = "utterance" if self.config.bidirectional else "running"
-        normalization = FeatureNormalization(kind, name="normalization")
-        normalization.adapt(log_mel(*batch) for batch in self.input.some(examples))
+        frames_of_some = (log_mel(*batch) for batch in self.input.some(examples))
+        normalization = learnt_normalization(
+            kind, frames_of_some, examples["audio"], self.seed, (log_mel,)
+        )
         return {"log_mel": log_mel, "normalization": normalization, **decoding}
 
     def view(

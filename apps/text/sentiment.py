@@ -14,6 +14,7 @@ from apps.application import Application, Tiny
 from apps.components import Adaptation, Baseline, Batches, Pace
 from apps.configuration import StackConfig, changed, fixed, searched
 from apps.data import Examples, Sequences
+from apps.data.kept import kept
 from apps.inputs.texts import Texts
 from apps.layers.alternatives.stack import stack_of
 from apps.layers.bounded_tokens import BoundedTokens
@@ -91,9 +92,9 @@ class Sentiment(Application):
         if config.pretrained:
             self.language = read_pretrained(config.pretrained)
             words = BoundedTokens(self.language.tokens, config.max_tokens, name="words")
+            ids, offsets = words.flat(texts)
         else:
-            words = WordIds.adapt(texts, config.vocabulary, config.max_tokens, name="words")
-        ids, offsets = words.flat(texts)
+            words, ids, offsets = self._words(texts)
         layers: dict[str, keras.layers.Layer] = {"words": words}
         vectors = self._first_vectors(words, ids, offsets)
         columns = {}
@@ -113,6 +114,22 @@ class Sentiment(Application):
         embedding.set_weights([vectors])
         tensors = {"ids": Sequences(ids, offsets)}
         return Adaptation({**layers, "embedding": embedding}, columns=columns, tensors=tensors)
+
+    def _words(self, texts: Sequence[str]) -> tuple[WordIds, np.ndarray, np.ndarray]:
+        """The vocabulary of training texts, and their ids as `WordIds.flat` gives them."""
+        size, most = self.config.vocabulary, self.config.max_tokens
+
+        def learn() -> dict[str, np.ndarray]:
+            words = WordIds.adapt(texts, size, most, name="words")
+            ids, offsets = words.flat(texts)
+            # Words hold no line ends.
+            lines = np.frombuffer("\n".join(words.vocabulary).encode(), np.uint8)
+            return {"vocabulary": lines, "ids": ids, "offsets": offsets}
+
+        found = kept(learn, "words", texts, size, most)
+        vocabulary = found["vocabulary"].tobytes().decode()
+        words = WordIds(vocabulary.split("\n") if vocabulary else [], most, name="words")
+        return words, found["ids"], found["offsets"]
 
     def _first_vectors(self, words: Any, ids: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """What the embedding starts from, `(ids, embedding)` float32, rows of length about 1."""

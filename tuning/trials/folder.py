@@ -21,6 +21,8 @@ from apps.errors import UserError
 from tuning.trials.job import Job, Outcome
 from tuning.trials.task import Task
 
+# The folder beside those of trials that keeps what they learn from the rows before training.
+KEPT = ".kept"
 _SAME = ("application", "settings", "seed", "epochs", "objective")
 # The files that a training needs to go on.
 _TRAINING = ("environment.json", "checkpoints", "baselines", "config.json")

@@ -1,9 +1,9 @@
 """The process that trials are forked from: `python -m tuning.trials.fork_server`.
 
-It has imported TensorFlow and the application, which takes seconds, but has not run an operation,
-since TensorFlow's threads do not survive a fork. Each line on standard input is a trial to start.
-Each line on standard output is a JSON object that says what becomes of it. A trial lives no longer
-than this process, and this process no longer than the one that started it.
+It has imported TensorFlow and the application and read the rows, which takes seconds, but has not
+run an operation, since TensorFlow's threads do not survive a fork. Each line on standard input is
+a trial to start. Each line on standard output is a JSON object that says what becomes of it. A
+trial lives no longer than this process, and this process no longer than the one that started it.
 """
 
 from __future__ import annotations
@@ -21,6 +21,8 @@ import traceback
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from tuning.trials.job import Job
+
 _PR_SET_PDEATHSIG = 1
 
 
@@ -35,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.dup2(2, 1)
     import tuning.trials.child  # noqa: F401  (the trial's own imports, done here once)
     from apps.training import session  # noqa: F401
+    from tuning.trials.rows import RowsAhead
+
+    ahead = RowsAhead()
 
     for module in options.preload:
         importlib.import_module(module)
@@ -54,7 +59,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 return 0
             waiting += chunk
         line, _, waiting = waiting.partition(b"\n")
-        _run_trial(json.loads(line), lines)
+        request = json.loads(line)
+        _import_application(request["job"]["application"])
+        ahead.read(Job(**request["job"]))
+        _run_trial(request, lines)
 
 
 def die_with(parent: int) -> None:
@@ -88,7 +96,6 @@ def tensorflow_has_run() -> bool:
 
 def _run_trial(request: dict[str, Any], lines: int) -> None:
     """Fork a trial, and follow it to its end."""
-    _import_application(request["job"]["application"])
     own = os.getpid()
     sys.stdout.flush()
     sys.stderr.flush()

@@ -9,8 +9,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from apps import environment
+from apps.data.kept import keep_in
 from apps.errors import UserError
-from tuning.trials.folder import Attempts, TrialFolder
+from tuning.trials.folder import KEPT, Attempts, TrialFolder
 from tuning.trials.job import COMPLETED, FAILED, Job, Outcome, Progress
 
 if TYPE_CHECKING:
@@ -54,6 +55,7 @@ class Training:
         """
         job, folder = self.job, self.folder
         print(_headline(job, self._attempts), flush=True)
+        keep_in(folder.path.parent / KEPT)
         _limit_threads(self._threads)
         if job.strategy is None:  # which has to come before the first operation
             environment.import_tensorflow_quietly()
@@ -123,13 +125,13 @@ class Training:
             return self._trained()
 
     def _trained(self) -> Position:
-        from apps.training.plan import Plan
         from apps.training.session import Session
+        from tuning.trials.rows import HeldPlan
 
         job, folder = self.job, self.folder
         self._earlier = max(self._earlier, folder.trained_seconds - folder.inherited_seconds)
         session = Session(
-            Plan(**job.source, settings=job.values(self._attempts.accumulation_steps)),
+            HeldPlan(**job.source, settings=job.values(self._attempts.accumulation_steps)),
             minutes=job.minutes,
             anneal=job.anneals,
             run=folder.run,
