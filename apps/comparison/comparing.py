@@ -31,6 +31,8 @@ USUAL = ("lstm", "gru", "minlstm", "ssm", "transformer")
 RESULT, PAGE, _ASKED = "comparison.json", "comparison.html", "asked.json"
 # Minutes of each training unless the user says how long all may take.
 _MINUTES = 2.0
+# Networks that have begun fewer epochs say little of what they could do.
+_FEW_EPOCHS = 3
 # Of the application's learning rate, which was chosen for LSTMs: each stack takes what suits it.
 _RATES = (1.0, 0.5, 0.2)
 _TEST_SHARE, _STRETCHES = 0.2, 5
@@ -85,8 +87,7 @@ def compare(
         KeyboardInterrupt: with everything on disk that `resume` needs.
     """
     say = log or environment.say
-    if isinstance(data, Iterator):
-        data = list(data)
+    data, test = (list(one) if isinstance(one, Iterator) else one for one in (data, test))
     names = _checked(stacks, seeds, minutes, settings)
     plan = Plan(
         application,
@@ -102,16 +103,22 @@ def compare(
         raise UserError(f"{application}: its model has no stack that could be exchanged")
     folder = Path(run or f"{new_run_folder(application)}-comparison")
     asked = {**plan.describe(), "stacks": names, "seeds": seeds, "minutes": minutes}
-    _open(folder, asked, resume)
+    if test is not None:
+        asked["test"] = f"{test}" if isinstance(test, str | os.PathLike) else type(test).__name__
+    _check_folder(folder, asked, resume)
     learn, split = _split(plan, data, test, (since, until), columns, labels)
     say(f"measured on {split.said}")
     units = plan.kind(plan.config, plan.seed).input.units(learn)
     plan = plan.choosing(plan.kind.settings_for(units))
+    _check_divisible(plan, learn)
     found = contenders(plan, learn, names)
     for one in found:
         say(f"{one.stack}: units={one.units}, {one.parameters:,} parameters")
     each = _MINUTES if minutes is None else minutes / (len(names) * (seeds + 1))
     results: dict[str, dict[str, Any]] = {}
+    folder.mkdir(parents=True, exist_ok=True)
+    begun = strict_json.dumps(asked).encode()
+    write_atomically(folder / _ASKED, lambda stream: stream.write(begun))
     for one in found:
         results[one.stack] = _raced(
             one, plan, {**settings, **plan.chosen}, split, folder, each, seeds, say
@@ -149,17 +156,14 @@ def _checked(
     return list(dict.fromkeys(("lstm", *stacks)))
 
 
-def _open(folder: Path, asked: Mapping[str, Any], resume: bool) -> None:
-    """Make the folder, or know it again."""
-    file, content = folder / _ASKED, strict_json.dumps(asked).encode()
+def _check_folder(folder: Path, asked: Mapping[str, Any], resume: bool) -> None:
+    """Know the folder again, or that it can be made; refused data leave none behind."""
+    file = folder / _ASKED
     if resume and file.is_file():
-        if json.loads(file.read_bytes()) != json.loads(content):
+        if json.loads(file.read_bytes()) != json.loads(strict_json.dumps(asked)):
             raise UserError(f"{folder}: was started with other settings or data; go on with those")
-        return
-    if folder.exists() and any(folder.iterdir()):
+    elif folder.exists() and any(folder.iterdir()):
         raise UserError(f"{folder}: is there already; go on with --resume, or name another folder")
-    folder.mkdir(parents=True, exist_ok=True)
-    write_atomically(file, lambda stream: stream.write(content))
 
 
 def _split(
@@ -179,6 +183,8 @@ def _split(
     rows = plan.read()
     checked = application.check(rows, learning=True)
     if test is not None:
+        # What cannot be read is refused before anything is trained.
+        Plan(plan.application, test, columns=columns, labels=labels).read()
         return checked, Split(data, test, f"{test}", since, until, **about)
     if isinstance(data, str) and data == SAMPLE:
         return checked, Split(SAMPLE, SAMPLE, "another draw of the sample", **about)
@@ -191,6 +197,18 @@ def _split(
     earlier = application.input.within(rows, None, moment)
     ordered = Split(data, data, f"rows from {moment} on", since, moment, moment, until, **about)
     return application.check(earlier, learning=True), ordered
+
+
+def _check_divisible(plan: Plan, learn: Examples) -> None:
+    """Refuse rows that every training would refuse, before the first one."""
+    application = plan.kind(plan.config, plan.seed)
+    try:
+        application.input.split(learn, plan.config.validation_fraction, application.task.stratify)
+    except UserError:
+        raise UserError(
+            f"{len(learn)} rows to learn from, once those to measure on are set aside: too few "
+            "(or groups or labels too rare) to choose by some of them; add rows"
+        ) from None
 
 
 def _raced(
@@ -207,7 +225,7 @@ def _raced(
     own = {**settings, **settings_for(one.stack, one.units)}
     judge = plan.kind(plan.config, plan.seed).judge
     usual = plan.config.learning_rate
-    rate, best = usual, None
+    rate, best, failed = usual, None, 0
     for share in _RATES:
         name = f"{one.stack}, learning rate {share * usual:.3g}"
         say(f"{name}: trained for {minutes / len(_RATES):.2g} minutes")
@@ -226,6 +244,9 @@ def _raced(
             say(f"{name}: {found.get('failed', f'{judge.name} is undefined')}")
         elif judge.beats(value, best):
             rate, best = share * usual, value
+        failed += "failed" in found
+    if failed == len(_RATES):
+        return {"learning_rate": rate, "runs": [found]}
     runs = []
     for number in range(seeds):
         say(f"{one.stack}, seed {plan.seed + number}: trained for {minutes:.2g} minutes")
@@ -257,6 +278,8 @@ def _concluded(
         raise UserError(f"no training has come to its end: {next(iter(failed.values()))}")
     metric = _deciding(application.judge, application.task, next(iter(raced.values())))
     stacks, naive = competitors(metric, raced)
+    if not stacks:
+        raise UserError(f"{metric.title}: no stack has it on the rows that all are measured on")
     chosen = recommend(metric, stacks, naive)
     values = {one.name: list(one.values) for one in stacks}
     tables = []
@@ -296,7 +319,7 @@ def _concluded(
         "recommendation": {
             "choice": chosen.choice,
             "sentence": chosen.sentence,
-            "reason": chosen.reason,
+            "reason": chosen.reason + _hurried(raced),
         },
     }
 
@@ -310,6 +333,23 @@ def _deciding(judge: Metric, task: Task, runs: Sequence[Mapping[str, Any]]) -> M
         if any(one.get(metric.name) is not None for one in test["baselines"].values()):
             return metric
     return judge
+
+
+def _hurried(raced: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
+    """A warning where the minutes ended before the networks had seen the rows a few times."""
+    few = [
+        name
+        for name, runs in raced.items()
+        if any(
+            run.get("stopped") == "minutes" and run["epochs_begun"] < _FEW_EPOCHS for run in runs
+        )
+    ]
+    if not few:
+        return ""
+    return (
+        f" But the minutes were over before epoch {_FEW_EPOCHS} of {', '.join(few)}: "
+        "ask again with more --minutes before you rely on it."
+    )
 
 
 def _figures(test: Mapping[str, Any]) -> dict[str, Any]:

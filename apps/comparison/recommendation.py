@@ -65,12 +65,12 @@ class Recommendation:
 def recommend(
     metric: Metric, stacks: Sequence[Competitor], baselines: Sequence[Competitor]
 ) -> Recommendation:
-    """The cheapest model among those that cannot be told from the best one.
+    """The simplest baseline that is as good as any, or the fastest network of those that are.
 
     Args:
         metric: that decides.
         stacks: the trained ones.
-        baselines: those that have the metric.
+        baselines: those that have the metric, the simplest first.
     """
 
     def order(one: Competitor) -> float:
@@ -79,23 +79,31 @@ def recommend(
     best = min(stacks, key=order)
     written = _written(metric, best)
     naive = min(baselines, key=order, default=None)
-    alike = naive is not None and naive.reaches(best)
-    if naive is not None and (alike or order(naive) <= order(best)):
-        return Recommendation(
-            naive.name,
-            f"Take the baseline {naive.name}.",
-            f"Its {metric.title} of {metric.written(naive.mean)} "
-            + ("cannot be told from" if alike else "is better than")
-            + f" that of the best network, {best.name} with {written}, and it needs no network.",
+    enough = [one for one in baselines if one.reaches(best) or order(one) <= order(best)]
+    if naive is not None and naive in enough:
+        # Applications name the simplest baseline first.
+        chosen = next(one for one in enough if one is naive or one.reaches(naive))
+        said = "cannot be told from" if chosen.reaches(best) else "is better than"
+        reason = (
+            f"Its {metric.title} of {metric.written(chosen.mean)} {said} that of the best network, "
+            f"{best.name} with {written}, and it needs no network."
         )
+        if chosen is not naive:
+            better = f"{naive.name} with {metric.written(naive.mean)}"
+            reason += f" The best baseline, {better}, cannot be told from it."
+        if chosen is baselines[0]:
+            reason += " Nothing that was tried is clearly better than this simplest baseline."
+        return Recommendation(chosen.name, f"Take the baseline {chosen.name}.", reason)
     equal = [one for one in stacks if one is best or one.reaches(best)]
-    cheapest = min(equal, key=lambda one: one.milliseconds or 0.0)
+    # A faster one that a baseline reaches would be a worse choice than that baseline.
+    ahead = [one for one in equal if one is best or not any(b.reaches(one) for b in baselines)]
+    cheapest = min(ahead, key=lambda one: one.milliseconds or 0.0)
     chosen = best
     if (cheapest.milliseconds or 0.0) < _FASTER * (best.milliseconds or 0.0):
         chosen = cheapest
     behind = f"; the best baseline, {naive.name}, has {metric.written(naive.mean)}" if naive else ""
     if chosen is best:
-        others = ", ".join(one.name for one in equal if one is not best)
+        others = ", ".join(one.name for one in ahead if one is not best)
         equals = f" Not to be told from it, but not much faster: {others}." if others else ""
         reason = f"Its {metric.title} is the best, {written}{behind}.{equals}"
     else:
@@ -124,7 +132,9 @@ def competitors(
         values = [test[metric.name] for test in tests if test[metric.name] is not None]
         if len(values) < len(tests):
             continue
-        draws = runs[int(np.argsort(values)[len(values) // 2])]["draws"]
+        sign = -1 if metric.better == "higher" else 1
+        # Of an even number of seeds the worse of the two in the middle.
+        draws = runs[int(np.argsort(sign * np.array(values))[len(values) // 2])]["draws"]
         speed = float(np.median([run["cost"]["ms_per_example"] for run in runs]))
         stacks.append(Competitor(name, values, draws[""].get(metric.name), speed))
         for other in tests[0]["baselines"]:
@@ -139,6 +149,6 @@ def competitors(
 def _written(metric: Metric, one: Competitor) -> str:
     """The mean, and from where to where the seeds lie."""
     low, high = min(one.values), max(one.values)
-    if len(one.values) == 1:
+    if metric.written(low) == metric.written(high):
         return metric.written(one.mean)
     return f"{metric.written(one.mean)} ({metric.written(low)} to {metric.written(high)})"

@@ -77,11 +77,12 @@ def trained(job: Job) -> dict[str, Any]:
 
     Returns:
         `validation`, metrics by which settings are chosen; `test`, what `evaluate` gives; `draws`,
-        metrics of resampled test units; `cost`, what `metrics.json` says of it; `epochs`, `seconds`
-        and `cpu_seconds`; `layers`, what the doctor says; or `failed`, why the training has failed.
+        metrics of resampled test units; `cost`, what `metrics.json` says of it; `epochs`, the best
+        one, `epochs_begun`, `stopped`, `seconds` and `cpu_seconds`; `layers`, what the doctor says;
+        or `failed`, why the training has failed. A process that was killed is tried once more
+        after `resume`.
 
     Raises:
-        UserError: the process was killed.
         KeyboardInterrupt: with everything on disk to go on.
     """
     file = job.run / _MEASURED
@@ -96,23 +97,32 @@ def trained(job: Job) -> dict[str, Any]:
     except EOFError:
         found = None
     except KeyboardInterrupt:
-        # It gets the signal too, and writes a checkpoint.
+        if not _from_terminal() and process.pid:
+            os.kill(process.pid, signal.SIGINT)
+        # It writes a checkpoint.
         process.join()
         raise
     process.join()
     if process.exitcode == INTERRUPTED:
         raise KeyboardInterrupt
     if found is None:
-        raise UserError(
-            f"{job.run}: its process has ended with {process.exitcode}; out of memory? Go on with "
-            "--resume, and a smaller batch_size"
-        )
+        code = f"its process has ended with {process.exitcode}"
+        return {"failed": f"{job.run}: {code}; out of memory? --resume tries it once more"}
     return found
 
 
-def _child(job: Job, answers: Connection) -> None:
-    environment.import_tensorflow_quietly()
+def _from_terminal() -> bool:
+    """Whether Ctrl-C is typed where this runs, so that all of its processes get the signal."""
     try:
+        with open("/dev/tty", "rb") as terminal:
+            return os.tcgetpgrp(terminal.fileno()) == os.getpgrp()
+    except OSError:
+        return False
+
+
+def _child(job: Job, answers: Connection) -> None:
+    try:
+        environment.import_tensorflow_quietly()
         found = _measured(job)
     except KeyboardInterrupt:
         raise SystemExit(INTERRUPTED) from None
@@ -155,6 +165,8 @@ def _measured(job: Job) -> dict[str, Any]:
         "seconds": metrics["seconds"],
         "cpu_seconds": round(spent, 1),
         "epochs": metrics["best"].get("epoch"),
+        "epochs_begun": len(RunFolder(folder).history.read_text().splitlines()) - 1,
+        "stopped": metrics["stopped"],
         "layers": [one.to_dict() for one in diagnose_model(run.model)],
     }
     if job.measures:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import operator
+import os
+import signal
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,7 +16,7 @@ import pytest
 from apps import catalogue
 from apps.comparison import comparing, training
 from apps.comparison.contenders import contenders
-from apps.comparison.recommendation import Competitor, recommend
+from apps.comparison.recommendation import Competitor, competitors, recommend
 from apps.report.quantities import Metric
 from apps.training.plan import Plan
 
@@ -57,6 +60,42 @@ def test_a_baseline_that_is_as_good_is_taken() -> None:
     assert recommend(ERROR, stacks, [one("dlinear", 0.32, 0.32)]).choice == "lstm"
     found = recommend(ERROR, stacks, [one("dlinear", 0.2, 0.2)])
     assert "is better than" in found.reason
+
+
+def test_of_equal_baselines_the_simplest_is_taken() -> None:
+    stacks = [one("lstm", 0.51, 0.52, ms=1.0, noise=0.02)]
+    naive = [one("majority", 0.50, 0.50), one("bag_of_words", 0.53, 0.53, noise=0.03)]
+    found = recommend(ACCURACY, stacks, naive)
+    assert found.choice == "majority"
+    assert (
+        "The best baseline, bag_of_words with 53.0\u202f%, cannot be told from it" in found.reason
+    )
+    assert "Nothing that was tried is clearly better than this simplest baseline" in found.reason
+    # One that is as good as the best baseline but not as the best network is none to take.
+    naive = [one("majority", 0.40, 0.40), one("bag_of_words", 0.51, 0.51, noise=0.01)]
+    found = recommend(ACCURACY, stacks, naive)
+    assert found.choice == "bag_of_words"
+    assert "simplest" not in found.reason
+
+
+def test_a_faster_network_that_a_baseline_reaches_is_not_taken() -> None:
+    stacks = [one("lstm", 0.58, 0.61, ms=1.0), one("minlstm", 0.60, 0.64, ms=3.0)]
+    found = recommend(ACCURACY, stacks, [one("bag_of_words", 0.59, 0.59)])
+    assert found.choice == "minlstm"
+
+
+def test_of_two_seeds_the_worse_one_is_compared_by_rows() -> None:
+    for metric, worse in ((ACCURACY, 0.8), (ERROR, 0.9)):
+        runs = [
+            {
+                "test": {metric.name: value, "baselines": {}},
+                "draws": {"": {metric.name: [value] * 9}},
+                "cost": {"ms_per_example": 1.0},
+            }
+            for value in (0.9, 0.8)
+        ]
+        (stack,), _ = competitors(metric, {"lstm": runs})
+        assert set(stack.draws or ()) == {worse}
 
 
 def test_all_have_the_parameters_of_the_lstms() -> None:
@@ -155,7 +194,55 @@ def test_what_cannot_be_compared_is_refused(
     assert "is there already" in refused("compare", "sentiment", "--run", folder)
     line = refused("compare", "sentiment", "--run", folder, "--resume", "--seeds", 2)
     assert "was started with other settings" in line
+    rows = tmp_path / "few.csv"
+    rows.write_text("text,label\na b,yes\nc d,no\ne f,yes\n", encoding="utf-8")
+    line = refused("compare", "sentiment", "--data", rows, "--run", tmp_path / "a")
+    assert "2 rows to learn from" in line
+    assert "too few" in line
+    line = refused("compare", "sentiment", "--test", tmp_path / "none.csv", "--run", tmp_path / "a")
+    assert "no such file" in line
     assert not (tmp_path / "a").exists()
+
+
+def test_a_process_that_dies_is_a_failure_that_can_be_tried_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Two things that no process can divide.
+    monkeypatch.setattr(training, "_child", operator.truediv)
+    job = training.Job("sentiment", training.Split("a", "b", "c"), {}, 0, 1.0, tmp_path / "run")
+    assert "its process has ended with 1" in training.trained(job)["failed"]
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_interruption_of_this_process_alone_is_passed_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Nothing:
+        pid = 12345
+
+        def __init__(self, **given: Any) -> None: ...
+
+        def close(self) -> None: ...
+
+        start = join = close
+
+        def recv(self) -> None:
+            raise KeyboardInterrupt
+
+    class Processes:
+        Process = Nothing
+        get_context = staticmethod(lambda kind: Processes)
+        Pipe = staticmethod(lambda duplex: (Nothing(), Nothing()))
+
+    sent: list[tuple[int, int]] = []
+    monkeypatch.setattr(training, "multiprocessing", Processes)
+    monkeypatch.setattr(os, "kill", lambda *given: sent.append(given))
+    job = training.Job("sentiment", training.Split("a", "b", "c"), {}, 0, 1.0, tmp_path / "run")
+    for typed, expected in ((True, []), (False, [(12345, signal.SIGINT)])):
+        monkeypatch.setattr(training, "_from_terminal", lambda typed=typed: typed)
+        with pytest.raises(KeyboardInterrupt):
+            training.trained(job)
+        assert sent == expected
 
 
 def test_what_suits_the_rows_is_the_same_for_all(
@@ -170,20 +257,27 @@ def test_what_suits_the_rows_is_the_same_for_all(
 
     def note(job: training.Job) -> dict[str, Any]:
         jobs.append(job)
+        if job.settings["stack"] == "rnn":
+            return {"failed": "no memory"}
         metrics = {"accuracy": 0.5, "f1": 0.25}
         test = {**metrics, "interval": metrics, "baselines": {"majority": metrics}}
         cost = {"ms_per_example": 1.0, "peak_memory_mb": 1.0, "size_mb": 1.0}
         done = {"cost": cost, "cpu_seconds": 1.0, "epochs": 1, "layers": []}
+        done |= {"epochs_begun": 1, "stopped": "minutes"}
         draws = {name: {"f1": [0.25] * 9} for name in ("", "majority")}
         return {"validation": metrics, "test": test, "draws": draws, **done}
 
     monkeypatch.setattr(comparing, "trained", note)
     settings: dict[str, Any] = {"objective": "f1", "embedding": 8, "vocabulary": 200}
     found = comparing.compare(
-        "sentiment", run=tmp_path / "run", stacks=["gru"], seeds=1, log=print, **settings
+        "sentiment", run=tmp_path / "run", stacks=["gru", "rnn"], seeds=1, log=print, **settings
     )
+    # What fails does not spoil the rest, and is not tried with every seed.
+    assert found["stacks"][2]["failed"] == "no memory"
+    assert len([job for job in jobs if job.settings["stack"] == "rnn"]) == 1
+    assert "over before epoch 3 of lstm, gru" in found["recommendation"]["reason"]
     assert found["metric"] == "f1"
-    assert {job.settings["stack"] for job in jobs} == {"lstm", "gru"}
-    for job in jobs:
+    assert {job.settings["stack"] for job in jobs} == {"lstm", "gru", "rnn"}
+    for job in (job for job in jobs if job.settings["stack"] != "rnn"):
         assert (job.settings["depth"], job.settings["averaging"]) == (2, 0.9)
         assert job.settings["units"] == (6 if job.settings["stack"] == "lstm" else 7)
