@@ -16,7 +16,8 @@ _ON_A_CPU = re.compile(r":BlockLSTM(V2|Grad\w*)?(#|$)")
 def kernel_milliseconds(run: Callable[[], object], repeats: int = 5) -> float | None:
     """Mean time of the recurrent operations in a run, in milliseconds.
 
-    On a GPU it is that of the kernels that cuDNN started on the card.
+    On a GPU it is that of the kernels that cuDNN started on the card. Operations that run side by
+    side, as a CPU's do, count in full each.
 
     Args:
         run: is called once before and so many times within the profiler.

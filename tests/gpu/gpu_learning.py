@@ -34,6 +34,8 @@ from apps.training.run import FinishedRun
 from apps.training.session import Session
 
 SEED = 7
+# Beside its layers it computes in float32, so it refuses other policies before it learns.
+WHOLE_PRECISION = ("anomalies",)
 
 
 class GpuLearning:
@@ -65,7 +67,7 @@ class GpuLearning:
             with tf.device(device):
                 step = differentiated(training.application)
                 found.append(step(batch))
-                ran = kernels_run(lambda step=step: step(batch))  # type: ignore[misc]
+                ran = kernels_run(lambda step=step: step(batch))
             assert ran == ({KERNEL, BACKWARD} if device == DEVICE else set(ON_A_CPU))
         (loss, gradients), (other, others) = found
         np.testing.assert_allclose(other, loss, rtol=1e-3)
@@ -82,6 +84,10 @@ class GpuLearning:
         tmp_path: Path,
     ) -> None:
         _, whole, batch = trainings[1]
+        if kind.name in WHOLE_PRECISION:
+            with pytest.raises(ValueError, match="cannot take the edge case"):
+                begun(kind, rows, settings, tmp_path / "run")
+            return
         with tf.device(DEVICE):
             training, _ = begun(kind, rows, settings, tmp_path / "run")
             for one, other in zip(whole.model.weights, training.model.weights, strict=True):

@@ -119,4 +119,4 @@ def test_stacks_that_are_compared_run_here(kind: str, exact: None) -> None:
     for device, layer in zip((DEVICE, CPU), layers, strict=True):
         with tf.device(device):
             found.append(tf.function(layer)(tf.constant(x), mask=tf.constant(mask)).numpy())
-    np.testing.assert_allclose(*found, rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(found[0], found[1], rtol=1e-3, atol=1e-4)

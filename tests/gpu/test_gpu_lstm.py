@@ -87,7 +87,7 @@ def on_both(make: Made, mask: Any, dtype: str = "float32", **call: Any) -> tuple
             mask_here = None if mask is None else tf.constant(mask)
             run = differentiated(layer, mask_here, **call)
             found.append(run(x, states))
-            ran = kernels_run(lambda run=run, x=x, states=states: run(x, states))  # type: ignore[misc]
+            ran = kernels_run(lambda run=run, x=x, states=states: run(x, states))
             assert ran == (set() if dtype == "float64" and device == CPU else kernels)
     return found[0], found[1]
 

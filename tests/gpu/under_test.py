@@ -68,8 +68,8 @@ def assert_near(ours: Sequence[Any], theirs: Sequence[Any], share: float = 0.9) 
         if len(a) != len(b) or exact[0] != exact[1]:
             continue
         equal += 1
-        numbers = [[part for part in parts if isinstance(part, float)] for parts in (a, b)]
-        np.testing.assert_allclose(*numbers, rtol=1e-3, atol=1e-3)
+        got, want = ([part for part in parts if isinstance(part, float)] for parts in (a, b))
+        np.testing.assert_allclose(got, want, rtol=1e-3, atol=1e-3)
     assert equal >= share * len(ours)
 
 
