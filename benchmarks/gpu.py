@@ -96,22 +96,21 @@ def filling(time_of: Callable[[int], float | None]) -> tuple[int, float] | None:
 def measure_application(name: str, rounds: int, most: int = _MOST) -> dict[str, Any]:
     """A row of the second table."""
     floors: dict[int, float | None] = {}
+    contender = start("application")
 
     def time_of(batch: int) -> float | None:
         if batch > most:
             return None
-        contender = start("application")
         try:
             contender.ask("prepare", name=name, batch=batch)
             times = take_turns([contender], rounds)
             floors[batch] = contender.ask("floor")
-        except RuntimeError:  # it died, of memory as a rule
+        except (RuntimeError, BrokenPipeError):  # it died, of memory as a rule
             return None
-        finally:
-            contender.close()
         return times["application"]
 
     found = filling(time_of)
+    contender.close()
     if found is None:
         return {"application": name}
     batch, milliseconds = found
@@ -138,6 +137,8 @@ def table(results: Mapping[str, Any]) -> str:
         lines.append(
             "| " + " | ".join([row["case"], *cells, *map(_written, (floor, share))]) + " |"
         )
+    if not results["applications"]:
+        return "\n".join(lines) + "\n"
     lines += [
         "",
         "| training step of | batch | ms | rows a second | recurrent kernels alone, ms |",

@@ -8,6 +8,7 @@ ends with one small copy to the host, which waits for the card.
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import sys
@@ -73,6 +74,19 @@ def make_tensorflow(kind: str, case: dict[str, Any]) -> Run:
     return lambda: run(x)[-1].numpy()
 
 
+@functools.cache
+def _begun(name: str) -> tuple[Any, Any]:
+    """An application's training before its first step, and the batch of that step."""
+    from apps.training.checkpoints import Position
+    from apps.training.plan import Plan
+    from apps.training.session import Session
+
+    with tempfile.TemporaryDirectory() as folder:
+        session = Session(Plan(name), run=Path(folder) / "run", log=lambda line: None)
+        training = session._training
+        return training, next(iter(training._batches(Position())))
+
+
 def make_application(name: str, batch: int) -> Run:
     """A function that makes one training step of an application's default model.
 
@@ -82,14 +96,7 @@ def make_application(name: str, batch: int) -> Run:
     """
     import tensorflow as tf
 
-    from apps.training.checkpoints import Position
-    from apps.training.plan import Plan
-    from apps.training.session import Session
-
-    with tempfile.TemporaryDirectory() as folder:
-        session = Session(Plan(name), run=Path(folder) / "run", log=lambda line: None)
-        training = session._training
-        first = next(iter(training._batches(Position())))
+    training, first = _begun(name)
     rows = tf.range(batch) % tf.shape(next(iter(first.values())))[0]
     tensors = {key: tf.gather(value, rows) for key, value in first.items()}
     states = training.carried.zeros(batch)
