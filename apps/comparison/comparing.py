@@ -107,10 +107,10 @@ def compare(
         asked["test"] = f"{test}" if isinstance(test, str | os.PathLike) else type(test).__name__
     _check_folder(folder, asked, resume)
     learn, split = _split(plan, data, test, (since, until), columns, labels)
-    say(f"measured on {split.said}")
     units = plan.kind(plan.config, plan.seed).input.units(learn)
     plan = plan.choosing(plan.kind.settings_for(units))
     _check_divisible(plan, learn)
+    say(f"measured on {split.said}")
     found = contenders(plan, learn, names)
     for one in found:
         say(f"{one.stack}: units={one.units}, {one.parameters:,} parameters")
