@@ -2,8 +2,8 @@
 
     python -m benchmarks.sensor_streaming RUN|SAVED_MODEL SENSOR.csv [--rows 20000] [--rounds 5]
 
-The table's rows go through `step` as `python -m apps stream` sends them, one in a call or 16 or 256,
-the table over and over. Sizes take turns, and the median of the rounds counts.
+The table's rows go through `step` as `python -m apps stream` sends them, one in a call or 16 or
+256, the table over and over. Sizes take turns, and the median of the rounds counts.
 """
 
 from __future__ import annotations

@@ -174,6 +174,8 @@ class AttentionDecoder(keras.layers.Layer):
         training: bool = False,
     ) -> tuple[tf.Tensor, tf.Tensor]:
         """Logits `(batch, target, size)`, and attention to the source `(batch, target, source)`."""
+        # Keras casts the arguments of `call` only.
+        memory, table = (tf.cast(one, self.compute_dtype) for one in (memory, table))
         x, context, attention, begin = self._aligned(said, lengths, memory, table, training)
         x = self.attended_drop(x, training=training)
         x += self.second(x, initial_state=begin, training=training)
@@ -267,13 +269,13 @@ class AttentionDecoder(keras.layers.Layer):
             hidden, cell = self.first.advance(read(table, tokens), hidden, cell)
             x, context, attention = self._attend(hidden, keys, memory, real)
             other_hidden, other_cell = self.second.advance(x, other_hidden, other_cell)
-            logits = self._logits(x + other_hidden, context, table) + never
+            logits = tf.cast(self._logits(x + other_hidden, context, table), tf.float32) + never
             after = [hidden, cell, other_hidden, other_cell]
-            return tf.nn.log_softmax(logits), after, attention
+            return tf.nn.log_softmax(logits), after, tf.cast(attention, tf.float32)
 
-        search = BeamSearch(
-            BEGIN, END, tf.convert_to_tensor(self.penalty), self.coverage_penalty, self.n_best
-        )
+        # Keras gives half of a number of a layer that computes in half precision.
+        penalty = tf.cast(tf.convert_to_tensor(self.penalty), tf.float32)
+        search = BeamSearch(BEGIN, END, penalty, self.coverage_penalty, self.n_best)
         return search(step, states, real, limits, tf.convert_to_tensor(self.width))
 
     def attention(

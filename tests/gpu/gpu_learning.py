@@ -34,8 +34,6 @@ from apps.training.run import FinishedRun
 from apps.training.session import Session
 
 SEED = 7
-# Beside their layers these compute in float32 alone, which Keras's mixed policy leaves no room for.
-FLOAT32_ALONE = ("anomalies", "forecasting", "stocks", "translation")
 
 
 class GpuLearning:
@@ -81,13 +79,9 @@ class GpuLearning:
         settings: dict[str, Any],
         trainings: list[tuple[str, Training, Any]],
         half: None,
-        request: pytest.FixtureRequest,
         tmp_path: Path,
     ) -> None:
         _, whole, batch = trainings[1]
-        if kind.name in FLOAT32_ALONE:
-            wrong = pytest.mark.xfail(raises=(TypeError, ValueError), strict=True)
-            request.applymarker(wrong)
         with tf.device(DEVICE):
             training, _ = begun(kind, rows, settings, tmp_path / "run")
             for one, other in zip(whole.model.weights, training.model.weights, strict=True):

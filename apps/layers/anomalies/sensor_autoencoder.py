@@ -73,7 +73,7 @@ class SensorAutoencoder(SensorModel):
         return tf.concat([values, tf.cast(scaled.there, tf.float32)], -1)
 
     def say(self, features: tf.Tensor, scaled: Scaled) -> tuple[tf.Tensor, tf.Tensor]:
-        said = self.decoder(self.code(features))
+        said = tf.cast(self.decoder(self.code(features)), tf.float32)
         shape = [tf.shape(said)[0], tf.shape(said)[1], self.said, 2, self.channels]
         middle, spread = tf.unstack(tf.reshape(said, shape), axis=3)
         return middle, tf.nn.softplus(spread) + _LEAST_SPREAD

@@ -108,7 +108,10 @@ class SensorModel(RecurrentNetwork):
         features, *cells = self.stack(self.read(scaled), before, mask=real, training=training)
         middle, spread = self.say(self.drop(features, training=training), scaled)
         found = {"middle": middle, "spread": spread, "shift": scaled.shift, "scale": scaled.scale}
-        after = {**own, **scaled.states, **dict(zip(names, cells, strict=True))}
+        kept = {
+            name: tf.cast(cell, own[name].dtype) for name, cell in zip(names, cells, strict=True)
+        }
+        after = {**own, **scaled.states, **kept}
         if training:
             found |= {n: tf.zeros_like(scaled.values, kind) for n, kind in _SCORES.items()}
         else:

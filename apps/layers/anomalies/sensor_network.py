@@ -71,7 +71,7 @@ class SensorNetwork(SensorModel):
         return tf.concat([values, steps, tf.cast(scaled.there, tf.float32)], -1)
 
     def say(self, features: tf.Tensor, scaled: Scaled) -> tuple[tf.Tensor, tf.Tensor]:
-        said = self.forecasts(features)
+        said = tf.cast(self.forecasts(features), tf.float32)
         shape = [tf.shape(said)[0], tf.shape(said)[1], self.said, 3, self.channels]
         moved, stays, spread = tf.unstack(tf.reshape(said, shape), axis=3)
         values = scaled.squashed(scaled.values)

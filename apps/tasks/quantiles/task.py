@@ -129,6 +129,7 @@ class Quantiles(Task):
         relative to its own seasonal error, so that small ones count as much as large ones.
         """
         target = batch["target"]
+        outputs = tf.cast(outputs, target.dtype)
         known = tf.cast(tf.math.is_finite(target), outputs.dtype)
         if any(self.scaling.errors):
             usual = np.array(self.scaling.errors) / np.array(self.scaling.deviations[SERIES])
