@@ -60,17 +60,7 @@ def stepped(application: Application) -> Callable[..., dict[str, np.ndarray]]:
 
 def followed(application: Application) -> Callable[..., dict[str, np.ndarray]]:
     """One stream as the command follows it, compiled where it can be."""
-    return Stream(
-        StreamModel(
-            application.name,
-            application.input,
-            application.task,
-            application.metadata(),
-            application.labels,
-            application.step,
-            application.stream_states(),
-        )
-    ).send
+    return Stream(StreamModel.of(application)).send
 
 
 def streamed(

@@ -11,6 +11,7 @@ from typing import Any, Self
 import tensorflow as tf
 
 from apps import catalogue
+from apps.application import Application
 from apps.components import Input, Task
 from apps.errors import UserError, cause_of
 from apps.export.versions import about_version, is_saved_model, version_folder
@@ -57,9 +58,13 @@ class StreamModel:
         if is_saved_model(folder):
             return cls._of_version(version_folder(folder))
         application = FinishedRun(Path(folder)).application
-        states = application.stream_states()
-        if not states:
+        if not application.stream_states():
             raise UserError(f"{folder}: {application.no_stream()}")
+        return cls.of(application)
+
+    @classmethod
+    def of(cls, application: Application) -> Self:
+        """The model of an application that reads streams."""
         return cls(
             application.name,
             application.input,
@@ -67,7 +72,7 @@ class StreamModel:
             application.metadata(),
             application.labels,
             application.step,
-            states,
+            application.stream_states(),
         )
 
     @classmethod
