@@ -87,33 +87,21 @@ inline __attribute__((always_inline)) void Multiply(Vec (&tile)[R][4], int64_t d
                                                     int64_t b_step) {
   constexpr int64_t kBlock = 128;
   for (; depth > 0; depth -= kBlock) {
-    // Sums of one row wait for themselves; several of them, in turns, do not.
-    constexpr int kTurns = R == 1 ? 4 : R == 2 ? 2 : 1;
-    Vec sum[kTurns][R][4] = {};
-    const int64_t terms = depth < kBlock ? depth : kBlock;
-    const auto add = [&](Vec(&to)[R][4]) __attribute__((always_inline)) {
+    Vec sum[R][4] = {};
+    for (int64_t k = 0; k < kBlock && k < depth; ++k, a += a_step, b += b_step) {
       const Vec b0 = Load(b), b1 = Load(b + kLanes), b2 = Load(b + 2 * kLanes),
                 b3 = Load(b + 3 * kLanes);
 #pragma GCC unroll 8
       for (int r = 0; r < R; ++r) {
         const Vec s = Splat(a[r * row_step]);
-        to[r][0] += s * b0;
-        to[r][1] += s * b1;
-        to[r][2] += s * b2;
-        to[r][3] += s * b3;
+        sum[r][0] += s * b0;
+        sum[r][1] += s * b1;
+        sum[r][2] += s * b2;
+        sum[r][3] += s * b3;
       }
-      a += a_step, b += b_step;
-    };
-    int64_t k = 0;
-    for (; k + kTurns <= terms; k += kTurns)
-#pragma GCC unroll 4
-      for (int turn = 0; turn < kTurns; ++turn) add(sum[turn]);
-    for (; k < terms; ++k) add(sum[0]);
+    }
     for (int r = 0; r < R; ++r)
-      for (int v = 0; v < 4; ++v) {
-        for (int turn = 1; turn < kTurns; ++turn) sum[0][r][v] += sum[turn][r][v];
-        tile[r][v] += sum[0][r][v];
-      }
+      for (int v = 0; v < 4; ++v) tile[r][v] += sum[r][v];
   }
 }
 
