@@ -206,6 +206,14 @@ class Application(ABC):
         specs = self.stream_inputs().items()
         return {n: tf.TensorSpec([axis or 1 for axis in s.shape], s.dtype, n) for n, s in specs}
 
+    def small_states(self) -> dict[str, tf.TensorSpec]:
+        """States of `small_step` by name; those of `step` unless overridden."""
+        return self.stream_states()
+
+    def small_step(self, **chunk_and_states: Any) -> dict[str, Any]:
+        """What a device without texts can answer of a chunk; `step` unless overridden."""
+        return self.step(**chunk_and_states)
+
     def step(self, **chunk_and_states: Any) -> dict[str, Any]:
         """Answers for a chunk, and the states for the next one under their names."""
         raise NotImplementedError(f"{self.name} does not read streams")

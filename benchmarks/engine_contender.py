@@ -20,8 +20,9 @@ def make_torch(batch: int, steps: int, features: int, units: int, gradient: bool
     """A function that runs torch's layer once."""
     import torch
 
-    layer = torch.nn.LSTM(features, units, batch_first=True)
-    x = torch.randn(batch, steps, features, requires_grad=gradient)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    layer = torch.nn.LSTM(features, units, batch_first=True).to(device)
+    x = torch.randn(batch, steps, features, device=device, requires_grad=gradient)
 
     def forward() -> object:
         with torch.no_grad():
@@ -31,13 +32,19 @@ def make_torch(batch: int, steps: int, features: int, units: int, gradient: bool
         layer.zero_grad()
         x.grad = None
         layer(x)[0].square().sum().backward()
-        return x.grad
+        # A small copy waits for a card.
+        return layer.bias_hh_l0.grad.cpu()
 
     return backward if gradient else forward
 
 
-def make_tensorflow(kind: str) -> Callable[..., Run]:
-    """A maker of functions that run Keras's layer, or ours, once."""
+def make_tensorflow(kind: str, all_results: bool = True) -> Callable[..., Run]:
+    """A maker of functions that run Keras's layer, or ours, once.
+
+    Args:
+        kind: `ours`, `keras`, `keras XLA` or `keras without cuDNN`.
+        all_results: copy all gradients to the host, not only the last one.
+    """
     if kind == "ours":
         from apps.layers import LSTM
     import keras
@@ -46,7 +53,8 @@ def make_tensorflow(kind: str) -> Callable[..., Run]:
     layer_class = LSTM if kind == "ours" else keras.layers.LSTM
 
     def make(batch: int, steps: int, features: int, units: int, gradient: bool) -> Run:
-        layer = layer_class(units, return_sequences=True)
+        options = {"use_cudnn": False} if kind == "keras without cuDNN" else {}
+        layer = layer_class(units, return_sequences=True, **options)
         layer.build((None, None, features))
         x = tf.random.normal([batch, steps, features])
         weights = [weight.value for weight in layer.trainable_weights]
@@ -61,6 +69,8 @@ def make_tensorflow(kind: str) -> Callable[..., Run]:
             return tape.gradient(loss, [x, *weights])
 
         run = tf.function(backward if gradient else forward, jit_compile=kind == "keras XLA")
+        if not all_results:
+            return lambda: tf.nest.flatten(run(x))[-1].numpy()
         return lambda: [value.numpy() for value in tf.nest.flatten(run(x))]
 
     return make

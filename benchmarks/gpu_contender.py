@@ -16,62 +16,11 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from benchmarks.engine_contender import Run, seconds
+from benchmarks.engine_contender import Run, make_tensorflow, make_torch, seconds
 from benchmarks.gpu_kernels import kernel_milliseconds
 
 # Several of these processes share a card.
 os.environ.setdefault("TF_FORCE_GPU_ALLOW_GROWTH", "true")
-
-
-def make_torch(case: dict[str, Any]) -> Run:
-    """A function that runs torch's layer once."""
-    import torch
-
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    layer = torch.nn.LSTM(case["features"], case["units"], batch_first=True).to(device)
-    shape = case["batch"], case["time"], case["features"]
-    x = torch.randn(*shape, device=device, requires_grad=case["gradient"])
-
-    def forward() -> object:
-        with torch.no_grad():
-            return layer(x)[0].sum().item()
-
-    def backward() -> object:
-        layer.zero_grad()
-        x.grad = None
-        layer(x)[0].square().sum().backward()
-        return layer.bias_hh_l0.grad.cpu()
-
-    return backward if case["gradient"] else forward
-
-
-def make_tensorflow(kind: str, case: dict[str, Any]) -> Run:
-    """A function that runs Keras's layer, or ours, once."""
-    import keras
-    import tensorflow as tf
-
-    from apps.layers import LSTM
-
-    options: dict[str, Any] = {} if kind != "keras without cuDNN" else {"use_cudnn": False}
-    kinds: Any = LSTM if kind == "ours" else keras.layers.LSTM
-    layer = kinds(case["units"], return_sequences=True, **options)
-    layer.build((None, None, case["features"]))
-    x = tf.random.normal([case["batch"], case["time"], case["features"]])
-    weights = [weight.value for weight in layer.trainable_weights]
-
-    @tf.function
-    def forward(x: tf.Tensor) -> list[tf.Tensor]:
-        return [tf.reduce_sum(layer(x))]
-
-    @tf.function
-    def backward(x: tf.Tensor) -> list[tf.Tensor]:
-        with tf.GradientTape() as tape:
-            tape.watch(x)
-            loss = tf.reduce_sum(tf.square(layer(x)))
-        return tape.gradient(loss, [x, *weights])
-
-    run = backward if case["gradient"] else forward
-    return lambda: run(x)[-1].numpy()
 
 
 @functools.cache
@@ -126,12 +75,12 @@ def main() -> None:
         if task == "prepare":
             # The tensors of the case before it go first.
             prepared = None
-            if kind == "torch":
-                prepared = make_torch(case)
-            elif kind == "application":
+            if kind == "application":
                 prepared = make_application(**case)
             else:
-                prepared = make_tensorflow(kind, case)
+                make = make_torch if kind == "torch" else make_tensorflow(kind, all_results=False)
+                names = ("batch", "time", "features", "units", "gradient")
+                prepared = make(*(case[name] for name in names))
             for _ in range(3):
                 prepared()
         elif task == "about":

@@ -12,7 +12,9 @@ import tensorflow as tf
 
 from apps.application import Application
 from apps.data import Examples
+from apps.errors import UserError, nearest
 
+FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
 Arrays = Mapping[str, np.ndarray]
 Call = Callable[..., Mapping[str, np.ndarray]]
 States = Mapping[str, tf.TensorSpec]
@@ -40,6 +42,12 @@ class Agreement:
     correct: float | None
     rows: int
     calls: int
+
+
+def check_kind(option: str, kind: str, kinds: Sequence[str]) -> None:
+    """Raise a UserError for a kind of numbers that an export does not know."""
+    if kind not in kinds:
+        raise UserError(f"{option}={kind}: choose one of {', '.join(kinds)}{nearest(kind, kinds)}")
 
 
 def agreement(

@@ -19,6 +19,7 @@ from apps import strict_json
 from apps.composition import layers_of
 from apps.errors import UserError
 from apps.export import golden, model_card, models_config
+from apps.export.agreement import FLOAT32, check_kind
 from apps.export.gate import verify
 from apps.export.versions import ABOUT
 from apps.signatures import PREDICT, Signature
@@ -60,15 +61,15 @@ def export_version(
         UserError: the gate refuses the version, `base` is a file, or rows cannot be read.
     """
     application = run.application
-    onnx = "float32" if onnx is True else onnx
+    onnx = FLOAT32 if onnx is True else onnx
     if onnx:
         from apps.export import onnx as to_onnx
 
-        to_onnx.check_kind(onnx)
+        check_kind("--onnx", onnx, to_onnx.KINDS)
     if tflite is not None:
-        from apps.export.tflite import check_kind, export_tflite
+        from apps.export import tflite as to_tflite
 
-        check_kind(tflite)
+        check_kind("--tflite", tflite, to_tflite.KINDS)
     units = None
     if measure is not None:
         if tflite is None and not onnx:
@@ -95,7 +96,9 @@ def export_version(
             (written / ABOUT.parent).mkdir()
             files: dict[str, Any] = {}
             if tflite is not None:
-                small = export_tflite(application, written / ABOUT.parent, answers, tflite, units)
+                small = to_tflite.export_tflite(
+                    application, written / ABOUT.parent, answers, tflite, units
+                )
                 log(f"wrote TFLite: {small.told()}")
                 files["small"] = small
             if onnx:

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 import numpy as np
+import tensorflow as tf
 
 from apps.configuration import fixed, searched
 from apps.data.kept import kept
@@ -153,6 +154,14 @@ def learnt_normalization(
 def step_seconds(log_mel: LogMel, strides: Sequence[tuple[int, int]]) -> float:
     """Seconds from one step behind the convolutions to the next."""
     return log_mel.hop / log_mel.sample_rate * int(np.prod([time for time, _ in strides]))
+
+
+def samples_of_a_step(
+    log_mel: LogMel, strides: Sequence[tuple[int, int]]
+) -> dict[str, tf.TensorSpec]:
+    """The chunk of one stream that completes one step behind the convolutions."""
+    samples = log_mel.hop * int(np.prod([time for time, _ in strides]))
+    return {"audio": tf.TensorSpec((1, samples), tf.float32, "audio")}
 
 
 def stream_chain(model: keras.Model, names: Sequence[str]) -> StreamChain:

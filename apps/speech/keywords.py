@@ -24,7 +24,14 @@ from apps.layers.pooling import LengthMask
 from apps.report.sections import Section
 from apps.report.speech.players import attention_track
 from apps.report.speech.sections import keyword_sections
-from apps.speech.front import Front, FrontConfig, learnt_normalization, step_seconds, stream_chain
+from apps.speech.front import (
+    Front,
+    FrontConfig,
+    learnt_normalization,
+    samples_of_a_step,
+    step_seconds,
+    stream_chain,
+)
 from apps.speech.sample_words import sample_words
 from apps.speech.template_baseline import SpectrumBaseline, TemplateBaseline
 from apps.speech.word_classes import WordClasses, with_generated_silence
@@ -170,8 +177,7 @@ class Keywords(Application):
         return {**super().metadata(), **steps}
 
     def small_chunk(self) -> dict[str, tf.TensorSpec]:
-        samples = round(self.step_seconds * self.input.sample_rate)
-        return {"audio": tf.TensorSpec((1, samples), tf.float32, "audio")}
+        return samples_of_a_step(self.adapted["log_mel"], _STRIDES)
 
     def stream_states(self) -> dict[str, tf.TensorSpec]:
         return {} if self.config.bidirectional else stream_chain(self.model, _STREAMED).specs()

@@ -21,10 +21,16 @@ from apps.layers.audio.spectrogram import LogMel
 from apps.layers.ctc.posteriors import Posteriors
 from apps.layers.look_ahead import LookAhead
 from apps.layers.pooling import LengthMask
-from apps.layers.small_devices import on_small_devices
 from apps.layers.stream_chain import prefixed, unprefixed
 from apps.report.speech.players import ctc_track
-from apps.speech.front import Front, FrontConfig, learnt_normalization, step_seconds, stream_chain
+from apps.speech.front import (
+    Front,
+    FrontConfig,
+    learnt_normalization,
+    samples_of_a_step,
+    step_seconds,
+    stream_chain,
+)
 from apps.speech.sample_words import sample_sentences
 from apps.tasks.transcription import CtcConfig, CtcTranscription
 
@@ -153,17 +159,21 @@ class Transcription(Application):
         return {**super().metadata(), **steps}
 
     def small_chunk(self) -> dict[str, tf.TensorSpec]:
-        samples = round(self.step_seconds * self.input.sample_rate)
-        return {"audio": tf.TensorSpec((1, samples), tf.float32, "audio")}
+        return samples_of_a_step(self.adapted["log_mel"], _STRIDES)
+
+    def small_states(self) -> dict[str, tf.TensorSpec]:
+        return {} if self.config.bidirectional else stream_chain(self.model, _STREAMED).specs()
+
+    def small_step(self, *, audio: Any, lengths: Any, **states: Any) -> dict[str, Any]:
+        """What a device decodes: `posteriors` `(batch, steps, tokens)`, logarithms; and `steps`."""
+        posteriors, steps, after = self._heard(audio, lengths, states)
+        return {"posteriors": posteriors, "steps": steps, **after}
 
     def stream_states(self) -> dict[str, tf.TensorSpec]:
         if self.config.bidirectional:
             return {}
-        own = stream_chain(self.model, _STREAMED).specs()
-        if on_small_devices():
-            return own
         states = self.adapted["decoder"].state_specs()
-        return {**own, **prefixed("decoder", states, as_spec=True)}
+        return {**self.small_states(), **prefixed("decoder", states, as_spec=True)}
 
     def step(self, *, audio: Any, lengths: Any, **states: Any) -> dict[str, Any]:
         """What a chunk adds to the text.
@@ -178,18 +188,20 @@ class Transcription(Application):
             would follow if the stream ended now; of each settled token, `(batch, tokens)`, padded
             behind `counts`: `tokens` string, `times` in seconds from the beginning of the stream
             and `confidences`; the same of the tokens of `partial` with `partial_` in front; and
-            the states for the next chunk. On a small device, which decodes by itself, `posteriors`
-            `(batch, steps, tokens)`, logarithms, and `steps` in place of all texts.
+            the states for the next chunk.
         """
-        x, steps, after = stream_chain(self.model, _STREAMED)(audio, lengths, states)
-        posteriors = self.model.get_layer("posteriors")(self.model.get_layer("logits")(x), steps)
-        if on_small_devices():
-            return {"posteriors": posteriors, "steps": steps, **after}
+        posteriors, steps, after = self._heard(audio, lengths, states)
         decoder, transcripts = self.adapted["decoder"], self.adapted["transcripts"]
         own = unprefixed("decoder", decoder.state_specs(), states)
         settled, own = decoder.step(posteriors, steps, own)
         answers = transcripts.settled(settled, decoder.finish(own))
         return {**answers, **after, **prefixed("decoder", own)}
+
+    def _heard(self, audio: Any, lengths: Any, states: Mapping[str, Any]) -> tuple[Any, Any, Any]:
+        """Posteriors of the steps that a chunk completes, their number, and the next states."""
+        x, steps, after = stream_chain(self.model, _STREAMED)(audio, lengths, states)
+        posteriors = self.model.get_layer("posteriors")(self.model.get_layer("logits")(x), steps)
+        return posteriors, steps, after
 
     def track(self, example: Examples) -> Mapping[str, Any]:
         """Tokens and words of one recording, and when they were read."""

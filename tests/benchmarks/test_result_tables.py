@@ -6,22 +6,14 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
+from made_up_experiment import MADE_UP
 
 from apps.report.quantities import Metric
 from benchmarks import result_tables
-from benchmarks.experiment import Evaluation, Experiment, Published
+from benchmarks.experiment import Published
 from benchmarks.experiment_runs import CHECKOUT, is_done, read_results
 from benchmarks.result_figures import Seeds, best, by_origin, mean, reached, spread, written
 
-MADE_UP = Experiment(
-    "made-up",
-    "sentiment",
-    "made-up reviews",
-    "--data DATA/train.csv --epochs 2",
-    (Evaluation("ten reviews", "--data DATA/test.csv"),),
-    "accuracy",
-    1,
-)
 HIGH, LOW = Metric("accuracy", "accuracy", "higher"), Metric("mse", "squared error", "lower")
 REMEDY = "run python -m benchmarks.results --tables"
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from made_up_experiment import MADE_UP
 
 from apps import catalogue
 from apps.__main__ import _parser
@@ -23,16 +24,6 @@ from benchmarks.experiment_runs import (
     shown,
 )
 from benchmarks.experiments import EXPERIMENTS
-
-MADE_UP = Experiment(
-    "made-up",
-    "sentiment",
-    "made-up reviews",
-    "--data DATA/train.csv --epochs 2",
-    (Evaluation("ten reviews", "--data DATA/test.csv"),),
-    "accuracy",
-    1,
-)
 
 
 class FakeRunner:

@@ -9,6 +9,6 @@ While the model is traced, every LSTM is a placeholder (`recurrence`) that becom
 (`comparison`).
 """
 
-from apps.export.onnx.files import OnnxExport, check_kind, export_onnx
+from apps.export.onnx.files import KINDS, OnnxExport, export_onnx
 
-__all__ = ["OnnxExport", "check_kind", "export_onnx"]
+__all__ = ["KINDS", "OnnxExport", "export_onnx"]

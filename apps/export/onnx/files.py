@@ -16,12 +16,20 @@ from onnx import helper
 from apps.application import Application
 from apps.composition import beginning_states, served_tensors
 from apps.data import Examples
-from apps.errors import UserError, nearest
-from apps.export.agreement import Agreement, Arrays, some_of, true_classes
+from apps.errors import UserError
+from apps.export.agreement import (
+    FLOAT32,
+    INT8,
+    Agreement,
+    Arrays,
+    check_kind,
+    some_of,
+    true_classes,
+)
 from apps.export.onnx.comparison import compare
 from apps.export.onnx.conversion import convert
 from apps.export.onnx.outside import around
-from apps.export.onnx.quantization import FLOAT32, INT8, KINDS, compared, quantize
+from apps.export.onnx.quantization import KINDS, compared, quantize
 from apps.training.golden import Golden
 
 MODEL = "model.onnx"
@@ -37,7 +45,8 @@ class OnnxExport:
             largest output of the batch where that is more than 1.
         outside: what a client must do itself, in words.
         kind: of numbers in the weights, one of `KINDS`.
-        kinds: how each kind compares on single rows, by name.
+        kinds: how each kind compares on single rows, by name; none of the exact one alone, unless
+            there are rows to measure on.
         measured: whether those are rows that were not learnt from.
     """
 
@@ -71,7 +80,7 @@ def export_onnx(
     Raises:
         UserError: the model cannot be converted, or onnxruntime's answers differ; nothing is left.
     """
-    check_kind(kind)
+    check_kind("--onnx", kind, KINDS)
     place, units = Path(folder), None if units is None else some_of(units)
     if not place.is_dir():
         raise UserError(f"{place}: no such folder; make it, or name another one")
@@ -98,13 +107,16 @@ def export_onnx(
         if kind == INT8:
             made[INT8] = Path(beside) / f"{INT8}.onnx"
             quantize(written, made[INT8], application.name)
-        kinds = compared(
-            made,
-            tensors,
-            _single(application, prepared, units),
-            bool(application.labels),
-            true_classes(application, units),
-        )
+        kinds: Mapping[str, Agreement] = {}
+        # The exact file has been compared already.
+        if kind != FLOAT32 or units is not None:
+            kinds = compared(
+                made,
+                tensors,
+                _single(application, prepared, units),
+                bool(application.labels),
+                true_classes(application, units),
+            )
         os.replace(made[kind], written)
         for name, text in files.items():
             (Path(beside) / name).write_text(text, encoding="utf-8", newline="\n")
@@ -120,12 +132,6 @@ def export_onnx(
         kinds=kinds,
         measured=units is not None,
     )
-
-
-def check_kind(kind: str) -> None:
-    """Raise a UserError for a kind of numbers that there is not."""
-    if kind not in KINDS:
-        raise UserError(f"--onnx={kind}: choose one of {', '.join(KINDS)}{nearest(kind, KINDS)}")
 
 
 def _single(

@@ -12,10 +12,9 @@ import onnxruntime
 import tensorflow as tf
 
 from apps.errors import UserError, cause_of
-from apps.export.agreement import Agreement, Arrays, Call, agreement, answers
+from apps.export.agreement import FLOAT32, INT8, Agreement, Arrays, Call, agreement, answers
 from apps.export.onnx.conversion import in_float32, outputs_by_name
 
-FLOAT32, INT8 = "float32", "int8"
 KINDS = (FLOAT32, INT8)
 
 

@@ -10,6 +10,6 @@ TensorFlow (`conversion`). The file is opened in TensorFlow's interpreter and co
 (`interpreter`).
 """
 
-from apps.export.tflite.files import KINDS, TfliteExport, check_kind, export_tflite
+from apps.export.tflite.files import KINDS, TfliteExport, export_tflite
 
-__all__ = ["KINDS", "TfliteExport", "check_kind", "export_tflite"]
+__all__ = ["KINDS", "TfliteExport", "export_tflite"]

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 import tensorflow as tf
 
 from apps.errors import UserError
+from apps.export.agreement import FLOAT16, FLOAT32, INT8
 from apps.export.tflite.small_model import SmallModel
 
-FLOAT32, FLOAT16, INT8 = "float32", "float16", "int8"
 KINDS = (FLOAT32, FLOAT16, INT8)
 
 

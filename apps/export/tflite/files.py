@@ -12,9 +12,17 @@ import tensorflow as tf
 
 from apps.application import Application
 from apps.data import Examples
-from apps.errors import UserError, nearest
-from apps.export.agreement import Agreement, agreement, answers, some_of, true_classes
-from apps.export.tflite.conversion import FLOAT32, KINDS, convert
+from apps.errors import UserError
+from apps.export.agreement import (
+    FLOAT32,
+    Agreement,
+    agreement,
+    answers,
+    check_kind,
+    some_of,
+    true_classes,
+)
+from apps.export.tflite.conversion import KINDS, convert
 from apps.export.tflite.interpreter import opened
 from apps.export.tflite.small_model import requests, small_model
 from apps.layers.kernels.dispatch import for_this_process
@@ -77,7 +85,7 @@ def export_tflite(
     Raises:
         UserError: the model cannot be converted, or the interpreter's answers in float32 differ.
     """
-    check_kind(kind)
+    check_kind("--tflite", kind, KINDS)
     name = application.name
     small = small_model(application, goldens)
     made = convert(small, name)
@@ -112,9 +120,3 @@ def export_tflite(
         written.write_bytes(made[kind])
         os.replace(written, place)
     return TfliteExport(place, kind, small.entry, small.size, kinds, units is not None)
-
-
-def check_kind(kind: str) -> None:
-    """Raise a UserError for a kind of numbers that there is not."""
-    if kind not in KINDS:
-        raise UserError(f"--tflite={kind}: choose one of {', '.join(KINDS)}{nearest(kind, KINDS)}")

@@ -73,8 +73,7 @@ def small_model(application: Application, goldens: Sequence[Golden]) -> SmallMod
     Raises:
         UserError: an input is text.
     """
-    with for_small_devices():
-        states = application.stream_states()
+    states = application.small_states()
     tensors = served_tensors(application.served)
     if states:
         entry, given = "step", application.small_chunk()
@@ -101,7 +100,7 @@ def small_model(application: Application, goldens: Sequence[Golden]) -> SmallMod
             return outputs_by_name(tensors, names, tuple(given[name] for name in names))
         if _LENGTHS in application.stream_inputs():
             given[_LENGTHS] = tf.constant([size], tf.int32)
-        found = application.step(**given)
+        found = application.small_step(**given)
         return {name: value for name, value in found.items() if value.dtype != tf.string}
 
     def call_on_small_device(**given: tf.Tensor) -> Mapping[str, tf.Tensor]:
@@ -109,10 +108,7 @@ def small_model(application: Application, goldens: Sequence[Golden]) -> SmallMod
         with scope, kernels_as(plain_lstm), for_small_devices(), in_float32(application.served):
             return call(**given)
 
-    # Where texts are left to the device, the model itself has other states.
-    same = not states or set(states) == set(application.stream_states())
-    own = call if same else call_on_small_device
-    return SmallModel(entry, size, inputs, tuple(states), call_on_small_device, own)
+    return SmallModel(entry, size, inputs, tuple(states), call_on_small_device, call)
 
 
 def requests(
