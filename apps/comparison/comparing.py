@@ -8,21 +8,16 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from apps import environment, strict_json
-from apps.application import Application
 from apps.atomic import write_atomically
+from apps.comparison.conclusion import concluded
 from apps.comparison.contenders import Contender, contenders, settings_for
 from apps.comparison.page import page_of
-from apps.comparison.recommendation import competitors, recommend
 from apps.comparison.training import Job, Split, trained
-from apps.components import Task
 from apps.configuration import STACKS, StackConfig
 from apps.data import Examples
 from apps.data.sources import SAMPLE
 from apps.errors import UserError, nearest
-from apps.report.quantities import Metric
 from apps.training.plan import Plan
 from apps.training.provenance import describe_environment
 from apps.training.run_folder import new_run_folder
@@ -31,8 +26,6 @@ USUAL = ("lstm", "gru", "minlstm", "ssm", "transformer")
 RESULT, PAGE, _ASKED = "comparison.json", "comparison.html", "asked.json"
 # Minutes of each training unless the user says how long all may take.
 _MINUTES = 2.0
-# Networks that have begun fewer epochs say little of what they could do.
-_FEW_EPOCHS = 3
 # Of the application's learning rate, which was chosen for LSTMs: each stack takes what suits it.
 _RATES = (1.0, 0.5, 0.2)
 _TEST_SHARE, _STRETCHES = 0.2, 5
@@ -123,18 +116,18 @@ def compare(
         results[one.stack] = _raced(
             one, plan, {**settings, **plan.chosen}, split, folder, each, seeds, say
         )
-    concluded = _concluded(plan.kind(plan.config, plan.seed), found, results)
+    conclusion = concluded(plan.kind(plan.config, plan.seed), found, results)
     result = {
         "application": application,
         "test": split.said,
         "minutes_each": each,
         "seeds": [seed + number for number in range(seeds)],
-        **concluded,
+        **conclusion,
         "environment": describe_environment(seed),
     }
     content = strict_json.dumps(result).encode()
     write_atomically(folder / RESULT, lambda stream: stream.write(content))
-    page = page_of(result, plan.kind.task.metric(concluded["metric"])).encode()
+    page = page_of(result, plan.kind.task.metric(conclusion["metric"])).encode()
     write_atomically(folder / PAGE, lambda stream: stream.write(page))
     say(f"page: {folder / PAGE}")
     return result
@@ -260,97 +253,3 @@ def _raced(
         )
         runs.append(trained(job))
     return {"learning_rate": rate, "runs": runs}
-
-
-def _concluded(
-    application: Application,
-    found: Sequence[Contender],
-    results: Mapping[str, Mapping[str, Any]],
-) -> dict[str, Any]:
-    """The tables and the recommendation."""
-    failed = {
-        name: next(run["failed"] for run in result["runs"] if "failed" in run)
-        for name, result in results.items()
-        if any("failed" in run for run in result["runs"])
-    }
-    raced = {name: one["runs"] for name, one in results.items() if name not in failed}
-    if not raced:
-        raise UserError(f"no training has come to its end: {next(iter(failed.values()))}")
-    metric = _deciding(application.judge, application.task, next(iter(raced.values())))
-    stacks, naive = competitors(metric, raced)
-    if not stacks:
-        raise UserError(f"{metric.title}: no stack has it on the rows that all are measured on")
-    chosen = recommend(metric, stacks, naive)
-    values = {one.name: list(one.values) for one in stacks}
-    tables = []
-    for one in found:
-        result = results[one.stack]
-        about = {
-            "stack": one.stack,
-            "units": one.units,
-            "parameters": one.parameters,
-            "learning_rate": result["learning_rate"],
-        }
-        if one.stack in failed:
-            tables.append({**about, "failed": failed[one.stack]})
-            continue
-        runs = result["runs"]
-        costs = {
-            name: float(np.median([run["cost"][name] for run in runs]))
-            for name in ("ms_per_example", "peak_memory_mb", "size_mb")
-        }
-        layers = runs[0]["layers"]
-        tables.append(
-            {
-                **about,
-                "values": values.get(one.stack, []),
-                **costs,
-                "cpu_seconds": float(np.median([run["cpu_seconds"] for run in runs])),
-                "epochs": [run["epochs"] for run in runs],
-                "recurrent_layers": len(layers),
-                "off_cudnn": [layer["layer"] for layer in layers if not layer["cudnn"]],
-                "metrics": [_figures(run["test"]) for run in runs],
-            }
-        )
-    return {
-        "metric": metric.name,
-        "stacks": tables,
-        "baselines": {one.name: one.mean for one in naive},
-        "recommendation": {
-            "choice": chosen.choice,
-            "sentence": chosen.sentence,
-            "reason": chosen.reason + _hurried(raced),
-        },
-    }
-
-
-def _deciding(judge: Metric, task: Task, runs: Sequence[Mapping[str, Any]]) -> Metric:
-    """The objective, or the first metric with a direction that a baseline has too."""
-    test = runs[0]["test"]
-    for metric in (judge, *task.metrics):
-        if metric.better == "neither" or test.get(metric.name) is None:
-            continue
-        if any(one.get(metric.name) is not None for one in test["baselines"].values()):
-            return metric
-    return judge
-
-
-def _hurried(raced: Mapping[str, Sequence[Mapping[str, Any]]]) -> str:
-    """A warning where the minutes ended before the networks had seen the rows a few times."""
-    few = [
-        name
-        for name, runs in raced.items()
-        if any(
-            run.get("stopped") == "minutes" and run["epochs_begun"] < _FEW_EPOCHS for run in runs
-        )
-    ]
-    if not few:
-        return ""
-    return (
-        f" But the minutes were over before epoch {_FEW_EPOCHS} of {', '.join(few)}: "
-        "ask again with more --minutes before you rely on it."
-    )
-
-
-def _figures(test: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: test[name] for name in test["interval"]}

@@ -11,7 +11,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -19,6 +19,10 @@ from apps import environment, strict_json
 from apps.atomic import write_atomically
 from apps.errors import UserError
 from apps.process import INTERRUPTED
+
+if TYPE_CHECKING:
+    from apps.components import Task
+    from apps.training.run import Evaluation
 
 _MEASURED = "compared.json"
 _BOOTSTRAP_SEED = 0
@@ -138,7 +142,7 @@ def _child(job: Job, answers: Connection) -> None:
 
 def _measured(job: Job) -> dict[str, Any]:
     from apps.layers.doctor import diagnose_model
-    from apps.training.run import FinishedRun
+    from apps.training.run import Chosen, FinishedRun
     from apps.training.run_folder import RunFolder
     from apps.training.train import train
 
@@ -170,29 +174,20 @@ def _measured(job: Job) -> dict[str, Any]:
         "layers": [one.to_dict() for one in diagnose_model(run.model)],
     }
     if job.measures:
-        found["draws"] = _draws(run, split)
-        found["test"] = run.evaluate(
-            split.test,
-            columns=split.columns,
-            since=split.test_since,
-            until=split.test_until,
-            labels=split.labels,
-        )
+        chosen = Chosen(split.columns, split.test_since, split.test_until, split.labels)
+        evaluation = run.evaluated(split.test, chosen)
+        found["draws"] = _draws(run.application.task, evaluation)
+        found["test"] = evaluation.figures
     return found
 
 
-def _draws(run: Any, split: Split) -> dict[str, dict[str, list[float]]]:
+def _draws(task: Task, evaluation: Evaluation) -> dict[str, dict[str, list[float]]]:
     """Metrics of resampled test units, by model (`""`) and baseline; the same units in all runs."""
     from apps.training.measuring import draws_of
-    from apps.training.run import Chosen
 
-    task = run.application.task
-    chosen = Chosen(split.columns, split.test_since, split.test_until, split.labels)
-    _, checked = run.checked(split.test, chosen)
-    units = run.application.input.units(checked)
     directed = [metric.name for metric in task.metrics if metric.better != "neither"]
     found = {}
-    for name, statistics in run.statistics(units).items():
-        draws = draws_of(task, statistics, units, _BOOTSTRAP_SEED)
+    for name, statistics in evaluation.statistics.items():
+        draws = draws_of(task, statistics, evaluation.units, _BOOTSTRAP_SEED)
         found[name] = {key: draws[key] for key in directed if np.isfinite(draws[key]).all()}
     return found

@@ -48,6 +48,21 @@ class Chosen:
     labels: str | os.PathLike[str] | None = None
 
 
+@dataclass(frozen=True)
+class Evaluation:
+    """What was measured on the units of a source.
+
+    Attributes:
+        figures: what `FinishedRun.evaluate` gives.
+        units: that were measured on.
+        statistics: of each unit: of the model under the name `""`, and of each baseline.
+    """
+
+    figures: dict[str, Any]
+    units: Examples
+    statistics: Mapping[str, Statistics]
+
+
 class FinishedRun:
     """A trained model with its configuration and baselines, independent of its training data.
 
@@ -124,15 +139,19 @@ class FinishedRun:
             several), `by_class` (where it tells classes apart), `tests` (by baseline, where the
             task tests differences) and `seconds`. An undefined figure is None.
         """
+        return self.evaluated(data, Chosen(columns, since, until, labels)).figures
+
+    def evaluated(self, data: Any, chosen: Chosen) -> Evaluation:
+        """Measure as `evaluate` does, and say on which units and by which statistics."""
         started = time.monotonic()
         application, task = self.application, self.application.task
-        rows, checked = self.checked(data, Chosen(columns, since, until, labels))
+        rows, checked = self.checked(data, chosen)
         units = application.input.units(checked)
         found, others = self._measured(units)
         decoders = {name: metrics_of(task, one) for name, one in found.decoders.items()}
         by_class = {name: finite(one) for name, one in task.by_class(found.statistics).items()}
         tests = task.compared(found.statistics, others)
-        return {
+        figures = {
             **metrics_of(task, found.statistics),
             "interval": intervals_of(task, found.statistics, units, self.seed),
             "examples": len(units),
@@ -143,6 +162,7 @@ class FinishedRun:
             **({"tests": tests} if tests else {}),
             "seconds": round(time.monotonic() - started, 2),
         }
+        return Evaluation(figures, units, {"": found.statistics, **others})
 
     def predict(
         self,
