@@ -10,7 +10,7 @@ from typing import Any
 
 import keras
 
-from apps import environment
+from apps import catalogue, environment
 from apps.components import Pace
 from apps.composition import layers_of
 from apps.configuration import StackConfig
@@ -62,9 +62,11 @@ def read_pretrained(run: str) -> Pretrained:
     name = json.loads((folder / "config.json").read_text(encoding="utf-8"))["application"]
     if name != "generation":
         raise UserError(f"{what}: is a run of {name}, not of generation; {remedy}")
+    # Its layers are known once its application is.
+    catalogue.load(name)
     try:
         found = layers_of(keras.models.load_model(folder / "model.keras", compile=False))
-    except (OSError, ValueError, KeyError) as error:
+    except (OSError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"{what}: cannot be read ({cause_of(error)}); {remedy}") from None
     tokens, network = found["tokens"], found["network"]
     if isinstance(tokens, CharacterTokens):

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import itertools
 import json
+import os
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +26,7 @@ from apps.text.sample_news import sample_news
 from apps.text.sample_reviews import sample_reviews
 from apps.text.sentiment import Sentiment
 
+ROOT = Path(__file__).parents[2]
 SMALL = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01, "updates": 1, "ngrams": 2}
 
 
@@ -37,6 +41,13 @@ def language_run(folder: Path, **settings: Any) -> Path:
     application.served.save(folder / "model.keras")
     (folder / "config.json").write_text(json.dumps({"application": "generation"}))
     return folder
+
+
+def records() -> list[dict[str, str]]:
+    """Labelled reviews."""
+    rows = sample_reviews(0).select(range(80))
+    pairs = zip(rows["text"], rows["label"], strict=True)
+    return [{"text": text, "label": label} for text, label in pairs]
 
 
 @pytest.fixture(scope="module", params=["word", "bpe"])
@@ -91,14 +102,9 @@ def test_entities_read_with_what_the_language_model_knows(tmp_path: Path) -> Non
 
 def test_a_run_needs_the_language_model_no_more(tmp_path: Path) -> None:
     language = language_run(tmp_path / "language", tokens="word", lower=True)
-    rows = sample_reviews(0).select(range(80))
-    records = [
-        dict(zip(("text", "label"), row, strict=True))
-        for row in zip(rows["text"], rows["label"], strict=True)
-    ]
     run = apps.train(
         "sentiment",
-        records,
+        records(),
         run=tmp_path / "run",
         log=lambda line: None,
         pretrained=str(language),
@@ -110,6 +116,25 @@ def test_a_run_needs_the_language_model_no_more(tmp_path: Path) -> None:
     (language / "model.keras").unlink()
     again = apps.load(run.folder)
     assert again.predict(["not dull", ""]) == run.predict(["not dull", ""])
+
+
+def test_processes_that_have_not_made_the_language_model_read_it(tmp_path: Path) -> None:
+    language = language_run(tmp_path / "language", tokens="word", lower=True)
+    settings = {**SMALL, "pretrained": language}
+    (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in records()))
+    named = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
+    train = ["train", "sentiment", "--data", "rows.jsonl", "--run", "run", *named]
+    for command in (train, ["predict", "run", "not dull"]):
+        done = subprocess.run(
+            [sys.executable, "-m", "apps", *command],
+            cwd=tmp_path,
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["label"] in {row["label"] for row in records()}
 
 
 def test_runs_that_are_no_language_models_are_refused(tmp_path: Path) -> None:
