@@ -11,39 +11,51 @@ import tensorflow as tf
 from scipy.optimize import minimize
 from scipy.special import log_softmax
 
-# Of a normal prior of the weights about 1, which keeps a handful of rows from deciding.
+# Of a normal prior of the weights about those that it begins with, which keeps a handful of rows
+# from deciding.
 _DEVIATION = 0.5
 
 
 @keras.saving.register_keras_serializable("apps")
 class Mixture(keras.layers.Layer):
-    """The weighted sum of logits `(batch, classes)`; all weights are 1 until they are set.
+    """The weighted sum of logits `(batch, classes)`.
 
     Args:
         parts: how many logits are added up.
+        apart: whether the first part learns alone, as if there were no others. Then the weights are
+            those of a mean until they are set, otherwise all are 1.
     """
 
-    def __init__(self, parts: int, **kwargs: Any) -> None:
+    def __init__(self, parts: int, *, apart: bool = False, **kwargs: Any) -> None:
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
         self.parts = parts
+        self.apart = apart
         self.supports_masking = True
-        self.shares = self.add_weight(shape=(parts,), initializer="ones", name="shares")
+        self._first = 1.0 / parts if apart else 1.0
+        self.shares = self.add_weight(
+            shape=(parts,), initializer=keras.initializers.Constant(self._first), name="shares"
+        )
 
-    def call(self, logits: Sequence[tf.Tensor]) -> tf.Tensor:
+    def call(self, logits: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
+        if training and self.apart:
+            return tf.cast(logits[0], self.compute_dtype)
         shares = tf.unstack(self.shares.value, self.parts)
         return tf.add_n([share * part for share, part in zip(shares, logits, strict=True)])
 
     def compute_mask(self, logits: Any, mask: Any = None) -> None:
         return None
 
-    def compute_output_spec(self, logits: Sequence[keras.KerasTensor]) -> keras.KerasTensor:
+    def compute_output_spec(
+        self, logits: Sequence[keras.KerasTensor], training: bool = False
+    ) -> keras.KerasTensor:
         return keras.KerasTensor(logits[0].shape, dtype="float32")
 
     def choose(self, logits: np.ndarray, targets: np.ndarray, *, fitted: bool) -> np.ndarray:
         """Set the weights to those with the least cross-entropy on held-out rows.
 
-        Candidates are the plain sum, each part alone and, if that is asked for, the weights of a
-        logistic regression on the logits (Wolpert 1992, "Stacked generalization") with a prior.
+        Candidates are the weights that it begins with, each part alone and, if that is asked for,
+        those of a logistic regression on the logits (Wolpert 1992, "Stacked generalization") with a
+        prior.
 
         Args:
             logits: of each part, `(parts, rows, classes)`.
@@ -60,10 +72,10 @@ class Mixture(keras.layers.Layer):
             return -float(log_softmax(mixed, -1)[rows, targets].mean())
 
         def penalised(shares: np.ndarray) -> float:
-            prior = float(((shares - 1) ** 2).sum()) / (2 * _DEVIATION**2)
+            prior = float(((shares - self._first) ** 2).sum()) / (2 * _DEVIATION**2)
             return loss(shares) + prior / len(targets)
 
-        candidates = [np.ones(self.parts), *np.eye(self.parts)]
+        candidates = [np.full(self.parts, self._first), *np.eye(self.parts)]
         if fitted:
             found = minimize(penalised, candidates[0], bounds=[(0.0, None)] * self.parts)
             candidates.append(found.x)
@@ -72,4 +84,4 @@ class Mixture(keras.layers.Layer):
         return chosen
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "parts": self.parts}
+        return {**super().get_config(), "parts": self.parts, "apart": self.apart}

@@ -16,7 +16,7 @@ from apps.data.recordings.clip import Clip
 from apps.inputs.recordings import RecordingsConfig
 from apps.layers.audio.augmentation import Gain, NoiseMixing, SpeedChange
 from apps.layers.audio.context import PrecedingContext
-from apps.layers.audio.convolution import NORMS, ConvolutionSubsampling
+from apps.layers.audio.convolution import ConvolutionSubsampling
 from apps.layers.audio.equalization import RandomEqualization
 from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.silence import TrailingSilence
@@ -33,8 +33,6 @@ Layers = Mapping[str, keras.layers.Layer]
 class FrontConfig(RecordingsConfig):
     """Hyperparameters of the front half: mel bands, convolutions, augmentation.
 
-    `norm` says over what convolutions are normalised: each step (`layer`), or a batch, after which
-    no step's own loudness or colour is left in it (`batch`).
     In training the speed changes by up to `speed_change` (a share), the gain by up to `gain_db`,
     bands by up to `equalization_db`; rows of the batch are mixed in as noise with probability
     `noise`; before a row another one is heard with probability `context`, where the model streams;
@@ -43,7 +41,6 @@ class FrontConfig(RecordingsConfig):
 
     bands: int = fixed(40, low=8, high=256)
     channels: int = searched(24, low=1, high=512, log=True, span=(8, 64))
-    norm: str = fixed("layer", choices=NORMS)
     speed_change: float = searched(0.1, low=0.0, high=0.5, span=(0.0, 0.3))
     gain_db: float = fixed(10.0, low=0.0, high=60.0)
     equalization_db: float = fixed(0.0, low=0.0, high=20.0)
@@ -120,23 +117,22 @@ class Front:
             kernels=self.kernels,
             strides=self.strides,
             causal=self.streams,
-            norm=config.norm,
             seed=seed,
             name="convolutions",
         )(x, lengths)
 
 
-def learn_normalization(
-    normalization: FeatureNormalization,
+def learnt_normalization(
+    kind: str,
     frames: Iterable[tuple[Any, Any]],
     clips: Sequence[Clip],
     seed: int,
     layers: Sequence[keras.layers.Layer],
-) -> None:
-    """Give a layer the mean and the scale of training recordings.
+) -> FeatureNormalization:
+    """The layer that normalises frames by the mean and the scale of training recordings.
 
     Args:
-        normalization: the layer.
+        kind: of normalisation.
         frames: of some recordings, with their lengths; only looked at if no other training has.
         clips: all training recordings.
         seed: by which some of them were drawn.
@@ -144,12 +140,15 @@ def learn_normalization(
     """
 
     def learn() -> dict[str, np.ndarray]:
-        normalization.adapt(frames)
-        return {"mean": normalization.mean.numpy(), "scale": normalization.scale.numpy()}
+        learnt = FeatureNormalization(kind, name="normalization")
+        learnt.adapt(frames)
+        return {"mean": learnt.mean.numpy(), "scale": learnt.scale.numpy()}
 
-    about = [layer.get_config() for layer in (*layers, normalization)]
-    found = kept(learn, "normalization", [clip.digest for clip in clips], seed, about)
+    about = [layer.get_config() for layer in layers]
+    found = kept(learn, "normalization", kind, [clip.digest for clip in clips], seed, about)
+    normalization = FeatureNormalization(kind, name="normalization")
     normalization.assign(found["mean"], found["scale"])
+    return normalization
 
 
 def step_seconds(log_mel: LogMel, strides: Sequence[tuple[int, int]]) -> float:

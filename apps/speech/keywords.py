@@ -19,7 +19,6 @@ from apps.inputs.recordings import Recordings
 from apps.layers.alternatives.stack import stack_of
 from apps.layers.attention import AttentionPooling
 from apps.layers.audio.level import LevelNormalization
-from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.spectrogram import LogMel
 from apps.layers.pooling import LengthMask
 from apps.report.sections import Section
@@ -28,7 +27,7 @@ from apps.report.speech.sections import keyword_sections
 from apps.speech.front import (
     Front,
     FrontConfig,
-    learn_normalization,
+    learnt_normalization,
     samples_of_a_step,
     step_seconds,
     stream_chain,
@@ -41,8 +40,6 @@ from apps.speech.word_classes import WordClasses, with_generated_silence
 _KERNELS, _STRIDES = ((5, 5), (5, 3)), ((2, 2), (2, 2))
 # Over pauses of a second the loudest frame before still says how loud a voice is.
 _LEVEL_SECONDS = 1.0
-# Of other voices' mean, when a word begins: few, since a tenth of a second tells the voice.
-_PRIOR_FRAMES = 10
 # How far behind the window words are that the LSTM's memory can be trusted with.
 _MEMORY_SECONDS = 1.0
 _STREAMED = ("log_mel", "level", "normalization", "convolutions", "lstm", "attention")
@@ -67,7 +64,6 @@ class KeywordsConfig(FrontConfig, StackConfig):
     depth: int = changed(2)
     units: int | tuple[int, ...] = changed(96, span=(32, 192))
     bidirectional: bool = changed(False, searched=False)
-    norm: str = changed("batch")
     attention: int = fixed(64, low=1, high=4096)
     window: float = fixed(1.0, low=0.05, high=60.0)
     tail: float = fixed(0.1, low=0.0, high=1.0)
@@ -135,14 +131,8 @@ class Keywords(Application):
         level = LevelNormalization(frames, floor=log_mel.floor, name="level")
         spectrograms = (log_mel(*batch) for batch in self.input.some(examples))
         frames_of_some = ((level(x, lengths), lengths) for x, lengths in spectrograms)
-        normalization = FeatureNormalization(
-            "utterance" if self.config.bidirectional else "recent",
-            prior_frames=_PRIOR_FRAMES,
-            window=frames,
-            name="normalization",
-        )
-        learn_normalization(
-            normalization, frames_of_some, examples["audio"], self.seed, (log_mel, level)
+        normalization = learnt_normalization(
+            "global", frames_of_some, examples["audio"], self.seed, (log_mel, level)
         )
         layers = {"log_mel": log_mel, "level": level, "normalization": normalization}
         if not self.task.generates_silence(examples):

@@ -17,7 +17,6 @@ from apps.configuration import StackConfig, changed, fixed
 from apps.data import Examples, View
 from apps.inputs.recordings import Recordings
 from apps.layers.alternatives.stack import stack_of
-from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.spectrogram import LogMel
 from apps.layers.ctc.posteriors import Posteriors
 from apps.layers.look_ahead import LookAhead
@@ -27,7 +26,7 @@ from apps.report.speech.players import ctc_track
 from apps.speech.front import (
     Front,
     FrontConfig,
-    learn_normalization,
+    learnt_normalization,
     samples_of_a_step,
     step_seconds,
     stream_chain,
@@ -106,8 +105,9 @@ class Transcription(Application):
         decoding = self.task.decoding(examples, step_seconds(log_mel, _STRIDES))
         kind = "utterance" if self.config.bidirectional else "running"
         frames_of_some = (log_mel(*batch) for batch in self.input.some(examples))
-        normalization = FeatureNormalization(kind, name="normalization")
-        learn_normalization(normalization, frames_of_some, examples["audio"], self.seed, (log_mel,))
+        normalization = learnt_normalization(
+            kind, frames_of_some, examples["audio"], self.seed, (log_mel,)
+        )
         return {"log_mel": log_mel, "normalization": normalization, **decoding}
 
     def view(

@@ -48,7 +48,8 @@ class SentimentConfig(StackConfig):
     file of word vectors: `embeddings` is `texts`, `random` or a path. `pretrained` names a run of
     `generation` whose tokens, embedding and LSTMs are taken over, and learn later and more slowly
     than what is above them. A linear model of n-grams of up to `ngrams` words, with at most
-    `ngram_weights` weights, is fitted first; the LSTM learns what it leaves.
+    `ngram_weights` weights, is fitted first; the LSTM `learns` the rest that it leaves, or alone,
+    and then their answers are averaged: by default alone where it is pretrained.
     """
 
     learning_rate: float = changed(3e-3)
@@ -56,6 +57,7 @@ class SentimentConfig(StackConfig):
     word_dropout: float = searched(0.1, low=0.0, high=0.9, span=(0.0, 0.4))
     ngrams: int = fixed(3, low=0, high=5)
     ngram_weights: int = fixed(2**23, low=1, high=2**30)
+    learns: str = fixed("auto", choices=("auto", "rest", "alone"))
     vocabulary: int = fixed(50_000, low=1, high=10_000_000)
     max_tokens: int = fixed(1024, low=2, high=100_000)
     embeddings: str = fixed("texts")
@@ -160,7 +162,7 @@ class Sentiment(Application):
         logits = keras.layers.Dense(len(self.labels), name="logits")(x)
         if config.ngrams:
             parts = [logits, self.adapted["ngrams"](ids, lengths)]
-            logits = Mixture(len(parts), name="mixture")(parts)
+            logits = Mixture(len(parts), apart=self._learns_alone, name="mixture")(parts)
         return keras.Model({"ids": ids, "lengths": lengths}, logits)
 
     def _stack(self) -> SequenceStack:
@@ -177,7 +179,15 @@ class Sentiment(Application):
     def forward(self, batch: Mapping[str, Any]) -> Any:
         """Logits as if the linear part had not been fitted to the row that it is asked of."""
         logits = super().forward(batch)
-        return logits + batch["correction"] if self.config.ngrams else logits
+        if not self.config.ngrams or self._learns_alone:
+            return logits
+        return logits + batch["correction"]
+
+    @property
+    def _learns_alone(self) -> bool:
+        """Whether the LSTM learns as if there were no linear part."""
+        learns = self.config.learns
+        return bool(self.config.pretrained) if learns == "auto" else learns == "alone"
 
     def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
         """Weigh LSTM and n-grams, so that the one does not spoil what the other knows alone."""

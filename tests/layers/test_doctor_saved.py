@@ -330,6 +330,17 @@ def test_layers_around_an_unknown_class_are_examined(name, of_a_user, without_th
     assert shown.endswith("1 of 2 recurrent layers on cuDNN.\nNot examined: theirs.")
 
 
+def test_operations_beside_an_unknown_class_are_passed_over(tmp_path, without_their_class):
+    known = keras.saving.get_custom_objects()
+    known["theirs>Theirs"] = Theirs
+    i = keras.Input((None, 4))
+    file = tmp_path / "sliced.keras"
+    keras.Model(i, L.LSTM(2, name="lstm")(Theirs(name="theirs")(i[:, 1:]) * 2.0)).save(file)
+    del known["theirs>Theirs"]
+    unknown, lstm = diagnose_file(file)
+    assert (unknown.layer, lstm.layer, lstm.cudnn) == ("theirs", "lstm", True)
+
+
 def test_a_whole_file_counts_by_its_content(of_a_user):
     for name in ("model.keras", "renamed.keras", "renamed.h5"):
         both, gru = diagnose_file(of_a_user / name)

@@ -28,6 +28,17 @@ def test_unset_it_is_the_sum() -> None:
     np.testing.assert_allclose(Mixture(2)(parts), parts[0] + parts[1], rtol=1e-6)
 
 
+def test_where_the_first_part_learns_alone_the_others_are_averaged_in_afterwards() -> None:
+    parts = [np.float32(GOOD), np.float32(NOISE)]
+    mixture = Mixture(2, apart=True)
+    np.testing.assert_array_equal(mixture(parts, training=True), parts[0])
+    np.testing.assert_allclose(mixture(parts), (parts[0] + parts[1]) / 2, rtol=1e-6)
+    sure = np.stack([GOOD, GOOD])
+    assert mixture.choose(sure, TARGETS, fitted=False).tolist() == [0.5, 0.5]
+    again = Mixture.from_config(mixture.get_config())
+    np.testing.assert_array_equal(again(parts, training=True), parts[0])
+
+
 @pytest.mark.parametrize("fitted", [False, True])
 def test_a_part_that_knows_nothing_loses_its_weight(fitted: bool) -> None:
     mixture = Mixture(2)

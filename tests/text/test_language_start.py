@@ -67,6 +67,7 @@ def test_sentiment_begins_with_what_the_language_model_knows(language: Path) -> 
     stack = application.model.get_layer("lstm")
     for one, other in zip(stack.get_weights(), known.stack.get_weights(), strict=True):
         np.testing.assert_array_equal(one, other)
+    assert application.model.get_layer("mixture").apart
     paces = application.paces()
     assert [pace.layers for pace in paces] == [("lstm/lstm_1",), ("lstm/lstm_0",), ("embedding",)]
     assert all(a.rate > b.rate and a.begins < b.begins for a, b in itertools.pairwise(paces))
@@ -124,7 +125,8 @@ def test_processes_that_have_not_made_the_language_model_read_it(tmp_path: Path)
     (tmp_path / "rows.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in records()))
     named = [part for name, value in settings.items() for part in ("--set", f"{name}={value}")]
     train = ["train", "sentiment", "--data", "rows.jsonl", "--run", "run", *named]
-    for command in (train, ["predict", "run", "not dull"]):
+    examine = ["doctor", "language/model.keras"]
+    for command in (examine, train, ["predict", "run", "not dull"]):
         done = subprocess.run(
             [sys.executable, "-m", "apps", *command],
             cwd=tmp_path,
@@ -134,6 +136,9 @@ def test_processes_that_have_not_made_the_language_model_read_it(tmp_path: Path)
             check=False,
         )
         assert done.returncode == 0, done.stderr
+        if command == examine:
+            assert "2 of 2 recurrent layers on cuDNN" in done.stdout
+            assert "Not examined" not in done.stdout
     assert json.loads(done.stdout)["label"] in {row["label"] for row in records()}
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -40,6 +41,28 @@ def test_an_lstm_that_learnt_nothing_is_not_heard(reviews: Examples, ngrams: int
     hits = [(answers.argmax(-1) == targets).mean() for answers in (before, alone, after)]
     assert hits[0] < hits[1] - 0.05
     assert hits[2] > hits[1] - 0.03
+
+
+@pytest.mark.parametrize("learns", ["rest", "alone"])
+def test_what_the_lstm_learns(reviews: Examples, learns: str) -> None:
+    """The rest that the n-grams leave, or alone; either way both are heard in an answer."""
+    none = {name: 0.0 for name in Sentiment.Config.ranges() if name.endswith("dropout")}
+    small = {"units": 4, "embedding": 4, "ngrams": 2, "embeddings": "random"}
+    sentiment = Sentiment(Sentiment.Config.from_values({**small, **none, "learns": learns}))
+    training = reviews.select(range(80))
+    adaptation = sentiment.compose(training)
+    view = sentiment.view(training, training=adaptation)
+    assert isinstance(view, Rows)
+    batch = {name: tf.constant(value) for name, value in view.select(np.arange(8)).items()}
+    mixture = sentiment.model.get_layer("mixture")
+    parts = keras.Model(sentiment.model.inputs, list(mixture.input))
+    lstm, ngrams = parts({name: batch[name] for name in ("ids", "lengths")})
+    assert np.abs(ngrams).max() > 0.01
+    wanted = lstm if learns == "alone" else lstm + ngrams + batch["correction"]
+    np.testing.assert_allclose(sentiment.forward(batch), wanted, atol=1e-5)
+    inputs = {name: batch[name] for name in ("ids", "lengths")}
+    share = 0.5 if learns == "alone" else 1.0
+    np.testing.assert_allclose(sentiment.model(inputs), share * (lstm + ngrams), atol=1e-5)
 
 
 def test_training_texts_are_split_into_words_once(

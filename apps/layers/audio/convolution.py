@@ -11,18 +11,18 @@ import tensorflow as tf
 
 from apps.layers.streaming import StreamWindows, at_least, zero_beyond
 
-NORMS = ("layer", "batch", "none")
+NORMS = ("layer", "none")
 
 
 @keras.saving.register_keras_serializable("apps")
 class ConvolutionSubsampling(keras.layers.Layer):
     """Strided convolutions over time and frequency in front of recurrent layers.
 
-    Amodei et al., "Deep Speech 2", arXiv:1512.02595, section 3.5, with two changes. By default
-    layer normalisation over each step's frequencies and channels (Ba, Kiros and Hinton, "Layer
-    normalization", 2016) takes the place of batch normalisation, so that in training too an output
-    depends neither on other rows nor on the future. And each row is padded with zeros according to
-    its own length, so that its outputs are the same in any batch.
+    Amodei et al., "Deep Speech 2", arXiv:1512.02595, section 3.5, with two changes. Layer
+    normalisation over each step's frequencies and channels (Ba, Kiros and Hinton, "Layer
+    normalization", 2016) takes the place of batch normalisation, so that an output depends neither
+    on other rows nor on the future. And each row is padded with zeros according to its own length,
+    so that its outputs are the same in any batch.
 
     Args:
         channels: output channels of each convolution.
@@ -30,15 +30,13 @@ class ConvolutionSubsampling(keras.layers.Layer):
         strides: steps and frequencies in each convolution's stride.
         causal: let no step see a later frame, so that the layer can stream; otherwise a step sees
             as many frames after its own as before it.
-        norm: `"layer"`; `"batch"`, over all real steps and frequencies of a batch (Ioffe and
-            Szegedy, "Batch normalization", 2015); or `"none"` for a bias alone.
+        norm: `"layer"`, or `"none"` for a bias alone.
         seed: seed of the weights.
 
     Call arguments:
         features: `(batch, frames, bands)`.
         lengths: real frames of each row, `(batch,)` int32; a row without frames counts as
             one frame of zeros.
-        training: normalise by the batch where `norm` is `"batch"`, and learn its statistics.
 
     Returns:
         `(batch, steps, width)`, zeros beyond each row's steps, and the number of steps in each row,
@@ -73,7 +71,11 @@ class ConvolutionSubsampling(keras.layers.Layer):
         if norm not in NORMS:
             raise ValueError(f"norm must be one of {', '.join(NORMS)}, not {norm}")
         self.convolutions = [self._convolution(level) for level in range(len(self.channels))]
-        self.norms = [self._norm(level) for level in range(len(self.channels)) if norm != "none"]
+        self.norms = [
+            keras.layers.LayerNormalization((-2, -1), dtype=self.dtype_policy, name=f"norm_{level}")
+            for level in range(len(self.channels))
+            if norm == "layer"
+        ]
         self._windows = [
             StreamWindows(time, stride, lead=time - 1)
             for (time, _), (stride, _) in zip(self.kernels, self.strides, strict=True)
@@ -92,12 +94,6 @@ class ConvolutionSubsampling(keras.layers.Layer):
             dtype=self.dtype_policy,
             name=f"convolution_{level}",
         )
-
-    def _norm(self, level: int) -> keras.layers.Layer:
-        about = {"dtype": self.dtype_policy, "name": f"norm_{level}"}
-        if self.norm == "batch":
-            return keras.layers.BatchNormalization(**about)
-        return keras.layers.LayerNormalization((-2, -1), **about)
 
     def build(self, features_shape: Sequence[int | None], lengths_shape: Any = None) -> None:
         bands = features_shape[2]
@@ -121,9 +117,7 @@ class ConvolutionSubsampling(keras.layers.Layer):
             frames = (frames + (stride - 1)) // stride
         return at_least(frames, 1)
 
-    def call(
-        self, features: tf.Tensor, lengths: tf.Tensor, training: bool = False
-    ) -> tuple[tf.Tensor, tf.Tensor]:
+    def call(self, features: tf.Tensor, lengths: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         lengths = tf.maximum(tf.cast(lengths, tf.int32), 1)
         x = features[..., None]
         if x.shape[1] is None or x.shape[1] == 0:
@@ -133,28 +127,16 @@ class ConvolutionSubsampling(keras.layers.Layer):
         ):
             before = time - 1 if self.causal else (time - 1) // 2
             x = zero_beyond(x, lengths)
+            x = self._convolve(level, x, [before, time - 1 - before])
             lengths = (lengths + (stride - 1)) // stride
-            x = self._convolve(level, x, [before, time - 1 - before], lengths, training)
         return self._joined(zero_beyond(x, lengths)), lengths
 
-    def _convolve(
-        self,
-        level: int,
-        x: tf.Tensor,
-        around: Sequence[int],
-        steps: tf.Tensor,
-        training: bool = False,
-    ) -> tf.Tensor:
+    def _convolve(self, level: int, x: tf.Tensor, around: Sequence[int]) -> tf.Tensor:
         """One convolution of `(batch, frames, bands, channels)`, with zeros around the frames."""
         extra = self.kernels[level][1] - 1
         x = tf.pad(x, [[0, 0], around, [extra // 2, extra - extra // 2], [0, 0]])
         x = self.convolutions[level](x)
-        if self.norm == "batch" and training:
-            real = tf.sequence_mask(steps, tf.shape(x)[1])[:, :, None]
-            x = self.norms[level](x, training=True, mask=tf.broadcast_to(real, tf.shape(x)[:-1]))
-        elif self.norms:
-            x = self.norms[level](x)
-        return tf.nn.relu(x)
+        return tf.nn.relu(self.norms[level](x) if self.norms else x)
 
     def _joined(self, x: tf.Tensor) -> tf.Tensor:
         return tf.reshape(x, [-1, tf.shape(x)[1], self._bands[-1] * self.channels[-1]])
@@ -195,11 +177,11 @@ class ConvolutionSubsampling(keras.layers.Layer):
             names = f"buffer_{level}", f"count_{level}"
             x, lengths, *carried = windows.push(x, lengths, *(state[name] for name in names))
             after.update(zip(names, carried, strict=True))
-            x = self._convolve(level, x, [0, 0], lengths)
+            x = self._convolve(level, x, [0, 0])
         return self._joined(zero_beyond(x, lengths)), lengths, after
 
     def compute_output_spec(
-        self, features: keras.KerasTensor, lengths: keras.KerasTensor, training: bool = False
+        self, features: keras.KerasTensor, lengths: keras.KerasTensor
     ) -> tuple[keras.KerasTensor, keras.KerasTensor]:
         batch, frames, bands = features.shape
         for _, stride in self.strides:

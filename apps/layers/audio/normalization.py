@@ -9,9 +9,9 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from apps.layers.streaming import StreamWindows, zero_beyond
+from apps.layers.streaming import zero_beyond
 
-KINDS = ("global", "utterance", "running", "recent")
+KINDS = ("global", "utterance", "running")
 
 State = dict[str, tf.Tensor]
 
@@ -28,10 +28,8 @@ class FeatureNormalization(keras.layers.Layer):
         kind: where the mean comes from. `global`: the training data. `utterance`: the row's own
             frames, which removes a microphone's colour and level but needs the whole row.
             `running`: the row's frames so far, with the training data's mean counted as
-            `prior_frames` more of them; it does the same without waiting for the end. `recent`:
-            likewise the last `window` frames, so that a stream of hours is normalised as a word is.
-        prior_frames: weight of the training data's mean in `running` and `recent`, in frames.
-        window: frames that count in `recent`.
+            `prior_frames` more of them; it does the same without waiting for the end.
+        prior_frames: weight of the training data's mean in `running`, in frames.
         **kwargs: arguments of `keras.layers.Layer`; `dtype` is float32 by default.
 
     Call arguments:
@@ -39,23 +37,17 @@ class FeatureNormalization(keras.layers.Layer):
         lengths: real frames of each row, `(batch,)`.
 
     Raises:
-        ValueError: the kind is unknown, or `prior_frames` or `window` is less than 1.
+        ValueError: the kind is unknown, or `prior_frames` is less than 1.
     """
 
-    def __init__(
-        self, kind: str = "global", *, prior_frames: int = 100, window: int = 100, **kwargs: Any
-    ) -> None:
+    def __init__(self, kind: str = "global", *, prior_frames: int = 100, **kwargs: Any) -> None:
         super().__init__(**{"dtype": "float32", "trainable": False, **kwargs})
         if kind not in KINDS:
             raise ValueError(f"kind must be one of {', '.join(KINDS)}, not {kind!r}")
         if prior_frames < 1:
             raise ValueError(f"prior_frames must be at least 1, not {prior_frames}")
-        if window < 1:
-            raise ValueError(f"window must be at least 1, not {window}")
         self.kind = kind
         self.prior_frames = prior_frames
-        self.window = window
-        self._windows = StreamWindows(window, 1, lead=window - 1)
 
     def build(self, features_shape: Any, lengths_shape: Any = None) -> None:
         bands = (features_shape[-1],)
@@ -120,20 +112,7 @@ class FeatureNormalization(keras.layers.Layer):
             seen = tf.range(1, tf.shape(features)[1] + 1)[None, :, None]
             seen = tf.cast(seen + self.prior_frames, features.dtype)
             centred -= tf.cumsum(centred, 1) / seen
-        elif self.kind == "recent":
-            signal, _ = self._windows.whole(_counted(centred), lengths)
-            centred -= self._recent_mean(signal, tf.shape(centred)[1])
         return zero_beyond(centred / tf.cast(self.scale, features.dtype), lengths)
-
-    def _recent_mean(self, signal: tf.Tensor, frames: tf.Tensor) -> tf.Tensor:
-        """Mean of the window that ends with each frame, `(batch, frames, bands)`.
-
-        Args:
-            signal: counted frames with those before them in front, as windows need them.
-            frames: how many there are.
-        """
-        sums = tf.nn.avg_pool1d(signal, self.window, 1, "VALID")[:, :frames] * self.window
-        return sums[..., :-1] / (sums[..., -1:] + self.prior_frames)
 
     def compute_output_spec(self, features: Any, lengths: Any) -> keras.KerasTensor:
         return keras.KerasTensor(features.shape, dtype=self.compute_dtype)
@@ -150,9 +129,6 @@ class FeatureNormalization(keras.layers.Layer):
             )
         if self.kind == "global":
             return {}
-        if self.kind == "recent":
-            shapes = self._windows.state_shapes(self.mean.shape[0] + 1)
-            return {"buffer": (shapes["buffer"], "float32"), "count": (shapes["count"], "int32")}
         return {"shift": ((self.mean.shape[0],), "float32"), "count": ((), "int32")}
 
     def step(
@@ -168,8 +144,6 @@ class FeatureNormalization(keras.layers.Layer):
         Returns:
             Features, lengths, and the state for the next frames.
         """
-        if self.kind == "recent":
-            return self._recent_step(features, lengths, state)
         if self.kind != "running":
             self.state_specs()
             return self.call(features, lengths), lengths, {}
@@ -190,23 +164,5 @@ class FeatureNormalization(keras.layers.Layer):
         }
         return normal, lengths, state
 
-    def _recent_step(
-        self, features: tf.Tensor, lengths: tf.Tensor, state: State
-    ) -> tuple[tf.Tensor, tf.Tensor, State]:
-        centred = zero_beyond(features - tf.cast(self.mean, features.dtype), lengths)
-        signal, _, buffer, count = self._windows.push(
-            _counted(centred), lengths, state["buffer"], state["count"]
-        )
-        # A stream's signal covers at least one frame, even where `features` has none.
-        centred -= self._recent_mean(signal, tf.shape(centred)[1])
-        normal = zero_beyond(centred / tf.cast(self.scale, features.dtype), lengths)
-        return normal, lengths, {"buffer": buffer, "count": count}
-
     def get_config(self) -> dict[str, Any]:
-        arguments = {"kind": self.kind, "prior_frames": self.prior_frames, "window": self.window}
-        return {**super().get_config(), **arguments}
-
-
-def _counted(features: tf.Tensor) -> tf.Tensor:
-    """Frames with a band of ones behind theirs, whose sum over a window says how many are real."""
-    return tf.pad(features, [[0, 0], [0, 0], [0, 1]], constant_values=1)
+        return {**super().get_config(), "kind": self.kind, "prior_frames": self.prior_frames}

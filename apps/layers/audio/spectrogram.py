@@ -94,12 +94,13 @@ class LogMel(keras.layers.Layer):
             raise ValueError(
                 f"a window of {window_ms} ms every {hop_ms} ms is too short for {sample_rate} Hz"
             )
-        points = fft_size or fft_size_for(self.window, bands, sample_rate, low_hz, self.top_hz)
+        top = sample_rate / 2 if high_hz is None else high_hz
+        points = fft_size or fft_size_for(self.window, bands, sample_rate, low_hz, top)
         if points < self.window:
             raise ValueError(
                 f"fft_size {points} is less than the {self.window} samples of a window"
             )
-        filters = mel_filters(bands, points, sample_rate, low_hz, self.top_hz, scale, normalized)
+        filters = mel_filters(bands, points, sample_rate, low_hz, top, scale, normalized)
         used = np.flatnonzero(filters.any(1))
         self.points, self._used, self._filters = points, used, filters[used]
         self._cosines, self._sines = folded_fourier(self.window, points, used)
@@ -110,20 +111,16 @@ class LogMel(keras.layers.Layer):
             raise ValueError(
                 f"sample_rate and bands must be at least 1, not {self.sample_rate} and {self.bands}"
             )
-        if not 0 <= self.low_hz < self.top_hz <= self.sample_rate / 2:
+        top = self.sample_rate / 2 if self.high_hz is None else self.high_hz
+        if not 0 <= self.low_hz < top <= self.sample_rate / 2:
             raise ValueError(
-                f"bands from {self.low_hz} to {self.top_hz} Hz: the first must be less than the "
-                f"second, and that at most half the sampling rate of {self.sample_rate} Hz"
+                f"bands from {self.low_hz} to {top} Hz: the first must be less than the second, "
+                f"and that at most half the sampling rate of {self.sample_rate} Hz"
             )
         if self.scale not in SCALES:
             raise ValueError(f"scale must be one of {', '.join(SCALES)}, not {self.scale!r}")
         if self.floor <= 0:
             raise ValueError(f"floor must be more than 0, not {self.floor}")
-
-    @property
-    def top_hz(self) -> float:
-        """Where the last band ends."""
-        return self.sample_rate / 2 if self.high_hz is None else self.high_hz
 
     @property
     def width(self) -> int:

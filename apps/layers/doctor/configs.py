@@ -39,7 +39,8 @@ def diagnose_config(config: Config, why: str) -> list[Diagnosis]:
         except Exception as error:
             found.append((_unknown(path, node, error), None))
             continue
-        for place in places(layer):
+        # Slicing and arithmetic of symbolic tensors are operations, no layers.
+        for place in places(layer) if isinstance(layer, keras.layers.Layer) else ():
             if isinstance(place.layer, keras.layers.RNN):
                 parent = place.direction_of and _joined(path, layer, place.direction_of)
                 where = _joined(path, layer, place.path)

@@ -1,5 +1,7 @@
 """Diagnoses of files: a run, a Keras file or a SavedModel."""
 
+import contextlib
+import importlib
 import json
 import os
 import tempfile
@@ -11,7 +13,7 @@ from typing import Any
 import h5py
 import keras
 
-import apps.layers  # noqa: F401  (registers the layers that a file may name)
+import apps.layers  # noqa: F401  (registers the layers that a file from elsewhere may name)
 from apps.errors import UserError, cause_of
 from apps.layers.doctor.configs import diagnose_config
 from apps.layers.doctor.diagnosis import Diagnosis, known
@@ -21,6 +23,7 @@ from apps.layers.doctor.saved import SAVED_MODEL, diagnose_saved_model
 HDF5, ZIP = b"\x89HDF\r\n\x1a\n", b"PK"
 AGAIN = "copy or save it again"
 RUN_MODEL = "model.keras"
+_OURS = ("apps.layers.", "apps.tasks.", "apps.inputs.")
 
 
 def diagnose_file(path: str | os.PathLike[str]) -> list[Diagnosis]:
@@ -78,6 +81,7 @@ def _diagnose_keras(path: Path) -> list[Diagnosis]:
     if start != HDF5 and not start.startswith(ZIP):
         raise UserError(f"{path} is no model; name a .keras file, a run or a SavedModel")
     config = _config(path, suffix)
+    _register(config)
     model = _load(path, suffix)
     if isinstance(model, keras.Model):
         return diagnose_model(model)
@@ -88,6 +92,18 @@ def _diagnose_keras(path: Path) -> list[Diagnosis]:
         raise UserError(f"{path} cannot be loaded: {cause_of(model)}; {AGAIN}") from model
     layers = ", ".join(f"'{one.layer}' ({one.reason})" for one in found)
     raise UserError(f"{path} cannot be loaded, nor {layers}; {found[0].remedy}") from model
+
+
+def _register(config: Any) -> None:
+    """Import what the model's layers of this package are defined in: Keras finds no others."""
+    if isinstance(config, dict):
+        module = config.get("module")
+        if isinstance(module, str) and module.startswith(_OURS):
+            with contextlib.suppress(ImportError):
+                importlib.import_module(module)
+    if isinstance(config, dict | list):
+        for inner in config.values() if isinstance(config, dict) else config:
+            _register(inner)
 
 
 def _load(path: Path, suffix: str) -> keras.Model | Exception:

@@ -1,4 +1,4 @@
-"""Normalisation of features: kinds of mean, estimated scales, streams."""
+"""Normalisation of features: three kinds of mean, estimated scales, streams."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from apps.layers.audio.normalization import KINDS, FeatureNormalization
+from apps.layers.audio.normalization import FeatureNormalization
 
 LENGTHS = np.array([9, 4, 1, 0], np.int32)
 MEAN = np.array([-4.0, 1.0, 0.5], np.float32)
@@ -22,7 +22,7 @@ def features() -> np.ndarray:
 
 
 def adapted(kind: str, prior_frames: int = 5) -> FeatureNormalization:
-    layer = FeatureNormalization(kind, prior_frames=prior_frames, window=3)
+    layer = FeatureNormalization(kind, prior_frames=prior_frames)
     layer.assign(MEAN, SCALE)
     return layer
 
@@ -35,16 +35,13 @@ def expected(kind: str, row: np.ndarray) -> np.ndarray:
             mean = MEAN
         elif kind == "utterance":
             mean = row.mean(0)
-        elif kind == "recent":
-            last = row[max(0, at - 2) : at + 1]
-            mean = (5 * MEAN + last.sum(0)) / (5 + len(last))
         else:
             mean = (5 * MEAN + row[: at + 1].sum(0)) / (5 + at + 1)
         frames.append((frame - mean) / SCALE)
     return np.array(frames).reshape(-1, 3)
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["global", "utterance", "running"])
 def test_means_are_those_of_the_kind(kind: str) -> None:
     x = features()
     found = adapted(kind)(x, LENGTHS).numpy()
@@ -53,7 +50,7 @@ def test_means_are_those_of_the_kind(kind: str) -> None:
         assert not found[row, length:].any()
 
 
-@pytest.mark.parametrize("kind", ["global", "running", "recent"])
+@pytest.mark.parametrize("kind", ["global", "running"])
 def test_a_stream_gives_the_whole(kind: str) -> None:
     """In chunks of different lengths, some of them empty."""
     x, layer = features(), adapted(kind)
@@ -94,7 +91,7 @@ def test_an_utterance_cannot_stream() -> None:
         layer.step(tf.zeros((1, 2, 3)), tf.constant([2]), {})
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", ["global", "utterance", "running"])
 def test_what_is_learnt_is_that_of_real_frames(kind: str) -> None:
     x = features()
     layer = FeatureNormalization(kind)
@@ -119,12 +116,10 @@ def test_a_band_that_hardly_varies_is_not_blown_up() -> None:
 
 
 def test_wrong_settings_and_statistics_are_refused() -> None:
-    with pytest.raises(ValueError, match="global, utterance, running, recent"):
+    with pytest.raises(ValueError, match="global, utterance, running"):
         FeatureNormalization("batch")
     with pytest.raises(ValueError, match="prior_frames"):
         FeatureNormalization("running", prior_frames=0)
-    with pytest.raises(ValueError, match="window"):
-        FeatureNormalization("recent", window=0)
     for mean, scale in ((MEAN, 0 * SCALE), (MEAN, np.nan * SCALE), (np.inf * MEAN, SCALE)):
         with pytest.raises(ValueError, match="finite"):
             FeatureNormalization().assign(mean, scale)

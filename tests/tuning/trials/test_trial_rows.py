@@ -15,9 +15,8 @@ import pytest
 
 from apps.data.kept import keep_in, kept
 from apps.data.recordings.clip import Clip
-from apps.layers.audio.normalization import FeatureNormalization
 from apps.layers.audio.spectrogram import LogMel
-from apps.speech.front import learn_normalization
+from apps.speech.front import learnt_normalization
 from tuning.trials.executor import Executor
 from tuning.trials.folder import KEPT
 from tuning.trials.job import COMPLETED, Job
@@ -91,9 +90,7 @@ def test_statistics_of_recordings_are_learnt_once(tmp_path: Path) -> None:
 
     def learnt(some: list[Any], seed: int = 0) -> list[np.ndarray]:
         frames = (log_mel(*one) for one in some)
-        normalization = FeatureNormalization(name="normalization")
-        learn_normalization(normalization, frames, clips, seed, [log_mel])
-        return normalization.get_weights()
+        return learnt_normalization("global", frames, clips, seed, [log_mel]).get_weights()
 
     alone = learnt(heard)
     keep_in(tmp_path)
