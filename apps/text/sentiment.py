@@ -177,7 +177,7 @@ class Sentiment(Application):
         return gradual("lstm", len(self.language.network.units), ["embedding"])
 
     def forward(self, batch: Mapping[str, Any]) -> Any:
-        """Logits as if the linear part had not been fitted to the row that it is asked of."""
+        """Logits of the LSTM alone, or as if the linear part had not been fitted to the row."""
         logits = super().forward(batch)
         if not self.config.ngrams or self._learns_alone:
             return logits

@@ -29,7 +29,7 @@ def diagnose_config(config: Config, why: str) -> list[Diagnosis]:
     found: list[tuple[Diagnosis, str | None]] = []
     maskers = [
         f"{node['class_name']} '{node['config'].get('name')}'"
-        for node in _nodes(config)
+        for node in nodes(config)
         if node["class_name"] == "Masking" or node["config"].get("mask_zero")
     ]
     for path, node in _outermost(config, ""):
@@ -49,7 +49,7 @@ def diagnose_config(config: Config, why: str) -> list[Diagnosis]:
 
 
 def _made(node: Config) -> keras.layers.Layer:
-    for inner in _nodes(node):
+    for inner in nodes(node):
         name = inner["class_name"]
         # HDF5 files name classes of layers without their modules.
         if "module" not in inner:
@@ -73,7 +73,7 @@ def _outermost(node: Config, path: str) -> Iterator[tuple[str, Config]]:
             yield inside, layer
 
 
-def _nodes(value: Any) -> Iterator[Config]:
+def nodes(value: Any) -> Iterator[Config]:
     """Every object that a configuration describes, at any depth."""
     if isinstance(value, dict):
         if "class_name" in value and isinstance(value.get("config"), dict):
@@ -81,14 +81,14 @@ def _nodes(value: Any) -> Iterator[Config]:
         value = list(value.values())
     if isinstance(value, list):
         for item in value:
-            yield from _nodes(item)
+            yield from nodes(item)
 
 
 def _unknown(path: str, node: Config, error: Exception) -> Diagnosis:
     kind = node["class_name"].rpartition(">")[2]
     reason = f"not examined: {cause_of(error, 100)}"
     remedy = "import the module of its class and call apps.layers.doctor.diagnose_model(model)"
-    if any(inner["class_name"] == "__lambda__" for inner in _nodes(node)):
+    if any(inner["class_name"] == "__lambda__" for inner in nodes(node)):
         reason = "not examined: the code of a Lambda is saved as bytes, which are not run"
         remedy = "none if it holds no recurrence, else a layer of a class in its place"
     return Diagnosis(path, kind, UNKNOWN, UNKNOWN, False, reason, remedy)

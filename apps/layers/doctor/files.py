@@ -15,7 +15,7 @@ import keras
 
 import apps.layers  # noqa: F401  (registers the layers that a file from elsewhere may name)
 from apps.errors import UserError, cause_of
-from apps.layers.doctor.configs import diagnose_config
+from apps.layers.doctor.configs import diagnose_config, nodes
 from apps.layers.doctor.diagnosis import Diagnosis, known
 from apps.layers.doctor.models import diagnose_model
 from apps.layers.doctor.saved import SAVED_MODEL, diagnose_saved_model
@@ -94,16 +94,13 @@ def _diagnose_keras(path: Path) -> list[Diagnosis]:
     raise UserError(f"{path} cannot be loaded, nor {layers}; {found[0].remedy}") from model
 
 
-def _register(config: Any) -> None:
+def _register(config: dict[str, Any]) -> None:
     """Import what the model's layers of this package are defined in: Keras finds no others."""
-    if isinstance(config, dict):
-        module = config.get("module")
+    for node in nodes(config):
+        module = node.get("module")
         if isinstance(module, str) and module.startswith(_OURS):
             with contextlib.suppress(ImportError):
                 importlib.import_module(module)
-    if isinstance(config, dict | list):
-        for inner in config.values() if isinstance(config, dict) else config:
-            _register(inner)
 
 
 def _load(path: Path, suffix: str) -> keras.Model | Exception:
