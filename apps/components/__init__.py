@@ -5,7 +5,7 @@ once in the class of an application and know nothing of one another. For each tr
 bound to its config, its seed and `adapted`, the layers made from the training rows.
 """
 
-from apps.components.adaptation import Adaptation
+from apps.components.adaptation import ASSETS, Adaptation
 from apps.components.baseline import Baseline
 from apps.components.component import Component, Tensors
 from apps.components.input import Input
@@ -14,6 +14,7 @@ from apps.components.shortcut import Shortcut
 from apps.components.task import Batches, Outputs, Task
 
 __all__ = [
+    "ASSETS",
     "Adaptation",
     "Baseline",
     "Batches",

@@ -21,25 +21,22 @@ class Mixture(keras.layers.Layer):
     """The weighted sum of logits `(batch, classes)`.
 
     Args:
-        parts: how many logits are added up.
-        apart: whether the first part learns alone, as if there were no others. Then the weights are
-            those of a mean until they are set, otherwise all are 1.
+        first: the weight of each part until others are chosen.
+        apart: whether the first part learns alone, as if there were no others.
     """
 
-    def __init__(self, parts: int, *, apart: bool = False, **kwargs: Any) -> None:
+    def __init__(self, first: Sequence[float], *, apart: bool = False, **kwargs: Any) -> None:
         super().__init__(**{"trainable": False, "dtype": "float32", **kwargs})
-        self.parts = parts
+        self.first = tuple(first)
         self.apart = apart
         self.supports_masking = True
-        self._first = 1.0 / parts if apart else 1.0
-        self.shares = self.add_weight(
-            shape=(parts,), initializer=keras.initializers.Constant(self._first), name="shares"
-        )
+        self.shares = self.add_weight(shape=(len(self.first),), name="shares")
+        self.shares.assign(self.first)
 
     def call(self, logits: Sequence[tf.Tensor], training: bool = False) -> tf.Tensor:
         if training and self.apart:
             return tf.cast(logits[0], self.compute_dtype)
-        shares = tf.unstack(self.shares.value, self.parts)
+        shares = tf.unstack(self.shares.value, len(self.first))
         return tf.add_n([share * part for share, part in zip(shares, logits, strict=True)])
 
     def compute_mask(self, logits: Any, mask: Any = None) -> None:
@@ -65,23 +62,23 @@ class Mixture(keras.layers.Layer):
         Returns:
             The weights, `(parts,)`.
         """
-        rows = np.arange(len(targets))
+        rows, first = np.arange(len(targets)), np.array(self.first)
 
         def loss(shares: np.ndarray) -> float:
             mixed = np.tensordot(shares, logits, 1)
             return -float(log_softmax(mixed, -1)[rows, targets].mean())
 
         def penalised(shares: np.ndarray) -> float:
-            prior = float(((shares - self._first) ** 2).sum()) / (2 * _DEVIATION**2)
+            prior = float(((shares - first) ** 2).sum()) / (2 * _DEVIATION**2)
             return loss(shares) + prior / len(targets)
 
-        candidates = [np.full(self.parts, self._first), *np.eye(self.parts)]
+        candidates = [first, *np.eye(len(first))]
         if fitted:
-            found = minimize(penalised, candidates[0], bounds=[(0.0, None)] * self.parts)
+            found = minimize(penalised, first, bounds=[(0.0, None)] * len(first))
             candidates.append(found.x)
         chosen = min(candidates, key=loss)
         self.shares.assign(chosen)
         return chosen
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "parts": self.parts, "apart": self.apart}
+        return {**super().get_config(), "first": self.first, "apart": self.apart}

@@ -167,10 +167,8 @@ class Entities(Application):
         emissions = keras.layers.Dense(len(self.task.tag_set), name="emissions")(x)
         if config.linear:
             local = self.adapted["local"](*(inputs[name] for name in read_by_local(tokens)))
-            mixture = Mixture(2, name="mixture")
             # Learnt together, the LSTM would leave to the other what that knows by heart.
-            mixture.shares.assign([1.0, 0.0])
-            emissions = mixture([emissions, local])
+            emissions = Mixture((1.0, 0.0), name="mixture")([emissions, local])
         return keras.Model(inputs, self.adapted["crf"](emissions))
 
     def paces(self) -> Sequence[Pace]:

@@ -25,6 +25,7 @@ from apps.layers.subwords import Subwords
 from apps.layers.text_tokens import CharacterTokens, WordTokens
 from apps.layers.token_layer import BEGIN
 from apps.tasks.language_modelling import LanguageModelling
+from apps.text.pretrained import assets_of
 from apps.text.sample_prose import sample_prose
 
 _TEMPERATURES = ("0", "0.5", "0.8", "1.2")
@@ -119,7 +120,8 @@ class Generation(Application):
         environment.say(
             f"{tokens.size:,} tokens ({config.tokens}{parted}); {len(ids.values):,} read"
         )
-        return Adaptation({"tokens": tokens}, tensors={"ids": ids})
+        assets = {} if config.tokens == "char" else assets_of(tokens, ids, self.seed)
+        return Adaptation({"tokens": tokens}, tensors={"ids": ids}, assets=assets)
 
     def view(
         self, units: Examples, *, targets: bool = True, training: Adaptation | None = None

@@ -132,8 +132,8 @@ def _fit(
     features = layer.features(ids, offsets)
     if int(np.bincount(targets).max()) < 2:
         return NgramModel(math.inf, layer, np.zeros((len(targets), classes), np.float32))
-    logits = np.stack([_held_out_logits(features, targets, classes, seed, fit) for fit in fits])
-    shares, loss = _calibrating_shares(logits, targets)
+    logits = np.stack([held_out_logits(features, targets, classes, seed, fit) for fit in fits])
+    shares, loss = calibrating_shares(logits, targets)
     parts = [fit(features, targets, classes, seed) for fit in fits]
     table, bias = (
         sum(share * part[i] for share, part in zip(shares, parts, strict=True)) for i in (0, 1)
@@ -162,7 +162,7 @@ def _fit_many(
     classes = int(targets.max()) + 1
     layer = _layer(order * len(ids), classes, order, most_weights)
     found = cross_fit(layer, ids, offsets, targets, seed=seed)
-    (share,), loss = _calibrating_shares(found.held_out[None], targets[found.rows])
+    (share,), loss = calibrating_shares(found.held_out[None], targets[found.rows])
     layer.set_weights([np.pad(share * found.table, [(0, 1), (0, 0)]), share * found.bias])
     # A row that was not fitted to needs no correction.
     correction = np.zeros((len(targets), classes), np.float32)
@@ -179,7 +179,7 @@ def _layer(ngrams: int, classes: int, order: int, most_weights: int) -> NgramLog
     return layer
 
 
-def _held_out_logits(
+def held_out_logits(
     features: Any, targets: np.ndarray, classes: int, seed: int, fit: Fit
 ) -> np.ndarray:
     """Logits `(rows, classes)`, each row's from a model fitted to the other folds.
@@ -270,7 +270,7 @@ def _log_count_ratio(features: Any, positive: np.ndarray) -> np.ndarray:
     return np.log((chosen / chosen.sum()) / (rest / rest.sum())).astype(np.float32)
 
 
-def _calibrating_shares(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
+def calibrating_shares(logits: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, float]:
     """The factors that minimise the cross-entropy of a sum (Guo et al. 2017, section 4.2).
 
     Args:

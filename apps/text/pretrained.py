@@ -7,20 +7,26 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+from zipfile import BadZipFile
 
 import keras
+import numpy as np
 
 from apps import catalogue, environment
-from apps.components import Pace
+from apps.components import ASSETS, Pace
 from apps.composition import layers_of
 from apps.configuration import StackConfig
+from apps.data import Sequences
+from apps.data.kept import kept
 from apps.errors import UserError, cause_of
 from apps.layers.alternatives.stack import stack_of
 from apps.layers.language.generation import SharedNetwork
 from apps.layers.sequence_stack import SequenceStack
 from apps.layers.subwords import Subwords
 from apps.layers.text_tokens import CharacterTokens, WordTokens
+from apps.text.latent_semantics import document_vectors
 
+_DOCUMENT_VECTORS, _DOCUMENT_WIDTH = "document_vectors", 200
 # Howard & Ruder 2018, section 3.2: each layer learns so many times more slowly than the one above.
 _SLOWER = 2.6
 # From the top down, each layer begins to learn so much of the training later.
@@ -34,10 +40,13 @@ class Pretrained:
     Attributes:
         tokens: the layer that turns texts into ids.
         network: its embedding and LSTMs.
+        documents: vectors of its tokens by the texts in which they occur, `(ids, width)` float32;
+            None of a run that has none.
     """
 
     tokens: Subwords | WordTokens
     network: SharedNetwork
+    documents: np.ndarray | None
 
     @property
     def vectors(self) -> Any:
@@ -66,7 +75,8 @@ def read_pretrained(run: str) -> Pretrained:
     catalogue.load(name)
     try:
         found = layers_of(keras.models.load_model(folder / "model.keras", compile=False))
-    except (OSError, ValueError, KeyError, TypeError) as error:
+        documents = _document_vectors(folder / ASSETS)
+    except (OSError, ValueError, KeyError, TypeError, BadZipFile) as error:
         raise UserError(f"{what}: cannot be read ({cause_of(error)}); {remedy}") from None
     tokens, network = found["tokens"], found["network"]
     if isinstance(tokens, CharacterTokens):
@@ -75,7 +85,42 @@ def read_pretrained(run: str) -> Pretrained:
         f"pretrained: {tokens.size:,} tokens, embedding={network.embedding}, "
         f"units={','.join(map(str, network.units))} in place of embedding, units and depth"
     )
-    return Pretrained(tokens, network)
+    if documents is None:
+        environment.say(f"{what}: holds no document vectors; a run that is trained anew has them")
+    return Pretrained(tokens, network, documents)
+
+
+def _document_vectors(assets: Path) -> np.ndarray | None:
+    if not assets.is_file():
+        return None
+    with np.load(assets, allow_pickle=False) as arrays:
+        return arrays[_DOCUMENT_VECTORS].astype(np.float32)
+
+
+def assets_of(tokens: Subwords | WordTokens, ids: Sequences, seed: int) -> dict[str, np.ndarray]:
+    """What a run of `generation` holds for other applications besides its model.
+
+    Args:
+        tokens: the layer that turned the training texts into ids.
+        ids: theirs.
+        seed: seeds a random start.
+    """
+    line_ends = [row for row, text in enumerate(tokens.texts) if "\n" in text]
+
+    def learn() -> dict[str, np.ndarray]:
+        vectors = document_vectors(
+            ids.values,
+            ids.offsets,
+            tokens.size,
+            _DOCUMENT_WIDTH,
+            first_id=tokens.first_id,
+            line_ends=line_ends,
+            seed=seed,
+        )
+        return {_DOCUMENT_VECTORS: vectors.astype(np.float16)}
+
+    given = (ids.values, ids.offsets, tokens.size, line_ends, seed)
+    return kept(learn, _DOCUMENT_VECTORS, *given)
 
 
 def word_rows(language: Pretrained, run: str) -> dict[str, int]:

@@ -19,12 +19,13 @@ from apps.inputs.texts import Texts
 from apps.layers.alternatives.stack import stack_of
 from apps.layers.bounded_tokens import BoundedTokens
 from apps.layers.mixture import Mixture
-from apps.layers.pooling import LengthMask, MaxMeanPooling
+from apps.layers.pooling import LengthMask, MaxMeanPooling, MeanPooling
 from apps.layers.sequence_stack import SequenceStack
 from apps.layers.text import WordIds
 from apps.tasks.classification import Classification
 from apps.text.bag_of_words import BagOfWords
 from apps.text.cooccurrence import cooccurrence_vectors
+from apps.text.document_part import fit_documents
 from apps.text.naive_bayes import NgramsAlone, fit_ngrams
 from apps.text.pretrained import Pretrained, gradual, read_pretrained, taken_stack
 from apps.text.sample_reviews import sample_reviews
@@ -33,7 +34,7 @@ from apps.text.word_vectors import read_word_vectors
 # From so many validation rows on, LSTM and n-grams are added up as they were trained to be, unless
 # one of them alone is better; the weights of fewer rows are fitted. More than most are not asked.
 _MANY, _MOST = 2_000, 5_000
-_PARTS = ("lstm", "ngrams")
+_PARTS = ("lstm", "linear")
 # Of training texts; IMDB has ten times as many.
 _FEW_LETTERS = 3_000_000
 # A few thousand sentences are soon learnt by heart; an average of the weights is steadier.
@@ -73,6 +74,8 @@ class Sentiment(Application):
     Config = SentimentConfig
     config: SentimentConfig
     language: Pretrained | None = None
+    # What the linear parts count in a sum of theirs.
+    _factors: Mapping[str, float] = {}
 
     @classmethod
     def sample(cls, seed: int) -> Examples:
@@ -97,25 +100,33 @@ class Sentiment(Application):
             ids, offsets = words.flat(texts)
         else:
             words, ids, offsets = self._words(texts)
-        layers: dict[str, keras.layers.Layer] = {"words": words}
         vectors = self._first_vectors(words, ids, offsets)
-        columns = {}
+        layers: dict[str, keras.layers.Layer] = {
+            "words": words,
+            "embedding": _embedding(vectors, "embedding"),
+        }
+        targets, columns = self.task.targets(examples)["target"], {}
+        self._factors, ngrams = {}, None
         if config.ngrams:
             ngrams = fit_ngrams(
                 ids,
                 offsets,
-                self.task.targets(examples)["target"],
+                targets,
                 order=config.ngrams,
                 most_weights=config.ngram_weights,
                 seed=self.seed,
             )
-            layers["ngrams"] = ngrams.layer
-            columns["correction"] = ngrams.correction
-        embedding = keras.layers.Embedding(*vectors.shape, name="embedding")
-        embedding.build()
-        embedding.set_weights([vectors])
+            layers["ngrams"], self._factors["ngrams"] = ngrams.layer, 1.0
+        if self.language and self.language.documents is not None:
+            documents = fit_documents(
+                self.language.documents, ids, offsets, targets, ngrams, seed=self.seed
+            )
+            layers["documents"] = _embedding(documents.table, "documents", trainable=False)
+            self._factors = documents.factors
+        if ngrams:
+            columns["correction"] = self._factors["ngrams"] * ngrams.correction
         tensors = {"ids": Sequences(ids, offsets)}
-        return Adaptation({**layers, "embedding": embedding}, columns=columns, tensors=tensors)
+        return Adaptation(layers, columns=columns, tensors=tensors)
 
     def _words(self, texts: Sequence[str]) -> tuple[WordIds, np.ndarray, np.ndarray]:
         """The vocabulary of training texts, and their ids as `WordIds.flat` gives them."""
@@ -160,9 +171,16 @@ class Sentiment(Application):
         x = MaxMeanPooling(name="pooling")(self._stack()(x, mask=mask), mask=mask)
         x = keras.layers.Dropout(config.output_dropout, seed=seed, name="output_dropout")(x)
         logits = keras.layers.Dense(len(self.labels), name="logits")(x)
-        if config.ngrams:
-            parts = [logits, self.adapted["ngrams"](ids, lengths)]
-            logits = Mixture(len(parts), apart=self._learns_alone, name="mixture")(parts)
+        linear = []
+        if "ngrams" in self.adapted:
+            linear.append(self.adapted["ngrams"](ids, lengths))
+        if "documents" in self.adapted:
+            linear.append(MeanPooling(name="about")(self.adapted["documents"](ids), mask=mask))
+        if linear:
+            known = Mixture(tuple(self._factors.values()), name="linear")(linear)
+            alone = self._learns_alone
+            first = (0.5, 0.5) if alone else (1.0, 1.0)
+            logits = Mixture(first, apart=alone, name="mixture")([logits, known])
         return keras.Model({"ids": ids, "lengths": lengths}, logits)
 
     def _stack(self) -> SequenceStack:
@@ -191,17 +209,18 @@ class Sentiment(Application):
 
     def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
         """Weigh LSTM and n-grams, so that the one does not spoil what the other knows alone."""
-        if not self.config.ngrams:
+        if not self._factors:
             return
         mixture = self.model.get_layer("mixture")
         parts = dict(zip(_PARTS, mixture.input, strict=True))
         found = held_out(keras.Model(self.model.inputs, parts), _MOST)
         logits = np.stack([np.concatenate([out[part] for _, out in found]) for part in _PARTS])
         targets = np.concatenate([batch["target"] for batch, _ in found])
-        shares = mixture.choose(logits.astype(np.float64), targets, fitted=len(targets) < _MANY)
+        fitted = self._learns_alone or len(targets) < _MANY
+        shares = mixture.choose(logits.astype(np.float64), targets, fitted=fitted)
         environment.say(
-            f"mixture: {shares[0]:.2f} of the LSTM, {shares[1]:.2f} of the n-grams, by the "
-            f"cross-entropy of {len(targets)} validation rows"
+            f"mixture: {shares[0]:.2f} of the LSTM, {shares[1]:.2f} of the linear model of "
+            f"{' and '.join(self._factors)}, by the cross-entropy of {len(targets)} validation rows"
         )
 
     def baselines(self) -> dict[str, Baseline]:
@@ -209,3 +228,10 @@ class Sentiment(Application):
         if self.config.ngrams:
             naive["ngrams_alone"] = NgramsAlone(self.adapted["words"], self.adapted["ngrams"])
         return naive
+
+
+def _embedding(table: np.ndarray, name: str, *, trainable: bool = True) -> keras.layers.Embedding:
+    layer = keras.layers.Embedding(*table.shape, trainable=trainable, name=name)
+    layer.build()
+    layer.set_weights([table])
+    return layer

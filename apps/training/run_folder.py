@@ -17,6 +17,7 @@ import numpy as np
 
 from apps import strict_json
 from apps.atomic import PARTIAL, write_atomically
+from apps.components import ASSETS
 from apps.errors import UserError
 
 if TYPE_CHECKING:
@@ -44,6 +45,7 @@ class RunFolder:
         self.baselines = self.path / "baselines"
         self.predictions = self.path / "predictions.jsonl"
         self.golden = self.path / "golden.npz"
+        self.assets = self.path / ASSETS
         self.environment = self.path / "environment.json"
         self.report = self.path / "report.html"
 

@@ -111,6 +111,8 @@ class Session:
         self._choose(enough_epochs(self._plan.config, training))
         application.configure(self._plan.config)
         self._open(fingerprint, going_on)
+        if adaptation.assets:
+            self.folder.write_arrays(self.folder.assets, adaptation.assets)
         config = self._plan.config.to_dict()
         if said := [f"{key}={config[key]}" for key in config if config[key] != asked[key]]:
             self._say(f"chosen for {len(self._units)} training rows: {', '.join(said)}")

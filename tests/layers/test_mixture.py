@@ -25,12 +25,12 @@ def cross_entropy(logits: np.ndarray) -> float:
 
 def test_unset_it_is_the_sum() -> None:
     parts = [np.float32(GOOD), np.float32(NOISE)]
-    np.testing.assert_allclose(Mixture(2)(parts), parts[0] + parts[1], rtol=1e-6)
+    np.testing.assert_allclose(Mixture((1.0, 1.0))(parts), parts[0] + parts[1], rtol=1e-6)
 
 
 def test_where_the_first_part_learns_alone_the_others_are_averaged_in_afterwards() -> None:
     parts = [np.float32(GOOD), np.float32(NOISE)]
-    mixture = Mixture(2, apart=True)
+    mixture = Mixture((0.5, 0.5), apart=True)
     np.testing.assert_array_equal(mixture(parts, training=True), parts[0])
     np.testing.assert_allclose(mixture(parts), (parts[0] + parts[1]) / 2, rtol=1e-6)
     sure = np.stack([GOOD, GOOD])
@@ -41,7 +41,7 @@ def test_where_the_first_part_learns_alone_the_others_are_averaged_in_afterwards
 
 @pytest.mark.parametrize("fitted", [False, True])
 def test_a_part_that_knows_nothing_loses_its_weight(fitted: bool) -> None:
-    mixture = Mixture(2)
+    mixture = Mixture((1.0, 1.0))
     shares = mixture.choose(np.stack([NOISE, GOOD]), TARGETS, fitted=fitted)
     np.testing.assert_allclose(mixture.shares.numpy(), shares, rtol=1e-6)
     assert shares[0] < 0.1 < shares[1]
@@ -51,19 +51,19 @@ def test_a_part_that_knows_nothing_loses_its_weight(fitted: bool) -> None:
 
 def test_parts_that_are_best_together_stay_together() -> None:
     halves = np.stack([GOOD / 2, GOOD / 2])
-    shares = Mixture(2).choose(halves, TARGETS, fitted=False)
+    shares = Mixture((1.0, 1.0)).choose(halves, TARGETS, fitted=False)
     assert shares.tolist() == [1.0, 1.0]
 
 
 def test_a_handful_of_rows_does_not_decide_against_the_sum() -> None:
     sure = np.stack([4.0 * np.eye(2)[TARGETS[:3]], np.zeros((3, 2))])
-    shares = Mixture(2).choose(sure, TARGETS[:3], fitted=True)
+    shares = Mixture((1.0, 1.0)).choose(sure, TARGETS[:3], fitted=True)
     assert 0.5 < shares.min() < shares.max() < 2.0
 
 
 def test_its_weights_are_saved(tmp_path: Path) -> None:
     inputs = [keras.Input((2,)), keras.Input((2,))]
-    mixture = Mixture(2, name="mixture")
+    mixture = Mixture((1.0, 1.0), name="mixture")
     model = keras.Model(inputs, mixture(inputs))
     mixture.choose(np.stack([NOISE, GOOD]), TARGETS, fitted=True)
     model.save(tmp_path / "model.keras")

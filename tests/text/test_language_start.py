@@ -5,16 +5,20 @@ from __future__ import annotations
 import itertools
 import json
 import os
+import shutil
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
 
 import apps
+from apps.components import ASSETS
 from apps.data import Examples
 from apps.layers.bounded_tokens import BoundedTokens
 from apps.layers.text_tokens import WordTokens
@@ -30,14 +34,16 @@ ROOT = Path(__file__).parents[2]
 SMALL = {"epochs": 2, "batch_size": 16, "learning_rate": 0.01, "updates": 1, "ngrams": 2}
 
 
-def language_run(folder: Path, **settings: Any) -> Path:
+def language_run(folder: Path, texts: Sequence[str] = (), **settings: Any) -> Path:
     """A run of `generation`, untrained, with what others read of one."""
     values = {"units": "10,12", "depth": 2, "embedding": 8, "window": 16, **settings}
     application = Generation(Generation.Config.from_values(values), 4)
-    texts = list(sample_reviews(2)["text"][:80])
+    texts = texts or list(sample_reviews(2)["text"][:80])
     examples = Examples({"text": texts}, [""] * len(texts), "reviews")
-    application.compose(application.check(examples, learning=True))
+    assets = application.compose(application.check(examples, learning=True)).assets
     folder.mkdir()
+    if assets:
+        np.savez(folder / ASSETS, allow_pickle=False, **assets)
     application.served.save(folder / "model.keras")
     (folder / "config.json").write_text(json.dumps({"application": "generation"}))
     return folder
@@ -114,9 +120,65 @@ def test_a_run_needs_the_language_model_no_more(tmp_path: Path) -> None:
     known = read_pretrained(str(language)).network.stack.get_weights()
     learnt = run.model.get_layer("lstm").get_weights()
     assert all((one != other).any() for one, other in zip(learnt, known, strict=True))
-    (language / "model.keras").unlink()
+    assert run.model.get_layer("documents").get_weights()[0].std() > 0
+    shutil.rmtree(language)
     again = apps.load(run.folder)
     assert again.predict(["not dull", ""]) == run.predict(["not dull", ""])
+
+
+def test_words_that_no_labelled_text_has_are_known_from_the_plain_texts(tmp_path: Path) -> None:
+    praise = "bright warm clever lively tender graceful witty rich".split()
+    blame = "dull cold silly lifeless harsh clumsy stale poor".split()
+    draw = np.random.default_rng(0)
+
+    def said(words: list[str], count: int, length: int) -> list[str]:
+        return [" ".join(draw.choice(words, length)) for _ in range(count)]
+
+    plain = said(praise, 40, 12) + said(blame, 40, 12)
+    language = language_run(tmp_path / "language", plain, tokens="word", lower=True)
+    settings = {**SMALL, "pretrained": str(language), "ngrams": 0}
+    application = Sentiment(Sentiment.Config.from_values(settings))
+    texts = said(praise[:4], 30, 5) + said(blame[:4], 30, 5)
+    rows = {"text": texts, "label": ["good"] * 30 + ["bad"] * 30}
+    labelled = Examples(rows, [""] * 60, "labelled")
+    application.compose(application.check(labelled, learning=True))
+    linear = keras.Model(application.model.inputs, application.model.get_layer("mixture").input[1])
+    others = said(praise[4:], 20, 5) + said(blame[4:], 20, 5)
+    read = application.adapted["words"](tf.constant(others))
+    sides = [application.labels[side] for side in np.argmax(linear(read), 1)]
+    assert sides == ["good"] * 20 + ["bad"] * 20
+    # The mean over real words alone.
+    table = application.adapted["documents"].get_weights()[0]
+    ids, length = read["ids"][0].numpy(), int(read["lengths"][0])
+    about = keras.Model(application.model.inputs, application.model.get_layer("about").output)
+    np.testing.assert_allclose(about(read)[0], table[ids[:length]].mean(0), atol=1e-5)
+
+
+def test_a_language_model_without_such_vectors_does(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    language = language_run(tmp_path / "language", tokens="word", lower=True)
+    (language / ASSETS).unlink()
+    assert read_pretrained(str(language)).documents is None
+    assert "holds no document vectors" in capsys.readouterr().err
+    settings = {**SMALL, "pretrained": str(language)}
+    application = Sentiment(Sentiment.Config.from_values(settings))
+    reviews = sample_reviews(0).select(range(60))
+    application.compose(application.check(reviews, learning=True))
+    assert "documents" not in application.adapted
+    (language / ASSETS).write_bytes(b"damaged")
+    with pytest.raises(apps.UserError, match="cannot be read"):
+        read_pretrained(str(language))
+
+
+def test_a_run_of_words_holds_them_for_others(tmp_path: Path) -> None:
+    texts = list(sample_reviews(2)["text"][:60])
+    small = {"units": 8, "depth": 1, "embedding": 8, "window": 32, "epochs": 1, "updates": 1}
+    rows = [{"text": text} for text in texts]
+    silent = {"log": lambda line: None}
+    apps.train("generation", rows, run=tmp_path / "run", tokens="word", **silent, **small)
+    assert read_pretrained(str(tmp_path / "run")).documents is not None
+    assert not (language_run(tmp_path / "characters", tokens="char") / ASSETS).exists()
 
 
 def test_processes_that_have_not_made_the_language_model_read_it(tmp_path: Path) -> None:

@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from apps.layers.ngrams import NgramLogits
-from apps.text.naive_bayes import _calibrating_shares, fit_ngrams
+from apps.text.naive_bayes import calibrating_shares, fit_ngrams
 
 
 def flat(rows: list[list[int]]) -> tuple[np.ndarray, np.ndarray]:
@@ -140,11 +140,11 @@ def test_a_mixture_is_no_worse_on_held_out_rows_than_its_parts() -> None:
     draw = np.random.default_rng(6)
     targets = draw.integers(2, size=500)
     hints = (np.eye(2)[targets] - 0.5) * draw.choice([-2, 1, 3], (2, 500, 1))
-    alone = [_calibrating_shares(hint[None], targets) for hint in hints]
-    shares, loss = _calibrating_shares(hints, targets)
+    alone = [calibrating_shares(hint[None], targets) for hint in hints]
+    shares, loss = calibrating_shares(hints, targets)
     assert loss < min(least for _, least in alone) - 0.01
     assert (shares > 0).all()
     useless = np.stack([hints[0], draw.normal(0, 1, (500, 2))])
-    shares, loss = _calibrating_shares(useless, targets)
+    shares, loss = calibrating_shares(useless, targets)
     assert loss <= alone[0][1]
     assert shares[1] < 0.1 < shares[0]
