@@ -22,6 +22,7 @@ from apps.export import golden, model_card, models_config
 from apps.export.agreement import FLOAT32, check_kind
 from apps.export.gate import verify
 from apps.export.versions import ABOUT
+from apps.layers.kernels.dispatch import forward_only
 from apps.signatures import PREDICT, Signature
 from apps.training.golden import Golden, from_arrays, further_requests
 from apps.training.run import Chosen, FinishedRun
@@ -163,7 +164,9 @@ def _traced_once(signature: Signature) -> Any:
     """
     specs = list(signature.inputs.values())
     function = tf.function(signature.call, input_signature=specs, autograph=False)
-    traced = function.get_concrete_function()
+    # Whoever serves a model asks for no gradients, which would be half of its functions.
+    with forward_only():
+        traced = function.get_concrete_function()
     function._list_all_concrete_functions_for_serialization = lambda: [traced]
     return function
 

@@ -34,6 +34,7 @@ from apps.speech.front import (
 )
 from apps.speech.sample_words import sample_words
 from apps.speech.template_baseline import SpectrumBaseline, TemplateBaseline
+from apps.speech.voices import with_voices
 from apps.speech.word_classes import WordClasses, with_generated_silence
 
 # Steps of the LSTM are four frames apart.
@@ -51,10 +52,11 @@ class KeywordsConfig(FrontConfig, StackConfig):
 
     `keywords` names the labels that are keywords, with commas between, and makes all others
     `unknown`; all labels are classes where it is empty. `silence` is the share of training rows
-    that are generated noise, a class of its own, where the data has no silence. Seconds beyond the
-    last `window` count by the LSTM's memory alone. It answers `tail` seconds behind the end of a
-    recording, when it has heard all of the word. A bidirectional model has neither and reads no
-    streams.
+    that are generated noise, a class of its own, where the data has no silence; `voices` that of
+    rows in which synthesised people say the keywords, by the pronunciations that are built in and
+    those of a file, where recordings are few. Seconds beyond the last `window` count by the LSTM's
+    memory alone. It answers `tail` seconds behind the end of a recording, when it has heard all of
+    the word. A bidirectional model has neither and reads no streams.
     """
 
     learning_rate: float = changed(3e-3)
@@ -73,6 +75,8 @@ class KeywordsConfig(FrontConfig, StackConfig):
     output_dropout: float = changed(0.3, span=(0.0, 0.6))
     keywords: str = fixed("")
     silence: float = fixed(0.1, low=0.0, high=1.0)
+    voices: float = fixed(1.0, low=0.0, high=100.0)
+    pronunciations: str | None = fixed(None)
     max_seconds: float = changed(30.0)
     speed_change: float = changed(0.2)
     equalization_db: float = searched(4.0, low=0.0, high=20.0, span=(0.0, 8.0))
@@ -103,7 +107,14 @@ class Keywords(Application):
 
     @classmethod
     def tiny(cls) -> Tiny:
-        sizes = {"units": 8, "channels": 4, "attention": 8, "bands": 20, "sample_rate": 8000}
+        sizes = {
+            "units": 8,
+            "channels": 4,
+            "attention": 8,
+            "bands": 20,
+            "sample_rate": 8000,
+            "voices": 0,
+        }
         small = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
         return Tiny(cls.sample(0).select(range(120)), {**sizes, **small})
 
@@ -135,10 +146,11 @@ class Keywords(Application):
             "global", frames_of_some, examples["audio"], self.seed, (log_mel, level)
         )
         layers = {"log_mel": log_mel, "level": level, "normalization": normalization}
-        if not self.task.generates_silence(examples):
-            return Adaptation(layers)
-        share = self.config.silence
-        return Adaptation(layers, with_generated_silence(examples, share, self.seed))
+        config, training = self.config, examples
+        training = with_voices(training, config.voices, config.pronunciations, self.seed)
+        if self.task.generates_silence(examples):
+            training = with_generated_silence(training, config.silence, self.seed)
+        return Adaptation(layers, None if training is examples else training)
 
     def build(self) -> keras.Model:
         config, seed, streams = self.config, self.seed, not self.config.bidirectional
