@@ -53,10 +53,10 @@ class KeywordsConfig(FrontConfig, StackConfig):
     `keywords` names the labels that are keywords, with commas between, and makes all others
     `unknown`; all labels are classes where it is empty. `silence` is the share of training rows
     that are generated noise, a class of its own, where the data has no silence; `voices` that of
-    rows in which synthesised people say the keywords, by the pronunciations that are built in and
-    those of a file, where recordings are few. Seconds beyond the last `window` count by the LSTM's
-    memory alone. It answers `tail` seconds behind the end of a recording, when it has heard all of
-    the word. A bidirectional model has neither and reads no streams.
+    rows in which synthesised people say the keywords, as words of the `language`, where recordings
+    are few. Seconds beyond the last `window` count by the LSTM's memory alone. It answers `tail`
+    seconds behind the end of a recording, when it has heard all of the word. A bidirectional model
+    has neither and reads no streams.
     """
 
     learning_rate: float = changed(3e-3)
@@ -76,7 +76,7 @@ class KeywordsConfig(FrontConfig, StackConfig):
     keywords: str = fixed("")
     silence: float = fixed(0.1, low=0.0, high=1.0)
     voices: float = fixed(1.0, low=0.0, high=100.0)
-    pronunciations: str | None = fixed(None)
+    language: str = fixed("en")
     max_seconds: float = changed(30.0)
     speed_change: float = changed(0.2)
     equalization_db: float = searched(4.0, low=0.0, high=20.0, span=(0.0, 8.0))
@@ -147,7 +147,7 @@ class Keywords(Application):
         )
         layers = {"log_mel": log_mel, "level": level, "normalization": normalization}
         config, training = self.config, examples
-        training = with_voices(training, config.voices, config.pronunciations, self.seed)
+        training = with_voices(training, config.voices, config.language, self.seed)
         if self.task.generates_silence(examples):
             training = with_generated_silence(training, config.silence, self.seed)
         return Adaptation(layers, None if training is examples else training)

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 from scipy import fft
 
-from apps.speech.phonemes import PRONUNCIATIONS, Pronunciations, Segment, pause, segments_of
+from apps.speech.phonemes import Segment, pause, segments_of
 
 RATE = 16_000
 """Sampling rate of synthetic speech, in Hz."""
@@ -74,22 +74,16 @@ class Speaker:
         )
 
 
-def spoken(
-    words: Sequence[str],
-    speaker: Speaker,
-    draw: np.random.Generator,
-    known: Pronunciations = PRONUNCIATIONS,
-) -> np.ndarray:
+def spoken(words: Sequence[str], speaker: Speaker, draw: np.random.Generator) -> np.ndarray:
     """An utterance without noise around it.
 
     Words run into each other: formants glide across the boundary, and only some boundaries have a
     pause.
 
     Args:
-        words: at least one, with a pronunciation.
+        words: at least one, of `apps.speech.phonemes.PRONUNCIATIONS`.
         speaker: who says them.
         draw: random numbers for everything that differs between utterances.
-        known: the pronunciations.
 
     Returns:
         `(samples,)` float64 at `RATE` Hz, with a root mean square of 1 where it is voiced.
@@ -98,7 +92,7 @@ def spoken(
     for place, word in enumerate(words):
         if place and draw.random() < 0.5:
             segments.append(pause(draw.uniform(40, 250)))
-        segments += segments_of(word, known)
+        segments += segments_of(word)
     return _voice(segments, speaker, draw)
 
 
