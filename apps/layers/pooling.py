@@ -44,7 +44,7 @@ class MaxMeanPooling(MeanPooling):
         real = tf.expand_dims(tf.cast(mask, states.dtype), -1)
         largest = tf.reduce_max(states + (1 - real) * states.dtype.min / 2, 1)
         # Without a step the maximum would be the lowest number of the dtype.
-        largest = tf.where(tf.reduce_any(mask, 1)[:, None], largest, tf.zeros([], states.dtype))
+        largest = tf.where(tf.reduce_any(real > 0, 1), largest, tf.zeros([], states.dtype))
         return tf.concat([largest, mean], -1)
 
     def compute_output_shape(self, shape: tuple[int | None, ...]) -> tuple[int | None, ...]:

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import espeakng_loader
 import numpy as np
 
 from apps.errors import UserError, nearest
@@ -50,8 +49,9 @@ def accents(language: str) -> list[str]:
 
     Raises:
         UserError: there is no such language.
+        OSError: the synthesiser is not installed.
     """
-    folder = Path(espeakng_loader.get_data_path()) / "lang"
+    folder = _data() / "lang"
     names = sorted(file.name for file in folder.rglob("*") if file.is_file())
     wanted = language.lower()
     found = [name for name in names if f"{name.lower()}-".startswith(f"{wanted}-")]
@@ -63,7 +63,7 @@ def accents(language: str) -> list[str]:
 
 def variants() -> list[str]:
     """Names of the manners in which every voice can speak: men, women, hoarse, soft, …"""
-    folder = Path(espeakng_loader.get_data_path()) / "voices" / "!v"
+    folder = _data() / "voices" / "!v"
     return sorted(file.name for file in folder.iterdir())
 
 
@@ -92,11 +92,20 @@ def said(utterances: Sequence[Utterance]) -> dict[str, np.ndarray]:
         return dict(arrays)
 
 
+def _data() -> Path:
+    """The folder of languages and voices; who leaves voices out needs no synthesiser."""
+    try:
+        import espeakng_loader
+    except ImportError:
+        raise OSError("espeakng-loader is not installed") from None
+    return Path(espeakng_loader.get_data_path())
+
+
 def _main() -> None:
+    import espeakng_loader
+
     library = ctypes.CDLL(espeakng_loader.get_library_path())
-    rate = library.espeak_Initialize(
-        _SYNCHRONOUS, 0, os.fsencode(espeakng_loader.get_data_path()), 0
-    )
+    rate = library.espeak_Initialize(_SYNCHRONOUS, 0, os.fsencode(_data()), 0)
     library.espeak_ng_SetRandSeed(ctypes.c_long(0))
     parts: list[np.ndarray] = []
     ends = [0]

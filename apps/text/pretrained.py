@@ -85,8 +85,6 @@ def read_pretrained(run: str) -> Pretrained:
         f"pretrained: {tokens.size:,} tokens, embedding={network.embedding}, "
         f"units={','.join(map(str, network.units))} in place of embedding, units and depth"
     )
-    if documents is None:
-        environment.say(f"{what}: holds no document vectors; a run that is trained anew has them")
     return Pretrained(tokens, network, documents)
 
 

@@ -31,8 +31,9 @@ from apps.text.pretrained import Pretrained, gradual, read_pretrained, taken_sta
 from apps.text.sample_reviews import sample_reviews
 from apps.text.word_vectors import read_word_vectors
 
-# From so many validation rows on, LSTM and n-grams are added up as they were trained to be, unless
-# one of them alone is better; the weights of fewer rows are fitted. More than most are not asked.
+# From so many validation rows on, LSTM and linear model are added up as they were trained to be,
+# unless one of them alone is better; the weights of fewer rows, and of parts that learnt apart, are
+# fitted. More than most are not asked.
 _MANY, _MOST = 2_000, 5_000
 _PARTS = ("lstm", "linear")
 # Of training texts; IMDB has ten times as many.
@@ -117,12 +118,18 @@ class Sentiment(Application):
                 seed=self.seed,
             )
             layers["ngrams"], self._factors["ngrams"] = ngrams.layer, 1.0
-        if self.language and self.language.documents is not None:
+        vectors_of_documents = self.language.documents if self.language else None
+        if vectors_of_documents is not None:
             documents = fit_documents(
-                self.language.documents, ids, offsets, targets, ngrams, seed=self.seed
+                vectors_of_documents, ids, offsets, targets, ngrams, seed=self.seed
             )
             layers["documents"] = _embedding(documents.table, "documents", trainable=False)
             self._factors = documents.factors
+        elif self.language:
+            environment.say(
+                f"pretrained={config.pretrained}: holds no document vectors, which help to tell "
+                "what a text is about; a run that is trained anew has them"
+            )
         if ngrams:
             columns["correction"] = self._factors["ngrams"] * ngrams.correction
         tensors = {"ids": Sequences(ids, offsets)}
@@ -208,7 +215,7 @@ class Sentiment(Application):
         return bool(self.config.pretrained) if learns == "auto" else learns == "alone"
 
     def calibrate(self, held_out: Callable[[keras.Model, int], Batches]) -> None:
-        """Weigh LSTM and n-grams, so that the one does not spoil what the other knows alone."""
+        """Weigh LSTM and linear model, so that neither spoils what the other knows alone."""
         if not self._factors:
             return
         mixture = self.model.get_layer("mixture")

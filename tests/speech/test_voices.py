@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from typing import Any
 
@@ -87,6 +88,9 @@ def test_a_synthesiser_that_fails_is_done_without(
     monkeypatch.setattr(espeak.sys, "executable", "/bin/false")
     assert with_voices(YES, 1.0, "en", seed=0) is YES
     assert "voices: none, since eSpeak NG failed (exit code 1)" in capsys.readouterr().err
+    monkeypatch.setitem(sys.modules, "espeakng_loader", None)
+    assert with_voices(YES, 1.0, "en", seed=0) is YES
+    assert "failed (espeakng-loader is not installed)" in capsys.readouterr().err
 
 
 def test_the_same_is_said_in_the_same_way_and_different_words_differ() -> None:

@@ -160,12 +160,12 @@ def test_a_language_model_without_such_vectors_does(
     language = language_run(tmp_path / "language", tokens="word", lower=True)
     (language / ASSETS).unlink()
     assert read_pretrained(str(language)).documents is None
-    assert "holds no document vectors" in capsys.readouterr().err
     settings = {**SMALL, "pretrained": str(language)}
     application = Sentiment(Sentiment.Config.from_values(settings))
     reviews = sample_reviews(0).select(range(60))
     application.compose(application.check(reviews, learning=True))
     assert "documents" not in application.adapted
+    assert "holds no document vectors" in capsys.readouterr().err
     (language / ASSETS).write_bytes(b"damaged")
     with pytest.raises(apps.UserError, match="cannot be read"):
         read_pretrained(str(language))
