@@ -6,6 +6,7 @@ holds its standard input; when that closes, it kills itself and the processes th
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 import signal
@@ -14,10 +15,13 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from apps.errors import cause_of
 from apps.export.gate.verdict import RefusedError, SkippedError
+
+if TYPE_CHECKING:
+    from apps.export.gate.requests import Request
 
 
 def main(folder: str, niceness: str) -> NoReturn:
@@ -43,34 +47,42 @@ class _Checks:
         self._tell = tell
 
     def run(self) -> None:
-        steps = {
-            "folder": self._open,
-            "kernels": self._kernels,
-            "swap": self._swap,
-            "session": self._session,
-            "C API": self._without_python,
-        }
         self._asking("importing TensorFlow")
         import tensorflow  # noqa: F401  (its seconds belong to no check)
 
-        for name, step in steps.items():
-            self._tell({"begun": name})
-            self._asking("")
-            start, remedy = time.perf_counter(), ""
-            try:
-                state, detail = "passed", step()
-            except SkippedError as error:
-                state, detail = "skipped", str(error)
-            except RefusedError as error:
-                state, detail, remedy = "failed", error.detail, error.remedy
-            # Files from elsewhere can be wrong in ways that no check foresees; they are refused
-            # too.
-            except Exception as error:
-                state, detail = "failed", f"ended with {cause_of(error)}"
-            seconds = time.perf_counter() - start
-            self._tell({"check": [name, state, detail, remedy, seconds]})
-            if state == "failed":
+        for name, step in (
+            ("folder", self._open),
+            ("kernels", self._kernels),
+            ("swap", self._swap),
+        ):
+            check = self._made(name, step)
+            self._tell(check)
+            if _state(check) == "failed":
                 return
+        # TensorFlow Serving loads as the C program does. A session in Python tells more of what is
+        # wrong, and at which request; and it needs no compiler.
+        native = self._made("C API", self._without_python)
+        if _state(native) != "failed":
+            self._tell(native)
+        if _state(native) != "passed":
+            session = self._made("session", self._session)
+            agree = _state(native) == "skipped" or _state(session) == "failed"
+            self._tell(session if agree else native)
+
+    def _made(self, name: str, step: Callable[[], str]) -> dict[str, Any]:
+        self._tell({"begun": name})
+        self._asking("")
+        start, remedy = time.perf_counter(), ""
+        try:
+            state, detail = "passed", step()
+        except SkippedError as error:
+            state, detail = "skipped", str(error)
+        except RefusedError as error:
+            state, detail, remedy = "failed", error.detail, error.remedy
+        # Files from elsewhere can be wrong in ways that no check foresees; they are refused too.
+        except Exception as error:
+            state, detail = "failed", f"ended with {cause_of(error)}"
+        return {"check": [name, state, detail, remedy, time.perf_counter() - start]}
 
     def _asking(self, what: str) -> None:
         self._tell({"asking": what})
@@ -91,20 +103,28 @@ class _Checks:
 
         return check_swap(self._version)
 
-    def _session(self) -> str:
-        from apps.export.gate.answers import judge
+    @functools.cached_property
+    def _requests(self) -> list[Request]:
         from apps.export.gate.requests import requests_for
-        from apps.export.gate.session import answers_in_session
 
-        self._requests = requests_for(self._version)
-        answers = answers_in_session(self._version, self._requests, self._asking)
-        return judge(self._requests, answers)
+        return requests_for(self._version)
 
     def _without_python(self) -> str:
         from apps.export.gate.answers import judge
         from apps.export.gate.native import answers_without_python
 
         return judge(self._requests, answers_without_python(self._version, self._requests))
+
+    def _session(self) -> str:
+        from apps.export.gate.answers import judge
+        from apps.export.gate.session import answers_in_session
+
+        answers = answers_in_session(self._version, self._requests, self._asking)
+        return judge(self._requests, answers)
+
+
+def _state(told: dict[str, Any]) -> str:
+    return str(told["check"][1])
 
 
 def _own_stdout() -> TextIO:

@@ -2,7 +2,8 @@
 
 Our graphs call the kernel for CPUs and declare the one for GPUs as equivalent; the optimiser of the
 serving process exchanges them. Other passes of that optimiser can silently prevent the exchange.
-Here the optimiser runs with all its passes, for a CPU and for a GPU that need not exist.
+Here the optimiser runs with all its passes for a GPU, which need not exist. What it leaves a CPU is
+seen when the version is run: no kernel for GPUs would run there.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ class _Reached:
 
 
 def check_swap(version: Version) -> str:
-    """Optimise every signature for a CPU and for a GPU, and check which kernels remain.
+    """Optimise every signature for a GPU, and check which kernels remain for each device.
 
     Args:
         version: the opened version.
@@ -62,8 +63,12 @@ def check_swap(version: Version) -> str:
         if not pairs:
             continue
         exchanged += 1
+        graphs = {
+            "CPU": _reach(version.copied_meta().graph_def, signature),
+            "GPU": _optimised_for_gpu(version, signature, pairs),
+        }
         for device, found in kernels.items():
-            reached = _optimised(version, signature, device, pairs)
+            reached = graphs[device]
             _require_kernels(name, device, pairs, reached)
             found |= {
                 operation
@@ -137,18 +142,15 @@ def _item(
     return item
 
 
-def _optimised(
-    version: Version,
-    signature: meta_graph_pb2.SignatureDef,
-    device: str,
-    pairs: set[tuple[str, str]],
+def _optimised_for_gpu(
+    version: Version, signature: meta_graph_pb2.SignatureDef, pairs: set[tuple[str, str]]
 ) -> _Reached:
-    """What remains of a signature after the optimiser has run for a host with this device."""
+    """What remains of a signature after the optimiser has run for a host with a GPU."""
     item = _item(version, signature, pairs)
     for node in item.graph_def.node:
         # Before it optimises, a session puts nodes without a device on its best device.
-        node.device = node.device or DEVICE.format(device)
-    devices = [_device(kind) for kind in dict.fromkeys(("CPU", device))]
+        node.device = node.device or DEVICE.format("GPU")
+    devices = [_device(kind) for kind in ("CPU", "GPU")]
     settings = config_pb2.ConfigProto()
     # Otherwise a short graph is left alone here, but optimised where a session runs its functions.
     settings.graph_options.rewrite_options.min_graph_nodes = -1

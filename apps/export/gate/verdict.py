@@ -34,7 +34,7 @@ class Check:
     """The outcome of one check.
 
     Attributes:
-        name: `folder`, `kernels`, `swap`, `session` or `C API`.
+        name: `folder`, `kernels`, `swap`, `C API` or `session`.
         state: `passed`, `failed` or `skipped`.
         detail: what was found, one line.
         remedy: what to do about a failure, one line; may be empty.
