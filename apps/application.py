@@ -104,11 +104,11 @@ class Application(ABC):
         """A training that takes seconds, for the contract test."""
         return Tiny(cls.sample(0).select(range(120)), {"epochs": 3, "batch_size": 16})
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         """Hyperparameters that suit these training units better than the defaults of the Config.
 
-        Such as a smaller model and more dropout where they are few. What the user sets counts more.
+        Such as a smaller model and more dropout where they are few. What the user sets counts more,
+        and stands in `config` already.
         """
         return {}
 

@@ -100,8 +100,8 @@ def compare(
         asked["test"] = f"{test}" if isinstance(test, str | os.PathLike) else type(test).__name__
     _check_folder(folder, asked, resume)
     learn, split = _split(plan, data, test, (since, until), columns, labels)
-    units = plan.kind(plan.config, plan.seed).input.units(learn)
-    plan = plan.choosing(plan.kind.settings_for(units))
+    probe = plan.kind(plan.config, plan.seed)
+    plan = plan.choosing(probe.settings_for(probe.input.units(learn)))
     _check_divisible(plan, learn)
     say(f"measured on {split.said}")
     found = contenders(plan, learn, names)

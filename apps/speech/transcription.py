@@ -94,8 +94,7 @@ class Transcription(Application):
         small = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
         return Tiny(cls.sample(0).select(range(120)), {**sizes, **streams, **chosen, **small})
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         heard = itertools.accumulate(clip.seconds for clip in units["audio"])
         much = any(seconds >= _LITTLE_SPEECH_SECONDS for seconds in heard)
         return {} if much else _FOR_LITTLE_SPEECH

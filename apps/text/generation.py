@@ -95,8 +95,7 @@ class Generation(Application):
         learning = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
         return Tiny(Examples({"text": short}, places, "made lines"), {**small, **learning})
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         few = sum(map(len, units["text"])) < _FEW_CHARACTERS
         return _FOR_FEW if few else {}
 

@@ -87,8 +87,7 @@ class Sentiment(Application):
         small = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01}
         return Tiny(cls.sample(0).select(range(120)), {"units": 8, "embedding": 8, **small})
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         few = sum(map(len, units["text"])) < _FEW_LETTERS
         return _FOR_FEW if few else {}
 

@@ -82,8 +82,7 @@ class Translation(Application):
         schedule = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "averaging": 0.0}
         return Tiny(cls.sample(0).select(range(120)), {**small, **schedule})
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         """As many pieces as there are texts to learn them from."""
         letters = sum(len(text) for name in ("source", "target") for text in units[name])
         pieces = round(2 * math.sqrt(letters), -2 if letters > _FEW_LETTERS else -1)

@@ -69,8 +69,7 @@ class Anomalies(Application):
         sizes = {"units": 8, "window": 64, "ahead": 12, "batch_size": 8}
         return Tiny(sample_machine(0, days=8), {"epochs": 3, "learning_rate": 0.01, **sizes})
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         """As many pieces a batch as leave an epoch several steps, and epochs as that takes."""
         series = {id(one): one for one in units[SERIES]}
         usual = int(np.median([min(one.last, one.end) for one in series.values()]))

@@ -84,11 +84,10 @@ class Forecasting(Application):
         settings = {"epochs": 3, "batch_size": 32, "learning_rate": 0.01, "calendar": True}
         return Tiny(sample_sales(0, stores=2, days=150), {**sizes, **settings})
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         """Sizes that follow from the series, and as many windows a batch as fill it."""
         targets = units[SERIES][0].targets.shape[1]
-        context, horizon, season = cls.input.bound(cls.Config(), 0, {}).sizes(units)
+        context, horizon, season = self.input.sizes(units)
         several = len({id(one) for one in units[SERIES]}) > 1
         return {
             "context": context,

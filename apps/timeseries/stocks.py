@@ -65,10 +65,9 @@ class Stocks(Application):
         settings = {"epochs": 3, "batch_size": 32, "learning_rate": 0.01, "output_dropout": 0.0}
         return Tiny(sample_prices(0, days=300), {**sizes, **settings})
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         """The window, which is shorter where series are."""
-        context, _, _ = cls.input.bound(cls.Config(), 0, {}).sizes(units)
+        context, _, _ = self.input.sizes(units)
         return {"context": context}
 
     def adapt(self, examples: Examples) -> dict[str, keras.layers.Layer]:

@@ -97,7 +97,7 @@ class Session:
         self._check_data(fingerprint, going_on)
         self._units = application.input.units(sides.training)
         asked = plan.config.to_dict()
-        if self._choose(self._plan.kind.settings_for(self._units)):
+        if self._choose(application.settings_for(self._units)):
             self.application = application = plan.kind(self._plan.config, plan.seed)
         # Whatever is wrong with data or settings shows before anything is written.
         with strategy.scope():

@@ -85,8 +85,7 @@ class Actions(Application):
         schedule = {"epochs": 3, "batch_size": 16, "learning_rate": 0.01, "averaging": 0.0}
         return Tiny(sample_clips(0, rows=96), {**small, **schedule})
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         # A mirrored wave of the left hand is one of the right.
         sided = any(_SIDES.search(re.sub(r"[_\W]+", " ", label)) for label in set(units["label"]))
         return {"mirror": False} if sided else {}

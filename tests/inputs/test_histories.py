@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import keras
 import numpy as np
 import pandas
@@ -121,14 +124,18 @@ def test_series_too_short_for_a_window_say_how_long_they_must_be() -> None:
 
 
 def test_sizes_follow_from_the_series_unless_they_are_given() -> None:
-    checked = Forecasting(Forecasting.Config()).check(table(2000), learning=True)
-    chosen = Forecasting.settings_for(Forecasting(Forecasting.Config()).input.units(checked))
-    assert chosen["horizon"] == 24
-    assert chosen["season"] == 24
-    assert chosen["context"] == 500
-    short = Forecasting(Forecasting.Config()).check(table(60), learning=True)
-    chosen = Forecasting.settings_for(Forecasting(Forecasting.Config()).input.units(short))
-    assert chosen["context"] + chosen["horizon"] <= 30
+    def chosen(rows: int, **settings: Any) -> Mapping[str, Any]:
+        application = Forecasting(Forecasting.Config.from_values(settings))
+        checked = application.check(table(rows), learning=True)
+        return application.settings_for(application.input.units(checked))
+
+    usual = chosen(2000)
+    assert (usual["horizon"], usual["season"], usual["context"]) == (24, 24, 500)
+    short = chosen(60)
+    assert short["context"] + short["horizon"] <= 30
+    # What is given counts for what is chosen.
+    assert chosen(2000, context=96)["context"] == 96
+    assert chosen(2000, context=96)["segment"] < usual["segment"]
 
 
 def test_applications_without_time_refuse_limits() -> None:

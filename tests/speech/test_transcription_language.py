@@ -141,7 +141,8 @@ def test_a_few_minutes_of_speech_are_learnt_by_a_smaller_model() -> None:
 
     def chosen(minutes: int) -> Mapping[str, Any]:
         rows: dict[str, Any] = {"audio": [minute] * minutes, "transcript": ["a"] * minutes}
-        return Transcription.settings_for(Examples(rows, [""] * minutes, "minutes"))
+        examples = Examples(rows, [""] * minutes, "minutes")
+        return Transcription(TranscriptionConfig()).settings_for(examples)
 
     assert chosen(10) == {}
     few = chosen(9)

@@ -125,8 +125,9 @@ def test_pairs_with_a_blank_side_are_left_out(application: Translation) -> None:
 
 def test_fewer_texts_get_fewer_pieces() -> None:
     few, many = (pairs([("a word", "ein Wort")] * count) for count in (20, 20_000))
-    assert Translation.settings_for(few)["vocabulary"] == 100
-    assert 1000 < Translation.settings_for(many)["vocabulary"] < 1400
+    application = Translation(Translation.Config())
+    assert application.settings_for(few)["vocabulary"] == 100
+    assert 1000 < application.settings_for(many)["vocabulary"] < 1400
 
 
 def test_a_vocabulary_of_one_letter_is_enough() -> None:

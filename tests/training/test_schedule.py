@@ -20,8 +20,7 @@ from apps.training.session import Session
 class Sized(Toy):
     """Drops nothing where rows are few."""
 
-    @classmethod
-    def settings_for(cls, units: Examples) -> Mapping[str, Any]:
+    def settings_for(self, units: Examples) -> Mapping[str, Any]:
         return {"dropout": 0.0} if len(units) < 50 else {}
 
 

@@ -115,7 +115,7 @@ def test_the_rate_of_a_stream_is_that_of_a_usual_clip(tmp_path: Path) -> None:
 )
 def test_clips_are_not_mirrored_where_classes_have_sides(labels: list[str], mirrored: bool) -> None:
     rows = Examples({"label": labels}, labels, "made")
-    assert Actions.settings_for(rows).get("mirror", True) is mirrored
+    assert Actions(Actions.Config()).settings_for(rows).get("mirror", True) is mirrored
 
 
 def manifest(tmp_path: Path, header: str, *lines: str) -> Path:
