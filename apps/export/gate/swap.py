@@ -44,7 +44,7 @@ class _Reached:
 
 
 def check_swap(version: Version) -> str:
-    """Optimise every signature for a GPU, and check which kernels remain for each device.
+    """Optimise every signature for a GPU, and check which kernels remain.
 
     Args:
         version: the opened version.
@@ -53,24 +53,22 @@ def check_swap(version: Version) -> str:
         What was found, one line.
 
     Raises:
-        RefusedError: on one device the other device's kernel remains.
+        RefusedError: on a GPU the kernel for CPUs remains.
         SkippedError: no layer holds two kernels.
     """
-    kernels: dict[str, set[str]] = {"CPU": set(), "GPU": set()}
+    kernels: dict[str, set[str]] = {"GPU": set(), "CPU": set()}
     exchanged = 0
     for name, signature in version.signatures.items():
-        pairs = _pairs(version.copied_meta().graph_def, signature)
+        graph = version.copied_meta().graph_def
+        pairs = _pairs(graph, signature)
         if not pairs:
             continue
         exchanged += 1
-        graphs = {
-            "CPU": _reach(version.copied_meta().graph_def, signature),
-            "GPU": _optimised_for_gpu(version, signature, pairs),
-        }
-        for device, found in kernels.items():
-            reached = graphs[device]
-            _require_kernels(name, device, pairs, reached)
-            found |= {
+        left = _optimised_for_gpu(version, signature, pairs)
+        _require_kernels(name, pairs, left)
+        own = _called([cpu for cpu, _ in pairs], Functions(graph.library))
+        for device, reached in (("GPU", left), ("CPU", own)):
+            kernels[device] |= {
                 operation
                 for operation in reached.operations
                 if CUDNN.match(operation) or operation in FUSED_CELLS
@@ -84,26 +82,19 @@ def check_swap(version: Version) -> str:
     )
 
 
-def _require_kernels(
-    signature: str, device: str, pairs: set[tuple[str, str]], reached: _Reached
-) -> None:
+def _require_kernels(signature: str, pairs: set[tuple[str, str]], reached: _Reached) -> None:
     for cpu, gpu in pairs:
-        own, other = (cpu, gpu) if device == "CPU" else (gpu, cpu)
-        if other in reached.originals:
+        if cpu in reached.originals:
             specialised = " (the optimiser specialised the call)"
             raise RefusedError(
-                f"signature {signature}: on a {device} the kernel for the other device remains, "
-                f"{other} in place of {own}{'' if other in reached.functions else specialised}",
+                f"signature {signature}: on a GPU the kernel for the other device remains, "
+                f"{cpu} in place of {gpu}{'' if cpu in reached.functions else specialised}",
                 REMEDY,
             )
-        if own not in reached.originals:
+        if gpu not in reached.originals:
             raise RefusedError(
-                f"signature {signature}: on a {device} the optimiser leaves no call of {own}",
-                REMEDY,
+                f"signature {signature}: on a GPU the optimiser leaves no call of {gpu}", REMEDY
             )
-    stranded = sorted(name for name in reached.operations if CUDNN.match(name))
-    if device == "CPU" and stranded:
-        raise RefusedError(f"signature {signature}: on a CPU {stranded[0]} remains", REMEDY)
 
 
 def _pairs(
@@ -189,7 +180,16 @@ def _reach(
             reached.nodes.add(name)
             _enter([nodes[name]], functions, reached)
             waiting.extend(_node_of(tensor) for tensor in nodes[name].input)
-    _enter([node_def_pb2.NodeDef(op=name) for name in also], functions, reached)
+    more = _called(also, functions)
+    reached.operations |= more.operations
+    reached.functions |= more.functions
+    return reached
+
+
+def _called(names: Iterable[str], functions: Functions) -> _Reached:
+    """What calls of these functions depend on."""
+    reached = _Reached()
+    _enter([node_def_pb2.NodeDef(op=name) for name in names], functions, reached)
     return reached
 
 
