@@ -31,13 +31,15 @@ from apps.text.sample_prose import sample_prose
 _TEMPERATURES = ("0", "0.5", "0.8", "1.2")
 _SAMPLE_TOKENS = 120
 _MEMORY, _FOLLOWED, _CALIBRATED = "state_memory", "state_followed", 1000
-# A softmax over more tokens takes longer than the LSTMs.
-_MANY_TOKENS, _COMPARED = 20_000, 4096
-# Of a batch that is measured: 200 MB.
-_MOST_LOGITS = 50_000_000
+_MANY_TOKENS, _COMPARED = 20_000, 4096  # A softmax over more takes longer than the LSTMs.
+_MOST_LOGITS = 50_000_000  # Of a batch that is measured: 200 MB.
 # Fewer characters are learnt as well by a smaller network, in a tenth of the time.
 _FEW_CHARACTERS = 500_000
 _FOR_FEW = {"units": 256, "embedding": 64, "epochs": 20}
+_FEW_WORDS = 15_000_000  # Characters; 5 million in newspapers are known by heart in ten passes.
+_DROPOUT = {"input_dropout": 0.2, "weight_dropout": 0.3, "output_dropout": 0.5}
+_SIZES = {"units": 800, "embedding": 400, "window": 70, "cache": 500}
+_FOR_WORDS = {**_SIZES, **_DROPOUT, "learning_rate": 2e-3, "epochs": 15}
 
 
 @dataclass(frozen=True)
@@ -96,8 +98,9 @@ class Generation(Application):
         return Tiny(Examples({"text": short}, places, "made lines"), {**small, **learning})
 
     def settings_for(self, units: Examples) -> Mapping[str, Any]:
-        few = sum(map(len, units["text"])) < _FEW_CHARACTERS
-        return _FOR_FEW if few else {}
+        size, words = sum(map(len, units["text"])), self.config.tokens != "char"
+        few = _FOR_WORDS if words and size < _FEW_WORDS else {}
+        return _FOR_FEW if size < _FEW_CHARACTERS else few
 
     def adapt(self, examples: Examples) -> Adaptation:
         config, texts = self.config, examples["text"]
@@ -144,15 +147,13 @@ class Generation(Application):
         depth = stack.pop("depth")
         if not isinstance(config.units, tuple):
             stack["units"] = (config.units,) * depth
-        sampled = config.sampled
-        if sampled < 0:
-            sampled = _COMPARED if tokens.size > _MANY_TOKENS else 0
+        usual = _COMPARED if tokens.size > _MANY_TOKENS else 0
         network = SharedNetwork(
             tokens.size,
             config.embedding,
             **stack,
             token_dropout=config.token_dropout,
-            sampled=sampled,
+            sampled=usual if config.sampled < 0 else config.sampled,
             seed=self.seed,
             name="network",
         )

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -100,6 +100,23 @@ def test_windows_are_the_text_and_every_token_is_measured_once(tokens: str) -> N
     assert len(view) == len(units)
     seen = [view.fetch(batch) for batch in view.sweep(4)]
     assert sum(int(batch["lengths"].sum()) for batch in seen) == len(ids)
+
+
+def test_few_words_are_kept_from_being_learnt_by_heart() -> None:
+    def chosen(characters: int, **settings: Any) -> Mapping[str, Any]:
+        application = Generation(Generation.Config.from_values(settings))
+        text = Examples({"text": ["some words " * (characters // 11)]}, ["a"], "text")
+        return application.settings_for(text)
+
+    usual = Generation.Config.defaults()
+    few = chosen(5_000_000, tokens="word")
+    assert few["output_dropout"] > usual["output_dropout"]
+    assert few["cache"] > 0
+    assert few == chosen(5_000_000, tokens="bpe")
+    assert chosen(5_000_000) == chosen(16_000_000, tokens="word") == {}
+    assert chosen(400_000, tokens="word")["units"] < usual["units"]
+    for settings in (few, chosen(400_000)):
+        Generation.Config.from_values(settings)
 
 
 def test_a_cache_is_weighed_on_validation_texts(tmp_path: Path) -> None:
