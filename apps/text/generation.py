@@ -36,10 +36,8 @@ _MOST_LOGITS = 50_000_000  # Of a batch that is measured: 200 MB.
 # Fewer characters are learnt as well by a smaller network, in a tenth of the time.
 _FEW_CHARACTERS = 500_000
 _FOR_FEW = {"units": 256, "embedding": 64, "epochs": 20}
-_FEW_WORDS = 15_000_000  # Characters; 5 million in newspapers are known by heart in ten passes.
-_DROPOUT = {"input_dropout": 0.2, "weight_dropout": 0.3, "output_dropout": 0.5}
-_SIZES = {"units": 800, "embedding": 400, "window": 70, "cache": 500}
-_FOR_WORDS = {**_SIZES, **_DROPOUT, "learning_rate": 2e-3, "epochs": 15}
+# A text soon says again a word that it has said, and seldom a character.
+_FOR_WORDS = {"cache": 500}
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,9 @@ class Generation(Application):
         return Tiny(Examples({"text": short}, places, "made lines"), {**small, **learning})
 
     def settings_for(self, units: Examples) -> Mapping[str, Any]:
-        size, words = sum(map(len, units["text"])), self.config.tokens != "char"
-        few = _FOR_WORDS if words and size < _FEW_WORDS else {}
-        return _FOR_FEW if size < _FEW_CHARACTERS else few
+        if sum(map(len, units["text"])) < _FEW_CHARACTERS:
+            return _FOR_FEW
+        return {} if self.config.tokens == "char" else _FOR_WORDS
 
     def adapt(self, examples: Examples) -> Adaptation:
         config, texts = self.config, examples["text"]
