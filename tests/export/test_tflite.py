@@ -40,6 +40,10 @@ SETTINGS = {
     "batch_size": 20,
     "silence": 0.5,
     "speed_change": 0,
+    "context": 0.5,
+    "time_masking": 0.2,
+    "frequency_masking": 0.2,
+    "weight_decay": 0,
 }
 # What a device's program does, with nothing of this package: chunks in, states handed on.
 CLIENT = """
