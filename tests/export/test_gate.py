@@ -102,6 +102,21 @@ def test_without_a_compiler_a_session_runs_it(
     assert verdict.passed
 
 
+def test_what_only_the_c_program_cannot_load_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    program = 'printf \'#!/bin/sh\\necho out of tune >&2\\nexit 2\\n\' > "$2" && chmod +x "$2"'
+    compiler = tmp_path / "cc"
+    compiler.write_text(
+        f'#!/bin/sh\nwhile [ "$1" != -o ]; do shift; done\n{program}\n', encoding="utf-8"
+    )
+    compiler.chmod(0o755)
+    monkeypatch.setenv("CC", str(compiler))
+    last = verify(export_classifier(tmp_path / "1")).checks[-1]
+    assert (last.name, last.state) == ("C API", "failed")
+    assert last.detail == "cannot be loaded: out of tune"
+
+
 OTHERS = {
     "model.pt": "a PyTorch model",
     "model.onnx": "an ONNX model",

@@ -40,6 +40,7 @@ SETTINGS = {
     "batch_size": 20,
     "silence": 0.5,
     "speed_change": 0,
+    # A model that is not sure of everything, so that kinds of numbers can be told apart.
     "context": 0.5,
     "time_masking": 0.2,
     "frequency_masking": 0.2,

@@ -81,11 +81,12 @@ def test_spans_of_the_sample_lie_on_whole_words(capsys: pytest.CaptureFixture[st
     assert len(named) > 500
 
 
-def test_another_scheme_of_a_file_gives_the_same_model(
-    run: Run, news: Examples, tmp_path: Path
+@pytest.mark.parametrize("scheme", ["IOB1", "BIOES"])
+def test_every_scheme_of_a_file_gives_the_same_model(
+    run: Run, news: Examples, scheme: str, tmp_path: Path
 ) -> None:
     file = tmp_path / "news.conll"
-    file.write_text(columns(news, "BIOES"), encoding="utf-8")
+    file.write_text(columns(news, scheme), encoding="utf-8")
     other = apps.train(
         "entities", file, run=tmp_path / "run", seed=2, log=lambda line: None, **SMALL
     )

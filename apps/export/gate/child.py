@@ -6,6 +6,7 @@ holds its standard input; when that closes, it kills itself and the processes th
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import json
 import os
@@ -18,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from apps.errors import cause_of
-from apps.export.gate.verdict import RefusedError, SkippedError
+from apps.export.gate.verdict import Check, RefusedError, SkippedError, State
 
 if TYPE_CHECKING:
     from apps.export.gate.requests import Request
@@ -50,31 +51,30 @@ class _Checks:
         self._asking("importing TensorFlow")
         import tensorflow  # noqa: F401  (its seconds belong to no check)
 
-        for name, step in (
-            ("folder", self._open),
-            ("kernels", self._kernels),
-            ("swap", self._swap),
-        ):
+        steps = {"folder": self._open, "kernels": self._kernels, "swap": self._swap}
+        for name, step in steps.items():
             check = self._made(name, step)
-            self._tell(check)
-            if _state(check) == "failed":
+            self._show(check)
+            if check.state == "failed":
                 return
-        # TensorFlow Serving loads as the C program does. A session in Python tells more of what is
-        # wrong, and at which request; and it needs no compiler.
+        # TensorFlow Serving loads as the C program does. A session in Python needs no compiler, and
+        # tells more of what is wrong, and at which request.
         native = self._made("C API", self._without_python)
-        if _state(native) != "failed":
-            self._tell(native)
-        if _state(native) != "passed":
-            session = self._made("session", self._session)
-            agree = _state(native) == "skipped" or _state(session) == "failed"
-            self._tell(session if agree else native)
+        if native.state != "failed":
+            self._show(native)
+        if native.state == "passed":
+            return
+        session = self._made("session", self._session)
+        only_native = native.state == "failed" and session.state == "passed"
+        self._show(native if only_native else session)
 
-    def _made(self, name: str, step: Callable[[], str]) -> dict[str, Any]:
+    def _made(self, name: str, step: Callable[[], str]) -> Check:
         self._tell({"begun": name})
         self._asking("")
         start, remedy = time.perf_counter(), ""
+        state: State = "passed"
         try:
-            state, detail = "passed", step()
+            detail = step()
         except SkippedError as error:
             state, detail = "skipped", str(error)
         except RefusedError as error:
@@ -82,7 +82,10 @@ class _Checks:
         # Files from elsewhere can be wrong in ways that no check foresees; they are refused too.
         except Exception as error:
             state, detail = "failed", f"ended with {cause_of(error)}"
-        return {"check": [name, state, detail, remedy, time.perf_counter() - start]}
+        return Check(name, state, detail, remedy, time.perf_counter() - start)
+
+    def _show(self, check: Check) -> None:
+        self._tell({"check": dataclasses.astuple(check)})
 
     def _asking(self, what: str) -> None:
         self._tell({"asking": what})
@@ -121,10 +124,6 @@ class _Checks:
 
         answers = answers_in_session(self._version, self._requests, self._asking)
         return judge(self._requests, answers)
-
-
-def _state(told: dict[str, Any]) -> str:
-    return str(told["check"][1])
 
 
 def _own_stdout() -> TextIO:
